@@ -1,0 +1,23 @@
+/* Small files, read with a bound and replaced whole. */
+#ifndef ATOLL_BASE_FILE_H
+#define ATOLL_BASE_FILE_H
+
+#include <sys/types.h>
+
+#include "proto/base/buffer.h"
+#include "proto/base/error.h"
+
+/* Appends the file's content to `out`. ERROR_NOT_FOUND when there is none, ERROR_TOO_LARGE above `limit` bytes. */
+int file_read(const char *path, size_t limit, struct buffer *out, struct error *err);
+
+/* Replaces the file so that a crash leaves the old or the new content, never a part: temporary file beside it, fsync, rename,
+ * fsync of the folder. */
+int file_replace(const char *path, const void *data, size_t length, mode_t mode, struct error *err);
+
+/* mkdir -p. */
+int file_make_folders(const char *path, mode_t mode, struct error *err);
+
+/* rm -r; a path that is not there is no error. Never follows symbolic links, never leaves `path`'s file system. */
+int file_remove_tree(const char *path, struct error *err);
+
+#endif
