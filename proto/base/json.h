@@ -19,8 +19,8 @@ struct json; /* an object, array, string, number, boolean or null */
 
 enum { JSON_DEPTH_MAX = 32 };
 
-/* Parses `length` bytes (at most `limit` of them, nested at most JSON_DEPTH_MAX deep, with nothing but white space
- * behind). Strings that hold a NUL or bad UTF-8 are refused. The caller destroys the result. NULL on error. */
+/* Parses `length` bytes (at most `limit` of them, nested at most JSON_DEPTH_MAX deep, at most half a million values, with nothing
+ * but white space behind). Strings that hold a NUL or bad UTF-8 are refused, and so is a key that comes twice. The caller destroys the result. NULL on error. */
 struct json *json_parse(const char *text, size_t length, size_t limit, struct error *err);
 void json_destroy(struct json *json);
 
@@ -58,7 +58,8 @@ int json_read_array(const struct json *object, const char *key, enum json_need n
 int json_read_object(const struct json *object, const char *key, enum json_need need, const struct json **out,
                      struct error *err);
 
-/* Building. json_set() and json_append() take ownership of `child` (NULL is tolerated and remembered as a failure). */
+/* Building. json_set() and json_append() take ownership of `child` (NULL is tolerated and remembered as a failure); json_set()
+ * replaces a value that is there. Strings with bytes that are no UTF-8 are printed with U+FFFD in their place. */
 struct json *json_object(void);
 struct json *json_array(void);
 struct json *json_string(const char *text);
