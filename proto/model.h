@@ -23,6 +23,11 @@ enum {
     INTENT_BYTES_MAX = 4 << 20,
     REPORT_BYTES_MAX = 4 << 20,
     MONGOD_ARGUMENTS_MAX = 32,
+    TEXT_LENGTH_MAX = 512,       /* identifiers, versions, image names, paths */
+    SENTENCE_LENGTH_MAX = 1024,  /* what people read; writers cut longer ones, so that no message is lost for its prose */
+    LABEL_KEY_LENGTH_MAX = 317,  /* DNS prefix (253), slash, name (63) */
+    LABEL_VALUE_LENGTH_MAX = 1024, /* tags may be longer than Kubernetes' labels */
+    ARGUMENT_LENGTH_MAX = 4096,  /* one mongod argument */
 };
 
 /* https://www.mongodb.com/docs/manual/reference/replica-states/ : number, name */
