@@ -167,6 +167,9 @@ struct reading {
     struct error *err;
 };
 
+static int read_fields(const struct record *record, const struct json *json, const char *path,
+                       struct arena *arena, void *value, struct error *err);
+
 static void path_join(char out[PATH_MAX_BYTES], const char *path, const char *key)
 {
     snprintf(out, PATH_MAX_BYTES, "%s%s%s", path, *path ? "." : "", key);
@@ -265,7 +268,7 @@ static int read_item(const struct reading *in, const struct field *field, const 
 {
     const char *text = json_text(json);
     if (field->kind == FIELD_LIST)
-        return record_read(field->record, json, path, in->arena, item, in->err);
+        return read_fields(field->record, json, path, in->arena, item, in->err);
     if (field->kind == FIELD_SETTINGS) {
         struct setting *setting = item;
         if (!json_is_bool(json) && !json_is_number(json))
@@ -352,27 +355,35 @@ static int read_field(const struct reading *in, const struct field *field)
         return read_enum(in, field, json);
     case FIELD_RECORD:
         path_join(path, in->path, field->key);
-        return record_read(field->record, json, path, in->arena, (char *)in->value + field->offset, in->err);
+        return read_fields(field->record, json, path, in->arena, (char *)in->value + field->offset, in->err);
     default:
         return read_list(in, field, json);
     }
 }
 
-int record_read(const struct record *record, const struct json *json, const char *path, struct arena *arena,
-                void *out, struct error *err)
+static int read_fields(const struct record *record, const struct json *json, const char *path,
+                       struct arena *arena, void *value, struct error *err)
 {
     if (!json_is_object(json))
         return error_set(err, ERROR_INVALID, "%s: must be an object", *path ? path : "the message");
-    struct reading in = {.json = json, .path = path, .arena = arena, .err = err};
-    in.value = arena_alloc(arena, record->size);
-    if (!in.value)
-        return error_set(err, ERROR_NO_MEMORY, "no memory for the message");
-    record_defaults(record, in.value);
+    const struct reading in = {.json = json, .path = path, .arena = arena, .value = value, .err = err};
+    record_defaults(record, value);
     for (size_t i = 0; i < record->field_count; i++)
         if (read_field(&in, &record->fields[i]) < 0)
             return -1;
+    return 0;
+}
+
+int record_read(const struct record *record, const struct json *json, const char *path, struct arena *arena,
+                void *out, struct error *err)
+{
+    void *value = arena_alloc(arena, record->size);
+    if (!value)
+        return error_set(err, ERROR_NO_MEMORY, "no memory for the message");
+    if (read_fields(record, json, path, arena, value, err) < 0)
+        return -1;
     if (arena_failed(arena))
         return error_set(err, ERROR_NO_MEMORY, "no memory for the message");
-    memcpy(out, in.value, record->size);
+    memcpy(out, value, record->size);
     return 0;
 }
