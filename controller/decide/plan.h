@@ -69,8 +69,9 @@ struct condition {
 /* What one zone's intent says of a member. */
 struct member_plan {
     int ordinal;
+    bool named;              /* whether the intent speaks of it at all: what it doesn't name, the agent leaves alone */
     enum member_run run;
-    const char *disk_id;
+    const char *disk_id;     /* as intent_member.disk_id */
     const char *replica_set_id;
     enum member_phase phase, next_phase;
     enum member_state state; /* MEMBER_UNKNOWN when nobody who can know has said */
