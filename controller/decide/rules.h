@@ -17,7 +17,6 @@ struct rule {
     const char *name;    /* like "follow-moved-address" */
     uint64_t require, forbid; /* masks over the facts of its table */
     int outcome;         /* enum set_outcome or enum member_outcome (situation.h) */
-    const char *outcome_name;
     const char *reason;   /* the wait's code; "" when the row waits for nothing */
     const char *ended_by; /* who can end the wait; may hold the same placeholders as the sentence */
     const char *sentence; /* {member}, {zone}, {host}, {problem} … are filled in */
@@ -30,6 +29,8 @@ const struct rule *rules_of(enum rule_table table, size_t *count);
 const struct rule *rules_match(enum rule_table table, uint64_t facts);
 
 const struct rule *rules_find(int number); /* NULL when there is none */
+
+const char *rule_outcome_name(const struct rule *rule); /* "reconfigure: hosts" */
 
 /* The first fact for which the row doesn't fit, in words ("a primary is seen", "not: an action is running"), or NULL when it fits. */
 const char *rule_unmet(enum rule_table table, const struct rule *rule, uint64_t facts);
