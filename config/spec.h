@@ -17,7 +17,17 @@ enum {
     SPEC_BYTES_MAX = 4 << 20,
     SPEC_RANGES_MAX = 256,
     SPEC_DEFAULT_PORT = 27017,
+    SPEC_ORDINAL_MAX = 9999, /* ordinals are never given again, so they may pass SET_MEMBERS_MAX */
+    SPEC_DEFAULT_BACKUP_KEEP = 7,
+    SPEC_DEFAULT_ROLLOUT_SOAK_MS = 10 * 60 * 1000,
+    SPEC_DEFAULT_ROLLOUT_MAX_LAG_MS = 10 * 1000,
 };
+#define SPEC_DEFAULT_STORAGE_BYTES (INT64_C(10) << 30)
+#define SPEC_DEFAULT_STORAGE_TYPE "pd-ssd"
+#define SPEC_DEFAULT_DRIVER "kubernetes"
+#define SPEC_DEFAULT_NAMESPACE "default"
+
+struct tree_node; /* where a thing was written, key by key: of config/ alone; NULL when it was not read from a file */
 
 /* Where a value was written; line 0: nowhere (a default, or it came as JSON). */
 struct spec_mark {
@@ -35,6 +45,7 @@ struct spec_zone {
     const struct key_value *labels;
     size_t label_count;
     struct spec_mark mark;
+    const struct tree_node *node;
 };
 
 struct spec_member {
@@ -51,6 +62,7 @@ struct spec_member {
     const char *disk; /* a disk of the user's to adopt; "": the system's name */
     bool absent;      /* state: absent */
     struct spec_mark mark;
+    const struct tree_node *node;
 };
 
 enum spec_address { ADDRESS_EXTERNAL_IP, ADDRESS_DNS };
@@ -81,6 +93,7 @@ struct spec_set {
     size_t member_count;
     bool absent; /* state: absent */
     struct spec_mark mark;
+    const struct tree_node *node;
 };
 
 struct spec {
@@ -91,6 +104,8 @@ struct spec {
     size_t zone_count;
     const struct spec_set *sets;
     size_t set_count;
+    struct spec_mark mark;
+    const struct tree_node *node;
 };
 
 /* Names that the system makes (design of the founding description): for set "mongo", ordinal 1. Each is written into the arena. */
@@ -101,8 +116,20 @@ struct member_names {
     const char *volume;     /* mongo-persistent-storage1 */
     const char *disk;       /* mongodb-disk1, or the user's own */
 };
+/* Everything at its default, all else empty. Strings are "", never NULL. */
+struct spec_zone spec_zone_default(void);
+struct spec_set spec_set_default(void);
+struct spec_member spec_member_default(void);
+struct spec spec_default(void);
+
+/* The priority of a member that states none: 0 when it is hidden, delayed, voteless or an arbiter, else 1. */
+double spec_member_default_priority(const struct spec_member *member);
+
 struct member_names spec_member_names(const struct spec_set *set, const struct spec_member *member,
                                       struct arena *arena);
+
+/* The headless Service over all members of a set in one cluster: mongo-svc. */
+const char *spec_headless_service(const struct spec_set *set, struct arena *arena);
 
 const struct spec_set *spec_find_set(const struct spec *spec, const char *name);
 const struct spec_zone *spec_find_zone(const struct spec *spec, const char *name);
