@@ -1,0 +1,99 @@
+/* The controller's HTTP/1.1 server, on the program's own libuv loop. Several listeners are several servers on one loop.
+ *
+ * The handler gets one request at a time and answers it by its id: with http_respond(), now or later, or with a stream. An id
+ * whose client has gone is harmless: every function that takes one then does nothing and returns -1.
+ *
+ * What the server does by itself: HEAD (the handler sees GET), keep-alive, gzip when asked for, 400 for what is no HTTP, 411 for a
+ * body without a length (chunked ones aren't taken), 413, 414, 431, 505; clients that send or read too slowly are hung up on.
+ * On a loopback listener requests whose Host is no loopback name or address get 403: a web page of somewhere else that made its
+ * own name point to 127.0.0.1 ("DNS rebinding") would otherwise read and change things with the user's browser. */
+#ifndef ATOLL_CONTROLLER_SERVE_HTTP_H
+#define ATOLL_CONTROLLER_SERVE_HTTP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "proto/base/error.h"
+
+struct http_server;
+struct http_fields; /* the parsed head: see http_request.h */
+
+/* A request. Everything in it is valid during the handler's call alone. */
+struct http_request {
+    uint64_t id;
+    const char *method; /* "GET", "PUT" …; a HEAD is shown as GET */
+    const char *path;   /* percent-decoded; no NUL, no control characters, no ".." segment */
+    const char *remote; /* "127.0.0.1:40000", "[::1]:40000" */
+    const char *body;   /* followed by a zero byte; "" when there is none */
+    size_t length;
+    const struct http_fields *fields;
+};
+
+/* The decoded value of ?name=value, "" for a bare ?name, NULL when it isn't there. */
+const char *http_request_query(const struct http_request *request, const char *name);
+
+/* A header's value, NULL when it isn't there; of several the first. Names are compared without case. */
+const char *http_request_header(const struct http_request *request, const char *name);
+
+struct http_response {
+    int status;
+    const char *content_type;   /* NULL when there is no body */
+    const char *const *headers; /* "Name: value" lines, NULL at the end; or NULL. Without Cache-Control: "no-cache" */
+    const void *body;           /* copied */
+    size_t length;
+};
+
+struct http_handler {
+    /* Answers, or remembers request->id and answers later. A handler that never answers holds a connection. */
+    void (*request)(void *context, const struct http_request *request);
+    /* The client of a request that isn't answered yet, or of a stream, went away (a client that waits for an answer is not
+     * read from, so that it is noticed only when that is written; a stream's is noticed at once). May be NULL. */
+    void (*gone)(void *context, uint64_t id);
+    void *context;
+};
+
+struct http_server_options {
+    const char *address; /* "127.0.0.1", "::1"; numeric */
+    int port;            /* 0 for a free one */
+    const char *name;    /* Server: NAME */
+    /* Zero takes the value in brackets. */
+    size_t body_max;            /* bytes of a request's body [4 MiB] */
+    unsigned connections_max;   /* further ones are hung up on [1024], at most 65535 */
+    size_t stream_queue_max;    /* bytes that wait in one stream for its client [4 MiB] */
+    int64_t idle_timeout_ms;    /* between two requests [75 s] */
+    int64_t request_timeout_ms; /* from a request's first byte to its last [30 s] */
+    int64_t write_timeout_ms;   /* without a byte taken by the client while some wait [30 s] */
+};
+
+/* Listens. NULL and `err` when it can't. The handler is copied. */
+struct http_server *http_server_create(uv_loop_t *loop, const struct http_server_options *options,
+                                       const struct http_handler *handler, struct error *err);
+
+int http_server_port(const struct http_server *server);
+
+/* Hangs up on everybody (no `gone` is called from here on) and frees the server after some turns of the loop; then `closed`
+ * (may be NULL) is called. May be called from the handler. NULL is tolerated, and not closed. */
+void http_server_destroy(struct http_server *server, void (*closed)(void *context), void *context);
+
+/* Answers. -1 when the client has gone or memory is out (then it is hung up on). */
+int http_respond(struct http_server *server, uint64_t id, const struct http_response *response);
+
+/* {"error":{"code":…,"message":…,"details":[]}} */
+int http_respond_error(struct http_server *server, uint64_t id, int status, const char *code, const char *message);
+int http_respond_not_found(struct http_server *server, uint64_t id);
+int http_respond_method_not_allowed(struct http_server *server, uint64_t id, const char *allowed); /* "GET, HEAD" */
+
+/* Starts an answer of status 200 without a known end. -1 when there will be no stream: the client has gone, or asked for the head
+ * alone, and `gone` is not called. */
+int http_stream_begin(struct http_server *server, uint64_t id, const char *content_type, const char *const *headers);
+
+/* Queues bytes. -1 when the client has gone, or is hung up on here because it reads too slowly for stream_queue_max: then the
+ * stream is over, and `gone` is not called. */
+int http_stream_write(struct http_server *server, uint64_t id, const void *data, size_t length);
+
+/* Ends the stream; what is queued is still sent. */
+int http_stream_end(struct http_server *server, uint64_t id);
+
+#endif
