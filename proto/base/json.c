@@ -326,6 +326,11 @@ struct json *json_string(const char *text)
     return (struct json *)cJSON_CreateString(text ? text : "");
 }
 
+struct json *json_int(int64_t value)
+{
+    return (struct json *)cJSON_CreateNumber((double)value);
+}
+
 /* Says in the container that something is missing below it, and gives up what could not be put there. */
 static struct json *give_up(struct json *container, struct json *child)
 {
@@ -359,7 +364,7 @@ void json_set_string(struct json *object, const char *key, const char *text)
 
 void json_set_int(struct json *object, const char *key, int64_t value)
 {
-    json_set(object, key, (struct json *)cJSON_CreateNumber((double)value));
+    json_set(object, key, json_int(value));
 }
 
 void json_set_double(struct json *object, const char *key, double value)

@@ -63,6 +63,7 @@ int json_read_object(const struct json *object, const char *key, enum json_need 
 struct json *json_object(void);
 struct json *json_array(void);
 struct json *json_string(const char *text);
+struct json *json_int(int64_t value); /* exact up to 2^53 */
 struct json *json_set(struct json *object, const char *key, struct json *child); /* returns child */
 struct json *json_append(struct json *array, struct json *child);                /* returns child */
 void json_set_string(struct json *object, const char *key, const char *text);    /* NULL is written as "" */

@@ -1,4 +1,4 @@
-/* The reader of maps by tables of fields, and the kinds that fields can have: see spec_fields.h. */
+/* Reading maps by tables of fields, and fields by their kinds: see spec_fields.h. */
 #include "config/spec_fields.h"
 
 #include <inttypes.h>
@@ -7,9 +7,12 @@
 #include <string.h>
 
 #include "config/spec_format.h"
-#include "config/spec_problem.h"
 
 enum { FIELDS_MAX = 32 };
+
+#define X(name) const struct field_kind kind_##name = {read_##name, write_##name};
+FIELD_KINDS(X)
+#undef X
 
 static void *at(void *record, size_t offset)
 {
@@ -88,14 +91,14 @@ static bool checked(struct reader *reader, const struct field *field, const stru
     return false;
 }
 
-void field_string(struct reader *reader, const struct field *field, const struct tree_node *value, void *record)
+void read_string(struct reader *reader, const struct field *field, const struct tree_node *value, void *record)
 {
     const char *text = text_of(reader, value);
     if (text && checked(reader, field, value, text))
         *(const char **)at(record, field->offset) = text;
 }
 
-void field_quantity(struct reader *reader, const struct field *field, const struct tree_node *value, void *record)
+void read_quantity(struct reader *reader, const struct field *field, const struct tree_node *value, void *record)
 {
     bool truth;
     if (value->kind != TREE_SCALAR || tree_is_null(value) || scalar_bool(value, &truth)) {
@@ -123,18 +126,25 @@ static int choose(struct reader *reader, const struct field *field, const struct
     return -1;
 }
 
-void field_choice(struct reader *reader, const struct field *field, const struct tree_node *value, void *record)
+void read_choice(struct reader *reader, const struct field *field, const struct tree_node *value, void *record)
 {
     int which = choose(reader, field, value);
     if (which >= 0)
         *(int *)at(record, field->offset) = which;
 }
 
-void field_word(struct reader *reader, const struct field *field, const struct tree_node *value, void *record)
+void read_word(struct reader *reader, const struct field *field, const struct tree_node *value, void *record)
 {
     int which = choose(reader, field, value);
     if (which >= 0)
         *(const char **)at(record, field->offset) = field->choices[which];
+}
+
+/* A word that must be this one; it is looked at and not kept. */
+void read_constant(struct reader *reader, const struct field *field, const struct tree_node *value, void *record)
+{
+    (void)record;
+    choose(reader, field, value);
 }
 
 /* ---- numbers ---- */
@@ -156,21 +166,21 @@ static bool whole_number(struct reader *reader, const struct field *field, const
     return true;
 }
 
-void field_int64(struct reader *reader, const struct field *field, const struct tree_node *value, void *record)
+void read_int64(struct reader *reader, const struct field *field, const struct tree_node *value, void *record)
 {
     int64_t number;
     if (whole_number(reader, field, value, &number))
         *(int64_t *)at(record, field->offset) = number;
 }
 
-void field_int(struct reader *reader, const struct field *field, const struct tree_node *value, void *record)
+void read_int(struct reader *reader, const struct field *field, const struct tree_node *value, void *record)
 {
     int64_t number;
     if (whole_number(reader, field, value, &number))
         *(int *)at(record, field->offset) = (int)number;
 }
 
-void field_double(struct reader *reader, const struct field *field, const struct tree_node *value, void *record)
+void read_double(struct reader *reader, const struct field *field, const struct tree_node *value, void *record)
 {
     double number;
     if (!scalar_number(value, &number))
@@ -182,7 +192,7 @@ void field_double(struct reader *reader, const struct field *field, const struct
         *(double *)at(record, field->offset) = number;
 }
 
-void field_bool(struct reader *reader, const struct field *field, const struct tree_node *value, void *record)
+void read_bool(struct reader *reader, const struct field *field, const struct tree_node *value, void *record)
 {
     bool truth;
     if (scalar_bool(value, &truth))
@@ -191,7 +201,7 @@ void field_bool(struct reader *reader, const struct field *field, const struct t
         wrong_type(reader, value, "true or false");
 }
 
-void field_size(struct reader *reader, const struct field *field, const struct tree_node *value, void *record)
+void read_size(struct reader *reader, const struct field *field, const struct tree_node *value, void *record)
 {
     int64_t bytes;
     if (value->kind != TREE_SCALAR || tree_is_null(value)) {
@@ -214,7 +224,7 @@ void field_size(struct reader *reader, const struct field *field, const struct t
     }
 }
 
-void field_duration(struct reader *reader, const struct field *field, const struct tree_node *value, void *record)
+void read_duration(struct reader *reader, const struct field *field, const struct tree_node *value, void *record)
 {
     int64_t ms;
     if (value->kind != TREE_SCALAR || tree_is_null(value))
@@ -242,7 +252,7 @@ static bool is_list(struct reader *reader, const struct field *field, const stru
     return false;
 }
 
-void field_strings(struct reader *reader, const struct field *field, const struct tree_node *value, void *record)
+void read_strings(struct reader *reader, const struct field *field, const struct tree_node *value, void *record)
 {
     if (!is_list(reader, field, value))
         return;
@@ -257,7 +267,7 @@ void field_strings(struct reader *reader, const struct field *field, const struc
     *(size_t *)at(record, field->count_offset) = count;
 }
 
-void field_ints(struct reader *reader, const struct field *field, const struct tree_node *value, void *record)
+void read_ints(struct reader *reader, const struct field *field, const struct tree_node *value, void *record)
 {
     if (!is_list(reader, field, value))
         return;
@@ -273,7 +283,7 @@ void field_ints(struct reader *reader, const struct field *field, const struct t
     *(size_t *)at(record, field->count_offset) = count;
 }
 
-void field_map(struct reader *reader, const struct field *field, const struct tree_node *value, void *record)
+void read_map(struct reader *reader, const struct field *field, const struct tree_node *value, void *record)
 {
     if (value->kind != TREE_MAP) {
         wrong_type(reader, value, "a map of texts");
@@ -299,9 +309,9 @@ void field_map(struct reader *reader, const struct field *field, const struct tr
     *(size_t *)at(record, field->count_offset) = count;
 }
 
-void field_record(struct reader *reader, const struct field *field, const struct tree_node *value, void *record)
+void read_record(struct reader *reader, const struct field *field, const struct tree_node *value, void *record)
 {
-    read_record(reader, field->record, value, record);
+    read_fields(reader, field->record, value, record);
 }
 
 static void unknown_key(struct reader *reader, const struct record *record, const struct tree_node *value)
@@ -325,7 +335,7 @@ static void unknown_key(struct reader *reader, const struct record *record, cons
     }
 }
 
-bool read_record(struct reader *reader, const struct record *record, const struct tree_node *map, void *out)
+bool read_fields(struct reader *reader, const struct record *record, const struct tree_node *map, void *out)
 {
     if (map->kind != TREE_MAP) {
         wrong_type(reader, map, "a map");
@@ -338,7 +348,7 @@ bool read_record(struct reader *reader, const struct record *record, const struc
         if (i == record->field_count)
             unknown_key(reader, record, value);
         else
-            record->fields[i].read(reader, &record->fields[i], value, out);
+            record->fields[i].kind->read(reader, &record->fields[i], value, out);
     }
     for (size_t i = 0; i < record->field_count; i++)
         if (record->fields[i].required && !tree_get(map, record->fields[i].key))
