@@ -1,0 +1,73 @@
+# The front of the build: each target is a few commands that can be typed as well. CMake does the building (presets in
+# CMakePresets.json), into build/; programs come to build/bin.
+SHELL := /bin/bash
+.DEFAULT_GOAL := all
+MAKEFLAGS += --no-print-directory
+
+JOBS ?= $(shell nproc)
+PREFIX ?= /usr/local
+DESTDIR ?=
+FUZZ_SECONDS ?= 60
+PYTHON ?= /usr/bin/python3
+PYTEST = $(PYTHON) -m pytest -c tests/pytest.ini
+# What `make sandbox` adds to `atoll sandbox up`, for example SANDBOX_ARGUMENTS="--mongod /usr/bin/mongod"
+SANDBOX_ARGUMENTS ?= $(if $(ATOLL_MONGOD),--mongod $(ATOLL_MONGOD))
+
+.PHONY: help deps deps-develop all test test-unit test-integration lint lint-cheap format format-check sandbox bench fuzz install package clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' Makefile
+
+deps: ## install what the build and the tests need (Debian 12, apt)
+	@deploy/dependencies.sh build test
+
+deps-develop: ## the same for lint, fuzz, format and package
+	@deploy/dependencies.sh build test develop
+
+all: ## build the programs into build/bin
+	@[ -f build/release/build.ninja ] || cmake --preset release
+	@cmake --build --preset release --parallel $(JOBS)
+
+test: deps ## all tests that run in minutes, with a total at the end
+	@JOBS=$(JOBS) PYTHON=$(PYTHON) tests/run.sh
+
+test-unit: all ## unit tests of the release build: seconds
+	@ctest --test-dir build/release --output-on-failure --parallel $(JOBS)
+
+test-integration: all ## whole programs: TESTS="-k name" picks some, ATOLL_MONGOD=PATH runs them with a real mongod
+	@$(PYTEST) tests/integration $(TESTS)
+
+lint-cheap: ## who includes whom, lengths, trailing space: no compiler needed
+	@$(PYTHON) tests/lint/check_layers.py
+	@$(PYTHON) tests/lint/check_style.py
+	@$(PYTEST) tests/lint --quiet
+
+lint: deps-develop all lint-cheap ## that, symbols of the pure parts, and clang-tidy
+	@$(PYTHON) tests/lint/check_layers.py --symbols build/release
+	@tests/lint/tidy.sh $(JOBS)
+
+format: ## clang-format all C files
+	@$(PYTHON) tests/lint/check_style.py --list-c | xargs clang-format -i
+
+format-check: ## fails when clang-format would change something
+	@$(PYTHON) tests/lint/check_style.py --list-c | xargs clang-format --dry-run --Werror
+
+sandbox: deps all ## bring a sandbox of three zones up on this machine; `build/bin/atoll sandbox down` removes it
+	@build/bin/atoll sandbox up $(SANDBOX_ARGUMENTS)
+
+bench: all ## measure; results in build/bench.json
+	@$(PYTHON) tests/bench/run.py build/release build/bench.json
+
+fuzz: deps-develop ## each fuzz target for FUZZ_SECONDS (60)
+	@[ -f build/fuzz/build.ninja ] || cmake --preset fuzz
+	@cmake --build build/fuzz --parallel $(JOBS) --target fuzz_all
+	@tests/fuzz/run.sh build/fuzz $(FUZZ_SECONDS)
+
+install: all ## into $(DESTDIR)$(PREFIX), /usr/local by default
+	@DESTDIR=$(DESTDIR) cmake --install build/release --prefix $(PREFIX)
+
+package: deps-develop all ## .deb and .tar.gz into build/packages
+	@cd build/release && cpack --config CPackConfig.cmake -B ../packages
+
+clean: ## remove build/
+	rm -rf build

@@ -1,0 +1,206 @@
+"""A sandbox as tests use it: through the program `atoll` and HTTP, as a user would."""
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import tempfile
+import time
+import urllib.request
+
+import psutil
+
+UP_TIMEOUT_SECS = 120
+LEAVE_TIMEOUT_SECS = 10
+LOG_LINES = 60
+
+# Elections after one second instead of ten: tests see the same things sooner.
+SPEC = """\
+apiVersion: atoll/v1
+kind: Federation
+metadata: {name: test}
+spec:
+  zones:
+    - {name: us-east1-b, driver: local}
+    - {name: us-central1-f, driver: local}
+    - {name: europe-west1-d, driver: local}
+  sets:
+    - name: mongo
+      settings: {electionTimeoutMillis: 1000, heartbeatIntervalMillis: 200}
+      members:
+        - {zone: us-east1-b, labels: {instance: rod}}
+        - {zone: us-central1-f, labels: {instance: jane}}
+        - {zone: europe-west1-d, labels: {instance: freddy}}
+"""
+
+
+def make_work_dir():
+    return pathlib.Path(tempfile.mkdtemp(prefix="atoll-", dir="/tmp"))
+
+
+def processes_of(directory):
+    """Those that have the folder in their command line, as every process of a sandbox has; this test itself is none."""
+    found = []
+    named = re.compile(re.escape(str(directory)) + r"(?![\w.-])")  # and not another folder whose name begins the same
+    for process in psutil.process_iter(["cmdline", "pid", "status"]):
+        line = " ".join(process.info["cmdline"] or [])
+        if process.info["status"] == psutil.STATUS_ZOMBIE or process.pid == os.getpid():
+            continue
+        if named.search(line):
+            found.append(process)
+    return found
+
+
+def wait_until(condition, timeout, what):
+    """Polls until `condition()` is true, and gives what it gave; fails the test with what it gave last."""
+    deadline = time.monotonic() + timeout
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {timeout:g} s: {what} (last: {value!r})")
+        time.sleep(0.05)
+
+
+class Sandbox:
+    """One sandbox in a folder of its own. `slowness` stretches every deadline."""
+
+    def __init__(self, bin_dir, directory, spec, slowness=1):
+        self.bin, self.dir, self.slowness = bin_dir, directory, slowness
+        self.spec_file = directory.with_suffix(".yaml")
+        self.spec_file.write_text(spec)
+        self.sanitizer_prefix = directory.with_suffix(".sanitizer")
+        self.was_up = False
+
+    # ---- commands ----
+
+    def environment(self):
+        suppressions = pathlib.Path(__file__).parent / "lsan.supp"
+        common = f"log_path={self.sanitizer_prefix}:abort_on_error=0"
+        more = {
+            "ATOLL_SANDBOX_DIR": str(self.dir),
+            "HOME": str(self.dir.parent),
+            "NO_COLOR": "1",
+            "ASAN_OPTIONS": common + ":detect_leaks=1",
+            "UBSAN_OPTIONS": common + ":print_stacktrace=1",
+        }
+        if suppressions.exists():
+            more["LSAN_OPTIONS"] = f"suppressions={suppressions}:print_suppressions=0"
+        return {name: value for name, value in os.environ.items() if not name.startswith(("ATOLL_", "XDG_"))} | more
+
+    def atoll(self, *arguments, check=True, timeout=60, stdin=None):
+        """Runs `atoll ARGUMENTS…` with this sandbox as its context; the completed process, with text in stdout and stderr."""
+        done = subprocess.run(
+            [str(self.bin / "atoll"), *map(str, arguments)],
+            env=self.environment(), input=stdin, capture_output=True, text=True, timeout=timeout * self.slowness,
+        )
+        if check and done.returncode != 0:
+            raise AssertionError(f"atoll {' '.join(map(str, arguments))}: exit {done.returncode}\n{done.stdout}{done.stderr}")
+        return done
+
+    def up(self, *arguments, check=True):
+        timeout = UP_TIMEOUT_SECS * self.slowness
+        mongod = os.environ.get("ATOLL_MONGOD")
+        command = ["sandbox", "up", "--dir", self.dir, "--timeout", timeout, "--spec", self.spec_file, *arguments]
+        if mongod and "--mongod" not in arguments:
+            command += ["--mongod", mongod]
+        self.was_up = True
+        return self.atoll(*command, check=check, timeout=UP_TIMEOUT_SECS + 20)
+
+    def down(self, check=True):
+        done = self.atoll("sandbox", "down", "--dir", self.dir, check=check)
+        if done.returncode == 0:
+            self.was_up = False
+        return done
+
+    def fault(self, whom, what):
+        return self.atoll("sandbox", "fault", whom, what, "--dir", self.dir)
+
+    # ---- HTTP ----
+
+    @property
+    def url(self):
+        return (self.dir / "url").read_text().strip()
+
+    @property
+    def control_url(self):
+        return (self.dir / "control-url").read_text().strip()
+
+    def get(self, path, url=None):
+        with urllib.request.urlopen((url or self.url) + path, timeout=10 * self.slowness) as answer:
+            return json.load(answer)
+
+    def status(self):
+        return self.get("/status")
+
+    def set_status(self, name="mongo"):
+        return next((each for each in self.status()["sets"] if each["name"] == name), None)
+
+    def member(self, name):
+        """The status of the member of this name, in whatever set; None when there is none."""
+        return next((each for one in self.status()["sets"] for each in one["members"] if each["name"] == name), None)
+
+    def wait_for(self, condition, timeout=30, what="the status to be so"):
+        """Until condition(status document) is true; a controller that is away is waited for."""
+
+        def look():
+            try:
+                return condition(self.status())
+            except (OSError, ValueError):
+                return None
+
+        return wait_until(look, timeout * self.slowness, what)
+
+    def wait_healthy(self, timeout=60):
+        return self.wait_for(
+            lambda status: status["sets"] and all(each["phase"] == "Healthy" for each in status["sets"]), timeout, "all sets Healthy"
+        )
+
+    # ---- processes and the end ----
+
+    def processes(self, pattern=""):
+        """Living processes of this sandbox whose command line contains `pattern`."""
+        return [each for each in processes_of(self.dir) if pattern in " ".join(each.cmdline())]
+
+    def print_logs(self):
+        for log in sorted(self.dir.rglob("*.log")):
+            lines = log.read_text(errors="replace").splitlines()
+            print(f"---- {log.relative_to(self.dir.parent)} (the last {min(LOG_LINES, len(lines))} of {len(lines)} lines)")
+            print("\n".join(lines[-LOG_LINES:]))
+
+    def clean_up(self):
+        """Down, and the problems that were left: processes, files, what sanitizers said. Leaves nothing in any case."""
+        problems = []
+        if self.was_up:
+            try:
+                done = self.down(check=False)
+                if done.returncode != 0:
+                    problems.append(f"sandbox down: exit {done.returncode}: {done.stderr.strip()}")
+            except (OSError, subprocess.TimeoutExpired) as error:
+                problems.append(f"sandbox down: {error}")
+            if self.dir.exists():
+                left = sorted(str(path.relative_to(self.dir)) for path in self.dir.rglob("*"))
+                problems.append(f"files left after `sandbox down` in {self.dir}: {left[:20]}")
+        problems += self.end_processes()
+        for report in sorted(self.sanitizer_prefix.parent.glob(self.sanitizer_prefix.name + ".*")):
+            problems.append(f"{report.name}:\n{report.read_text(errors='replace')[:6000]}")
+        shutil.rmtree(self.dir, ignore_errors=True)
+        return problems
+
+    def end_processes(self):
+        """None may be left; those that are get named and killed. They are ours: the folder in their command line is."""
+        deadline = time.monotonic() + LEAVE_TIMEOUT_SECS
+        while processes_of(self.dir) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        left = processes_of(self.dir)
+        problems = []
+        for process in left:
+            try:
+                problems.append(f"process left: {process.pid} {' '.join(process.cmdline())}")
+                process.kill()
+            except psutil.NoSuchProcess:
+                pass
+        psutil.wait_procs(left, timeout=5)
+        return problems

@@ -1,0 +1,60 @@
+#!/bin/bash
+# All tests that run in minutes, fastest first: unit tests, lint, then whole programs; first the release build, then the
+# one with AddressSanitizer and UBSan. Goes on after a failure, says a total at the end, fails when anything failed.
+# `make test` calls this. JOBS, PYTHON and PHASES (a list of the phases below) may be set.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+
+jobs=${JOBS:-$(nproc)}
+python=${PYTHON:-/usr/bin/python3}
+results=$PWD/build/test-results
+rm -rf "$results"
+mkdir -p "$results"
+
+say() {
+    printf '\n== %s\n' "$*"
+}
+
+# Nothing can be tested that isn't built, so this one stops.
+build() {
+    say "building: $1"
+    [ -f "build/$1/build.ninja" ] || cmake --preset "$1" >"$results/configure-$1.log" 2>&1 ||
+        { cat "$results/configure-$1.log" && exit 1; }
+    cmake --build "build/$1" --parallel "$jobs" || exit 1
+}
+
+unit() {
+    say "unit tests: $1"
+    ctest --test-dir "build/$1" --output-on-failure --parallel "$jobs" --timeout 120 --output-junit "$results/unit-$1.xml" |
+        grep -v -e '^ *[0-9/]* Test *#.* Passed ' -e '^ *Start ' -e '^$'
+}
+
+lint() {
+    say "lint"
+    "$python" tests/lint/check_layers.py --symbols build/release --junit "$results/lint-layers.xml"
+    "$python" tests/lint/check_style.py --junit "$results/lint-style.xml"
+    "$python" -m pytest -c tests/pytest.ini tests/lint --quiet --junitxml "$results/lint-itself.xml"
+}
+
+integration() { # NAME BINARIES [pytest's arguments]
+    local name=$1 binaries=$2
+    shift 2
+    say "integration tests: $name"
+    ATOLL_BIN=$PWD/$binaries "$python" -m pytest -c tests/pytest.ini tests/integration --quiet \
+        --junitxml "$results/integration-$name.xml" "$@"
+    local status=$?
+    [ $status -le 1 ] || [ $status -eq 5 ] || echo "pytest itself failed ($status)" >"$results/integration-$name.broken"
+}
+
+for phase in ${PHASES:-unit lint integration asan}; do
+    case $phase in
+    unit) build release; unit release ;;
+    lint) build release; lint ;;
+    integration) build release; integration release build/bin ;;
+    asan) build asan; unit asan; integration asan build/asan/bin -m asan ;;
+    *) echo "run.sh: there is no phase '$phase'" >&2 && exit 2 ;;
+    esac
+done
+
+say "total"
+exec "$python" tests/total.py "$results"
