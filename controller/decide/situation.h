@@ -137,9 +137,5 @@ struct config_member wanted_entry(const struct member_situation *member, int id,
 bool entry_attributes_fit(const struct member_situation *member);
 /* Settings that the spec names and the configuration has otherwise; their number. */
 size_t settings_due(const struct situation *situation);
-/* waits.c */
-void plan_waits(const struct situation *situation, struct plan *plan);
-/* phases.c */
-void plan_phases(const struct situation *situation, struct plan *plan);
 
 #endif

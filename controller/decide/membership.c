@@ -1,0 +1,207 @@
+/* Which change of membership is due, and for whom; and what the ledger must say before it happens. Rules:
+ * https://www.mongodb.com/docs/manual/reference/command/replSetReconfig/ (one voting member at a time),
+ * https://www.mongodb.com/docs/manual/tutorial/resync-replica-set-member/ (members that lost their data). */
+#include "controller/decide/membership.h"
+
+#include <string.h>
+
+/* A fact of the set is: some member has these facts and not those. The same table finds the member that a row speaks of. */
+static const struct {
+    uint64_t fact, require, forbid;
+} finders[] = {
+    {STRANGER_SEEN, M_STRANGER, 0},
+    {UNBOOKED_SEEN, M_UNBOOKED, 0},
+    {MOVED_SEEN, M_MOVED | M_FOLLOWABLE, 0},
+    {LOST_VOTER_SEEN, M_LISTED | M_DISK_LOST | M_VOTES, M_UNBOOKED},
+    {LOST_QUIET_SEEN, M_BOOKED | M_DISK_LOST, M_VOTES},
+    {LEAVER_LEADS, M_LISTED | M_LEADS, M_MAY_LEAD},
+    {LEAVER_VOTES, M_LISTED | M_VOTES, M_VOTE_WANTED},
+    {LEAVER_LISTED, M_LISTED | M_ABSENT, M_VOTES},
+    {LEAVER_BOOKED, M_BOOKED | M_ABSENT, M_LISTED},
+    {JOINER_READY, M_BORN | M_ZONE_SEEN | M_DISK | M_ADDRESSED | M_RUNNING | M_ANSWERS,
+     M_LISTED | M_ABSENT | M_DISK_LOST | M_STRANGER | M_IS_MEMBER | M_ZONE_SILENT},
+    {VOTE_DUE, M_LISTED | M_VOTE_WANTED | M_SYNCED | M_ANSWERS | M_HEALTHY, M_VOTES | M_LAGGING | M_DISK_LOST},
+    {ATTRIBUTES_DUE, M_LISTED, M_ATTRIBUTES_FIT | M_ABSENT | M_DISK_LOST},
+};
+
+enum { FINDER_COUNT = sizeof finders / sizeof *finders };
+
+static const struct member_situation *by_ordinal(const struct situation *situation, int ordinal)
+{
+    for (size_t i = 0; i < situation->member_count; i++)
+        if (situation->members[i].wanted->ordinal == ordinal)
+            return &situation->members[i];
+    return NULL;
+}
+
+const struct member_situation *membership_subject(const struct situation *situation, const struct rule *rule)
+{
+    if (rule->require & INITIATOR_TOLD)
+        return by_ordinal(situation, situation->input->ledger->birth_ordinal);
+    if (rule->outcome == OUTCOME_INITIATE)
+        return situation_first(situation, M_READY | M_MAY_LEAD, 0);
+    if (rule->outcome == OUTCOME_ADOPT)
+        return situation_first(situation, M_IS_MEMBER, M_STRANGER);
+    for (size_t i = 0; i < FINDER_COUNT; i++)
+        if (rule->require & finders[i].fact)
+            return situation_first(situation, finders[i].require, finders[i].forbid);
+    if (rule->require & MARK_SEEN)
+        return situation_first(situation, M_DISK, 0);
+    return situation->primary;
+}
+
+static bool electable_remains(const struct situation *situation, const struct member_situation *member)
+{
+    for (size_t i = 0; i < situation->config.member_count; i++) {
+        const struct config_member *entry = &situation->config.members[i];
+        if (entry != member->listed && entry->votes > 0 && entry->priority > 0)
+            return true;
+    }
+    return false;
+}
+
+bool vote_is_spared(const struct situation *situation, const struct member_situation *member)
+{
+    int voters = situation->voters - 1;
+    int healthy = situation->healthy_voters - (has(member->facts, M_HEALTHY) ? 1 : 0);
+    return voters > 0 && healthy > voters / 2 && electable_remains(situation, member);
+}
+
+/* Two members never share a host: a moved member may not take an address that another entry keeps. */
+static bool clashes(const struct situation *situation, const struct member_situation *moved)
+{
+    for (size_t i = 0; i < situation->config.member_count; i++) {
+        const struct config_member *entry = &situation->config.members[i];
+        if (entry == moved->listed || strcmp(entry->host, moved->view->holding.address) != 0)
+            continue;
+        bool leaves = false;
+        for (size_t j = 0; j < situation->member_count; j++)
+            leaves |= situation->members[j].listed == entry && has(situation->members[j].facts, M_MOVED | M_FOLLOWABLE);
+        if (!leaves)
+            return true;
+    }
+    return false;
+}
+
+static bool any_clash(const struct situation *situation)
+{
+    for (size_t i = 0; i < situation->member_count; i++)
+        if (has(situation->members[i].facts, M_MOVED | M_FOLLOWABLE) && clashes(situation, &situation->members[i]))
+            return true;
+    return false;
+}
+
+void situation_find_changes(struct situation *situation)
+{
+    for (size_t i = 0; i < FINDER_COUNT; i++)
+        if (situation_first(situation, finders[i].require, finders[i].forbid))
+            situation->facts |= finders[i].fact;
+    if (any_clash(situation))
+        situation->facts |= MOVED_CLASH;
+    if (settings_due(situation))
+        situation->facts |= ATTRIBUTES_DUE;
+    const struct member_situation *giver = situation_first(situation, M_LISTED | M_DISK_LOST | M_VOTES, M_UNBOOKED);
+    if (!giver)
+        giver = situation_first(situation, M_LISTED | M_VOTES, M_VOTE_WANTED);
+    if (!giver)
+        giver = situation_first(situation, M_LISTED | M_LEADS, M_MAY_LEAD);
+    if (giver && vote_is_spared(situation, giver))
+        situation->facts |= VOTE_SPARED;
+    if (giver && !electable_remains(situation, giver))
+        situation->facts |= LAST_MEMBER_LEAVES;
+}
+
+/* ---- the ledger ---- */
+
+/* An _id that a lost ledger may have given to a member that has left since is skipped: so many are left free. */
+enum { ADOPTION_ID_GAP = 16, MEMBER_ID_MAX_BEFORE_5_0 = 255 };
+
+/* What no disk has for an id: a listed member whose disk nobody knows, and which was never used, has lost its data. */
+static const char *const DISK_UNKNOWN = "lost";
+
+static void book(const struct situation *situation, struct plan *plan, const struct member_situation *member)
+{
+    struct ledger_member booked = {
+        .ordinal = member->wanted->ordinal,
+        .id = member->listed->id,
+        .disk_id = has(member->facts, M_DISK_LOST) ? DISK_UNKNOWN
+                   : has(member->facts, M_DISK)    ? member->view->holding.disk.id
+                                                   : "",
+    };
+    plan->ledger = ledger_with(situation->arena, &plan->ledger, &booked);
+    plan->ledger_changed = true;
+}
+
+void ledger_book(const struct situation *situation, struct plan *plan)
+{
+    for (size_t i = 0; i < situation->member_count; i++)
+        if (has(situation->members[i].facts, M_UNBOOKED))
+            book(situation, plan, &situation->members[i]);
+}
+
+void ledger_adopt(const struct situation *situation, struct plan *plan)
+{
+    int highest = -1;
+    for (size_t i = 0; i < situation->config.member_count; i++)
+        if (situation->config.members[i].id > highest)
+            highest = situation->config.members[i].id;
+    if (highest >= plan->ledger.next_id) {
+        int next = highest + 1 + ADOPTION_ID_GAP;
+        plan->ledger.next_id = next <= MEMBER_ID_MAX_BEFORE_5_0 ? next : highest + 1;
+    }
+    plan->ledger.birth = BIRTH_DONE;
+    plan->ledger.replica_set_id = situation->config.replica_set_id;
+    plan->ledger_changed = true;
+    ledger_book(situation, plan);
+}
+
+/* Without a vote it may start on the disk that it has now. */
+void ledger_accept_disk(const struct situation *situation, struct plan *plan)
+{
+    for (size_t i = 0; i < situation->member_count; i++) {
+        const struct member_situation *member = &situation->members[i];
+        if (!has(member->facts, M_BOOKED | M_DISK_LOST) || has(member->facts, M_VOTES))
+            continue;
+        struct ledger_member booked = *member->booked;
+        booked.disk_id = member->view->holding.disk.id;
+        plan->ledger = ledger_with(situation->arena, &plan->ledger, &booked);
+        plan->ledger_changed = true;
+    }
+}
+
+void ledger_retire(const struct situation *situation, struct plan *plan)
+{
+    for (size_t i = 0; i < situation->member_count; i++) {
+        const struct member_situation *member = &situation->members[i];
+        if (!has(member->facts, M_BOOKED | M_ABSENT) || has(member->facts, M_LISTED))
+            continue;
+        struct ledger_member booked = *member->booked;
+        booked.removed = true;
+        plan->ledger = ledger_with(situation->arena, &plan->ledger, &booked);
+        plan->ledger_changed = true;
+    }
+}
+
+bool may_join(const struct member_situation *member)
+{
+    return has(member->facts, M_BORN | M_ZONE_SEEN | M_DISK | M_ADDRESSED | M_RUNNING | M_ANSWERS) &&
+           !(member->facts & (M_LISTED | M_ABSENT | M_DISK_LOST | M_STRANGER | M_IS_MEMBER | M_ZONE_SILENT));
+}
+
+/* A member gets its _id before it is added, so that a crash in between never gives it to another. One that came back
+ * gets a fresh one. */
+void ledger_book_joiners(const struct situation *situation, struct plan *plan)
+{
+    for (size_t i = 0; i < situation->member_count; i++) {
+        const struct member_situation *member = &situation->members[i];
+        if (!may_join(member) || has(member->facts, M_BOOKED))
+            continue;
+        struct ledger_member booked = {
+            .ordinal = member->wanted->ordinal,
+            .id = plan->ledger.next_id++,
+            .disk_id = member->view->holding.disk.id,
+        };
+        plan->ledger = ledger_with(situation->arena, &plan->ledger, &booked);
+        plan->ledger_changed = true;
+    }
+}

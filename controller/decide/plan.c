@@ -1,0 +1,197 @@
+/* The order of concerns: what is seen, what that means, which row fires, what follows from it. Pure. */
+#include "controller/decide/plan.h"
+
+#include "controller/decide/membership.h"
+#include "controller/decide/phases.h"
+#include "controller/decide/waits.h"
+
+static void remember_rule(struct plan *plan, int number)
+{
+    for (size_t i = 0; i < plan->rule_count; i++)
+        if (plan->rules[i] == number)
+            return;
+    if (plan->rule_count < PLAN_RULES_MAX)
+        plan->rules[plan->rule_count++] = number;
+}
+
+/* ---- members ---- */
+
+/* A member that leaves keeps running until the configuration no longer names it; and before anybody knows whether there is
+ * a set, a member that the spec takes away is left alone. */
+static void plan_run(const struct situation *situation, const struct member_situation *member, struct member_plan *out)
+{
+    bool absent = has(member->facts, M_ABSENT);
+    bool known = situation->facts & (BORN | CONFIG_SEEN);
+    out->named = !absent || known || has(situation->facts, SET_ABSENT);
+    if (has(situation->facts, SET_ABSENT) || (absent && !(member->facts & (M_LISTED | M_BOOKED))))
+        out->run = RUN_ABSENT;
+    else
+        out->run = has(member->facts, M_HELD) ? RUN_HELD : RUN_UP;
+}
+
+/* The disk that the member may be started on, by the ledger as it will be. */
+static const char *plan_disk(const struct situation *situation, const struct member_situation *member,
+                             const struct plan *plan)
+{
+    const struct ledger_member *booked = ledger_find(&plan->ledger, member->wanted->ordinal);
+    if (booked && booked->id >= 0 && !booked->removed && booked->disk_id[0])
+        return booked->disk_id;
+    if (has(member->facts, M_DISK_LOST))
+        return "lost"; /* no disk's id: nothing is started */
+    return member->view && has(member->facts, M_DISK) ? arena_string(situation->arena, member->view->holding.disk.id)
+                                                      : "";
+}
+
+static void plan_member(const struct situation *situation, const struct member_situation *member, struct plan *plan,
+                        struct member_plan *out)
+{
+    const struct config_member *listed = member->listed;
+    const char *address = member->view ? member->view->holding.address : "";
+    *out = (struct member_plan){
+        .ordinal = member->wanted->ordinal,
+        .phase = member_phase_of(member),
+        .next_phase = member_phase_next(member),
+        .state = member->state,
+        .healthy = has(member->facts, M_HEALTHY),
+        .id = listed ? listed->id : -1,
+        .host = listed ? listed->host : arena_string(situation->arena, address),
+        .votes = listed ? listed->votes : 0,
+        .priority = listed ? listed->priority : 0,
+        .lag_seconds = member->lag_seconds,
+        .facts = member->facts,
+    };
+    plan_run(situation, member, out);
+    const struct rule *rule = rules_match(RULES_OF_MEMBER, member->facts);
+    remember_rule(plan, rule->number);
+    member_wait(situation, member, rule, out);
+}
+
+static void plan_members(struct situation *situation, struct plan *plan)
+{
+    plan->members = arena_array(situation->arena, situation->member_count, sizeof *plan->members);
+    plan->member_count = plan->members ? situation->member_count : 0;
+    bool done = true;
+    for (size_t i = 0; i < plan->member_count; i++) {
+        plan_member(situation, &situation->members[i], plan, &plan->members[i]);
+        done &= !plan->members[i].waiting;
+    }
+    if (done && !has(situation->facts, ATTRIBUTES_DUE))
+        situation->facts |= ALL_DONE;
+}
+
+/* ---- the set ---- */
+
+static void follow_outcome(const struct situation *situation, const struct rule *rule, struct plan *plan)
+{
+    switch ((enum outcome)rule->outcome) {
+    case OUTCOME_DONE:
+    case OUTCOME_WAIT:
+    case OUTCOME_TAKE_AWAY:
+        break;
+    case OUTCOME_ADOPT:
+        ledger_adopt(situation, plan);
+        break;
+    case OUTCOME_BOOK:
+        ledger_book(situation, plan);
+        break;
+    case OUTCOME_ACCEPT_DISK:
+        ledger_accept_disk(situation, plan);
+        break;
+    case OUTCOME_RETIRE:
+        ledger_retire(situation, plan);
+        break;
+    case OUTCOME_INITIATE:
+        birth_intend(situation, plan);
+        break;
+    case OUTCOME_STEP_DOWN:
+        plan->action.kind = ACTION_STEP_DOWN;
+        plan->action.ordinal = situation->primary->wanted->ordinal;
+        plan->action.host = situation->primary->view->holding.address;
+        break;
+    case OUTCOME_ADD:
+        ledger_book_joiners(situation, plan);
+        reconfigure(situation, OUTCOME_ADD, plan);
+        break;
+    case OUTCOME_FOLLOW:
+    case OUTCOME_TAKE_VOTE:
+    case OUTCOME_REMOVE:
+    case OUTCOME_GIVE_VOTE:
+    case OUTCOME_SET_ATTRIBUTES:
+        reconfigure(situation, (enum outcome)rule->outcome, plan);
+        break;
+    }
+}
+
+/* The plan owns its values: what still points into spec or observation is copied. */
+static void own_action(const struct situation *situation, const struct rule *rule, struct plan *plan)
+{
+    struct action *action = &plan->action;
+    if (action->kind == ACTION_NONE) {
+        *action = (struct action){.host = "", .sentence = ""};
+        return;
+    }
+    action->rule = rule->number;
+    action->sentence = set_sentence(situation, plan, rule->sentence);
+    action->host = arena_string(situation->arena, action->host);
+    action->base = replica_config_copy(situation->arena, &action->base);
+    action->config = replica_config_copy(situation->arena, &action->config);
+}
+
+static int64_t look_again(const struct situation *situation, const struct plan *plan)
+{
+    const struct plan_input *input = situation->input;
+    if (plan->ledger_changed && plan->action.kind == ACTION_NONE)
+        return input->now_ms; /* what the ledger now says may allow the next step at once */
+    int64_t at_ms = input->now_ms + LOOK_AGAIN_MS;
+    int64_t retry_at_ms = input->observation->action.retry_at_ms;
+    if (has(situation->facts, ACTION_RESTING) && retry_at_ms < at_ms)
+        at_ms = retry_at_ms;
+    bool patient = plan->ledger.birth == BIRTH_NONE && situation->patience_ends_ms > input->now_ms;
+    if (patient && situation->patience_ends_ms < at_ms)
+        at_ms = situation->patience_ends_ms;
+    return at_ms;
+}
+
+static void plan_the_set(struct situation *situation, struct plan *plan)
+{
+    const struct rule *rule = rules_match(RULES_OF_SET, situation->facts);
+    remember_rule(plan, rule->number);
+    situation->subject = membership_subject(situation, rule);
+    follow_outcome(situation, rule, plan);
+    own_action(situation, rule, plan);
+    set_wait(situation, rule, plan);
+    plan->facts = situation->facts;
+    plan->primary = situation->primary ? situation->primary->wanted->ordinal : 0;
+    plan->config = situation->config;
+    plan->config_committed = situation->committed;
+    plan->term = situation->term;
+    plan->phase = set_phase_of(situation, rule, plan);
+    plan->healthy = plan->phase == PHASE_HEALTHY;
+    plan_conditions(situation, plan);
+    for (size_t i = 0; i < plan->member_count; i++) {
+        plan->members[i].disk_id = plan_disk(situation, &situation->members[i], plan);
+        plan->members[i].replica_set_id = plan->ledger.replica_set_id;
+    }
+    plan->look_again_at_ms = look_again(situation, plan);
+}
+
+int plan_set(const struct plan_input *input, struct arena *arena, struct plan *out, struct error *err)
+{
+    struct situation situation;
+    situation_init(&situation, input, arena);
+    situation_find_members(&situation);
+    situation_find_config(&situation);
+    situation_find_standing(&situation);
+    situation_find_quorum(&situation);
+    situation_find_birth(&situation);
+    situation_find_changes(&situation);
+
+    struct plan plan = {.ledger = ledger_copy(arena, input->ledger)};
+    plan_members(&situation, &plan);
+    plan_the_set(&situation, &plan);
+    plan.ledger = ledger_copy(arena, &plan.ledger);
+    if (arena_failed(arena))
+        return error_set(err, ERROR_NO_MEMORY, "planning set %s: memory is out", input->set->name);
+    *out = plan;
+    return 0;
+}

@@ -1,0 +1,205 @@
+/* The configuration, its commitment, the primary, and whether a majority of votes is healthy.
+ * Commitment: https://www.mongodb.com/docs/manual/reference/command/replSetReconfig/ ("a majority of voting members of the
+ * current configuration"); before 4.4 the server can't say, so a majority of voters must report the version. */
+#include "controller/decide/situation.h"
+
+#include <string.h>
+
+/* The replica set that this set is: the ledger's word, else the first one that a member or a disk shows. */
+static const char *reference_id(const struct situation *situation)
+{
+    const struct ledger *ledger = situation->input->ledger;
+    if (ledger->replica_set_id[0])
+        return ledger->replica_set_id;
+    const char *mark = "";
+    for (size_t i = 0; i < situation->member_count; i++) {
+        const struct member_view *view = situation->members[i].view;
+        if (view && view->mongod.config.version > 0)
+            return view->mongod.config.replica_set_id;
+        if (view && !mark[0])
+            mark = view->holding.disk.replica_set_id;
+    }
+    return mark;
+}
+
+static bool differs(const char *id, const char *reference)
+{
+    return id[0] && reference[0] && strcmp(id, reference) != 0;
+}
+
+static void find_strangers(struct situation *situation)
+{
+    const char *reference = reference_id(situation);
+    for (size_t i = 0; i < situation->member_count; i++) {
+        struct member_situation *member = &situation->members[i];
+        if (!member->view)
+            continue;
+        const struct replica_config *config = &member->view->mongod.config;
+        bool other_set = config->version > 0 && strcmp(config->set, situation->input->set->name) != 0;
+        if (other_set || (config->version > 0 && differs(config->replica_set_id, reference)) ||
+            differs(member->view->holding.disk.replica_set_id, reference))
+            member->facts |= M_STRANGER;
+        if (member->view->holding.disk.replica_set_id[0])
+            situation->facts |= MARK_SEEN;
+    }
+}
+
+static void find_newest_config(struct situation *situation)
+{
+    const struct replica_config *newest = &situation->input->observation->action.config;
+    for (size_t i = 0; i < situation->member_count; i++) {
+        const struct member_situation *member = &situation->members[i];
+        if (!member->view || has(member->facts, M_STRANGER))
+            continue;
+        const struct replica_config *config = &member->view->mongod.config;
+        if (config->version > 0 && (newest->version == 0 || replica_config_compare(config, newest) > 0))
+            newest = config;
+    }
+    if (newest->version > 0) {
+        situation->config = replica_config_copy(situation->arena, newest);
+        situation->facts |= CONFIG_SEEN;
+    }
+}
+
+/* Whoever leads in the highest term. One that leads in a lower term than somebody answers with is about to learn better. */
+static void find_primary(struct situation *situation)
+{
+    for (size_t i = 0; i < situation->member_count; i++) {
+        const struct member_situation *member = &situation->members[i];
+        if (has(member->facts, M_IS_MEMBER) && !has(member->facts, M_STRANGER) &&
+            member->view->mongod.term > situation->term)
+            situation->term = member->view->mongod.term;
+    }
+    for (size_t i = 0; i < situation->member_count; i++) {
+        const struct member_situation *member = &situation->members[i];
+        if (has(member->facts, M_IS_MEMBER | M_LEADS) && !has(member->facts, M_STRANGER) &&
+            member->view->mongod.term == situation->term)
+            situation->primary = member;
+    }
+    if (situation->primary)
+        situation->facts |= PRIMARY_SEEN;
+}
+
+static bool same_config(const struct replica_config *a, const struct replica_config *b)
+{
+    return a->version == b->version && a->term == b->term;
+}
+
+static bool majority_reports_config(const struct situation *situation)
+{
+    int voters = 0, having = 0;
+    for (size_t i = 0; i < situation->config.member_count; i++) {
+        const struct config_member *entry = &situation->config.members[i];
+        if (entry->votes == 0)
+            continue;
+        voters++;
+        for (size_t j = 0; j < situation->member_count; j++) {
+            const struct member_situation *member = &situation->members[j];
+            if (has(member->facts, M_IS_MEMBER) && member->view->mongod.self_id == entry->id &&
+                same_config(&member->view->mongod.config, &situation->config))
+                having++;
+        }
+    }
+    return having > voters / 2;
+}
+
+static void find_commitment(struct situation *situation)
+{
+    const struct action_view *action = &situation->input->observation->action;
+    bool by_action = action->config.version > 0 && same_config(&action->config, &situation->config) &&
+                     action->knows_commitment && action->config_committed;
+    bool by_primary = false, primary_says_no = false;
+    if (situation->primary) {
+        const struct mongod_view *mongod = &situation->primary->view->mongod;
+        bool same = mongod->knows_commitment && same_config(&mongod->config, &situation->config);
+        by_primary = same && mongod->config_committed;
+        primary_says_no = same && !mongod->config_committed;
+    }
+    situation->committed = situation->config.version > 0 &&
+                           (by_action || by_primary || (!primary_says_no && majority_reports_config(situation)));
+    if (situation->committed)
+        situation->facts |= COMMITTED;
+    int64_t observed_at_ms =
+        situation->primary ? situation->input->now_ms - situation->primary->view->mongod.age_ms : 0;
+    if (action->kind == ACTION_NONE || action->config.version > 0 || observed_at_ms >= action->ended_at_ms)
+        situation->facts |= READ_BACK;
+}
+
+void situation_find_config(struct situation *situation)
+{
+    const struct action_view *action = &situation->input->observation->action;
+    if (action->running)
+        situation->facts |= ACTION_RUNNING;
+    if (!action->running && action->failures > 0 && situation->input->now_ms < action->retry_at_ms)
+        situation->facts |= ACTION_RESTING;
+    find_strangers(situation);
+    find_newest_config(situation);
+    find_primary(situation);
+    find_commitment(situation);
+}
+
+/* A voter of the configuration that the spec doesn't name is judged by the primary's word alone. */
+static bool foreign_voter_healthy(const struct situation *situation, int id)
+{
+    if (!situation->primary)
+        return false;
+    const struct mongod_view *mongod = &situation->primary->view->mongod;
+    for (size_t i = 0; i < mongod->peer_count; i++)
+        if (mongod->peers[i].id == id)
+            return mongod->peers[i].healthy;
+    return false;
+}
+
+static const struct member_situation *find_listed(const struct situation *situation, int id)
+{
+    for (size_t i = 0; i < situation->member_count; i++)
+        if (situation->members[i].listed && situation->members[i].listed->id == id)
+            return &situation->members[i];
+    return NULL;
+}
+
+static void find_versions(struct situation *situation)
+{
+    const char *version = "";
+    situation->facts |= SAME_VERSION;
+    for (size_t i = 0; i < situation->member_count; i++) {
+        const struct member_situation *member = &situation->members[i];
+        if (!has(member->facts, M_ANSWERS) || !member->view->mongod.version[0])
+            continue;
+        if (version[0] && strcmp(version, member->view->mongod.version) != 0)
+            situation->facts &= ~SAME_VERSION;
+        version = member->view->mongod.version;
+    }
+}
+
+void situation_find_quorum(struct situation *situation)
+{
+    int down = 0, moved = 0;
+    for (size_t i = 0; i < situation->config.member_count; i++) {
+        const struct config_member *entry = &situation->config.members[i];
+        if (entry->votes == 0)
+            continue;
+        situation->voters++;
+        const struct member_situation *member = find_listed(situation, entry->id);
+        if (!member) {
+            situation->healthy_voters += foreign_voter_healthy(situation, entry->id);
+            continue;
+        }
+        situation->healthy_voters += has(member->facts, M_HEALTHY);
+        bool elsewhere = has(member->facts, M_MOVED | M_FOLLOWABLE) && !has(member->facts, M_UNINITIALIZED);
+        moved += elsewhere;
+        down += !elsewhere && member->known_down;
+    }
+    situation->majority = situation->voters / 2 + 1;
+    if (situation->voters == 0)
+        return;
+    if (situation->healthy_voters >= situation->majority)
+        situation->facts |= QUORUM;
+    if (situation->voters - down < situation->majority)
+        situation->facts |= QUORUM_GONE;
+    else if (situation->voters - down - moved < situation->majority)
+        situation->facts |= ADDRESSES_GONE;
+    find_versions(situation);
+    if (situation->voters >= SET_VOTERS_MAX)
+        situation->facts |= VOTES_FULL;
+}

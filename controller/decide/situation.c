@@ -1,0 +1,292 @@
+/* What is true of each member: its disk, address, process, and its place in the configuration. */
+#include "controller/decide/situation.h"
+
+#include <string.h>
+
+void situation_init(struct situation *situation, const struct plan_input *input, struct arena *arena)
+{
+    *situation = (struct situation){.input = input, .arena = arena, .term = -1};
+    situation->members = arena_array(arena, input->set->member_count, sizeof *situation->members);
+    situation->member_count = situation->members ? input->set->member_count : 0;
+    if (input->set->absent)
+        situation->facts |= SET_ABSENT;
+    if (input->ledger->birth == BIRTH_DONE)
+        situation->facts |= BORN;
+    if (input->ledger->birth == BIRTH_INTENDED)
+        situation->facts |= INITIATOR_TOLD;
+}
+
+const struct member_situation *situation_first(const struct situation *situation, uint64_t require, uint64_t forbid)
+{
+    for (size_t i = 0; i < situation->member_count; i++) {
+        uint64_t facts = situation->members[i].facts;
+        if (has(facts, require) && !(facts & forbid))
+            return &situation->members[i];
+    }
+    return NULL;
+}
+
+bool member_answers_now(const struct member_view *view)
+{
+    return view->zone_state == ZONE_CONNECTED && view->mongod.age_ms >= 0 && view->mongod.age_ms <= VIEW_FRESH_MS &&
+           view->mongod.answer != MONGOD_NOT_ASKED;
+}
+
+static const struct member_view *find_view(const struct observation *observation, int ordinal)
+{
+    for (size_t i = 0; i < observation->member_count; i++)
+        if (observation->members[i].ordinal == ordinal)
+            return &observation->members[i];
+    return NULL;
+}
+
+static uint64_t wanted_facts(const struct spec_set *set, const struct spec_member *wanted)
+{
+    if (set->absent || wanted->absent)
+        return M_ABSENT;
+    uint64_t facts = 0;
+    if (wanted->votes > 0)
+        facts |= M_VOTE_WANTED;
+    if (wanted->votes > 0 && wanted->priority > 0 && !wanted->arbiter_only)
+        facts |= M_MAY_LEAD;
+    return facts;
+}
+
+static uint64_t holding_facts(const struct member_view *view)
+{
+    const struct member_holding *holding = &view->holding;
+    uint64_t facts = 0;
+    if (holding->service_exists || holding->controller_exists)
+        facts |= M_HOLDS;
+    if (holding->disk.state == DISK_READY || holding->disk.state == DISK_ATTACHED)
+        facts |= M_DISK;
+    if (holding->address[0])
+        facts |= M_ADDRESSED;
+    if (holding->pod.running && !holding->pod.terminating)
+        facts |= M_RUNNING;
+    if (view->waiting.code[0] || holding->problem.code[0])
+        facts |= M_PROBLEM;
+    return facts;
+}
+
+static uint64_t mongod_facts(const struct member_view *view)
+{
+    switch (view->mongod.answer) {
+    case MONGOD_NOT_INITIALIZED:
+        return M_ANSWERS | M_UNINITIALIZED;
+    case MONGOD_NOT_IN_CONFIG:
+        return M_ANSWERS;
+    case MONGOD_MEMBER:
+        return M_ANSWERS | M_IS_MEMBER | (view->mongod.state == MEMBER_PRIMARY ? M_LEADS : 0);
+    case MONGOD_NOT_ASKED:
+    case MONGOD_SILENT:
+        break;
+    }
+    return 0;
+}
+
+/* Ids compared, never emptiness concluded: a disk that nobody has described yet is not lost. */
+static bool disk_lost(const struct member_situation *member)
+{
+    const struct ledger_member *booked = member->booked;
+    if (!booked || booked->removed || booked->id < 0 || !has(member->facts, M_DISK))
+        return false;
+    const struct disk_holding *disk = &member->view->holding.disk;
+    return booked->disk_id[0] && disk->id[0] && strcmp(booked->disk_id, disk->id) != 0;
+}
+
+static void find_member(const struct situation *situation, const struct spec_member *wanted,
+                        struct member_situation *member)
+{
+    const struct plan_input *input = situation->input;
+    member->wanted = wanted;
+    member->view = find_view(input->observation, wanted->ordinal);
+    member->booked = ledger_find(input->ledger, wanted->ordinal);
+    member->node = spec_member_names(input->set, wanted, situation->arena).node;
+    member->zone_state = member->view ? member->view->zone_state : ZONE_PENDING;
+    member->state = MEMBER_UNKNOWN;
+    member->lag_seconds = -1;
+    member->facts = wanted_facts(input->set, wanted);
+    if (member->booked && member->booked->id >= 0 && !member->booked->removed)
+        member->facts |= M_BOOKED;
+    if (input->ledger->birth == BIRTH_DONE)
+        member->facts |= M_BORN;
+    if (!member->view)
+        return;
+    if (member->view->zone_seen)
+        member->facts |= M_ZONE_SEEN;
+    if (member->view->zone_state == ZONE_UNKNOWN)
+        member->facts |= M_ZONE_SILENT;
+    member->facts |= holding_facts(member->view);
+    member->fresh = member_answers_now(member->view);
+    if (member->fresh)
+        member->facts |= mongod_facts(member->view);
+    if (disk_lost(member))
+        member->facts |= M_DISK_LOST;
+}
+
+void situation_find_members(struct situation *situation)
+{
+    for (size_t i = 0; i < situation->member_count; i++)
+        find_member(situation, &situation->input->set->members[i], &situation->members[i]);
+}
+
+/* ---- each member's place in the configuration ---- */
+
+static bool id_is_booked(const struct ledger *ledger, int id, int except_ordinal)
+{
+    for (size_t i = 0; i < ledger->member_count; i++)
+        if (ledger->members[i].id == id && ledger->members[i].ordinal != except_ordinal)
+            return true;
+    return false;
+}
+
+/* The entry of a member that the ledger has no _id for: by what its own mongod says, else by its address. */
+static const struct config_member *find_unbooked(const struct situation *situation,
+                                                 const struct member_situation *member)
+{
+    const struct config_member *entry = NULL;
+    if (has(member->facts, M_IS_MEMBER))
+        entry = replica_config_find(&situation->config, member->view->mongod.self_id);
+    for (size_t i = 0; !entry && i < situation->config.member_count && has(member->facts, M_ADDRESSED); i++)
+        if (strcmp(situation->config.members[i].host, member->view->holding.address) == 0)
+            entry = &situation->config.members[i];
+    return entry && !id_is_booked(situation->input->ledger, entry->id, member->wanted->ordinal) ? entry : NULL;
+}
+
+static void find_entry(const struct situation *situation, struct member_situation *member)
+{
+    if (has(member->facts, M_BOOKED)) {
+        member->listed = replica_config_find(&situation->config, member->booked->id);
+    } else if (member->view && !has(member->facts, M_STRANGER)) {
+        member->listed = find_unbooked(situation, member);
+        if (member->listed)
+            member->facts |= M_UNBOOKED;
+    }
+    if (!member->listed)
+        return;
+    member->facts |= M_LISTED;
+    if (member->listed->votes > 0)
+        member->facts |= M_VOTES;
+    /* A store that was lost knows no disk: an unused disk of a listed member has lost what it held. */
+    bool unknown_disk = !has(member->facts, M_BOOKED) || !member->booked->disk_id[0];
+    if (unknown_disk && has(member->facts, M_DISK) && !member->view->holding.disk.used)
+        member->facts |= M_DISK_LOST;
+    if (has(member->facts, M_BOOKED) && unknown_disk && has(member->facts, M_DISK) && member->view->holding.disk.used)
+        member->facts |= M_UNBOOKED;
+}
+
+static void find_move(struct member_situation *member)
+{
+    if (!has(member->facts, M_LISTED | M_ADDRESSED) || member->zone_state != ZONE_CONNECTED)
+        return;
+    if (strcmp(member->view->holding.address, member->listed->host) == 0)
+        return;
+    member->facts |= M_MOVED;
+    if (has(member->facts, M_RUNNING | M_ANSWERS) && !has(member->facts, M_DISK_LOST))
+        member->facts |= M_FOLLOWABLE;
+}
+
+static const struct peer_view *find_peer(const struct mongod_view *mongod, int id)
+{
+    for (size_t i = 0; i < mongod->peer_count; i++)
+        if (mongod->peers[i].id == id)
+            return &mongod->peers[i];
+    return NULL;
+}
+
+/* How others see a member: the primary, or without one whoever answers. */
+static const struct peer_view *seen_by_others(const struct situation *situation, const struct member_situation *member)
+{
+    if (situation->primary)
+        return find_peer(&situation->primary->view->mongod, member->listed->id);
+    for (size_t i = 0; i < situation->member_count; i++) {
+        const struct member_situation *other = &situation->members[i];
+        if (other == member || !has(other->facts, M_IS_MEMBER))
+            continue;
+        const struct peer_view *peer = find_peer(&other->view->mongod, member->listed->id);
+        if (peer)
+            return peer;
+    }
+    return NULL;
+}
+
+static enum member_state find_state(const struct member_situation *member)
+{
+    if (has(member->facts, M_IS_MEMBER))
+        return member->view->mongod.state;
+    if (has(member->facts, M_ANSWERS))
+        return has(member->facts, M_UNINITIALIZED) ? MEMBER_STARTUP : MEMBER_REMOVED;
+    if (!member->listed)
+        return MEMBER_UNKNOWN;
+    if (member->zone_state == ZONE_CONNECTED && has(member->facts, M_ZONE_SEEN))
+        return MEMBER_DOWN;
+    return member->peer ? member->peer->state : MEMBER_UNKNOWN;
+}
+
+static bool serves(enum member_state state)
+{
+    return state == MEMBER_PRIMARY || state == MEMBER_SECONDARY || state == MEMBER_ARBITER;
+}
+
+/* A member is healthy when it serves and, where there is a primary, the primary reaches it too. */
+static bool is_healthy(const struct situation *situation, const struct member_situation *member)
+{
+    if (!member->listed || !serves(member->state))
+        return false;
+    if (situation->primary == member)
+        return true;
+    if (situation->primary)
+        return member->peer && member->peer->healthy && serves(member->peer->state);
+    return member->fresh;
+}
+
+static void find_lag(const struct situation *situation, struct member_situation *member)
+{
+    if (!situation->primary || !member->listed || member->state == MEMBER_ARBITER)
+        return;
+    struct optime optime = {.term = -1};
+    if (has(member->facts, M_IS_MEMBER))
+        optime = member->view->mongod.optime;
+    else if (member->peer)
+        optime = member->peer->optime;
+    if (optime.seconds == 0)
+        return;
+    int64_t lag = (int64_t)situation->primary->view->mongod.optime.seconds - optime.seconds;
+    member->lag_seconds = lag > 0 ? lag : 0;
+    if (member->lag_seconds > LAG_SMALL_SECONDS + member->listed->secondary_delay_secs)
+        member->facts |= M_LAGGING;
+}
+
+static void find_place(const struct situation *situation, struct member_situation *member)
+{
+    if (member->listed)
+        member->peer = seen_by_others(situation, member);
+    member->state = find_state(member);
+    if (member->state == MEMBER_STARTUP || member->state == MEMBER_STARTUP2 || member->state == MEMBER_RECOVERING)
+        member->facts |= M_SYNCING;
+    if (serves(member->state))
+        member->facts |= M_SYNCED;
+    if (is_healthy(situation, member))
+        member->facts |= M_HEALTHY;
+    if (member->listed && entry_attributes_fit(member))
+        member->facts |= M_ATTRIBUTES_FIT;
+    find_lag(situation, member);
+    if (member->zone_state == ZONE_UNKNOWN && situation->primary && member->peer && !member->peer->healthy) {
+        member->zone_state = ZONE_FAILED;
+        member->facts |= M_ZONE_FAILED;
+    }
+    bool heard = member->zone_state == ZONE_CONNECTED && has(member->facts, M_ZONE_SEEN);
+    bool out = member->state == MEMBER_DOWN || member->state == MEMBER_REMOVED || has(member->facts, M_UNINITIALIZED);
+    member->known_down = heard ? out : member->peer && !member->peer->healthy;
+}
+
+void situation_find_standing(struct situation *situation)
+{
+    for (size_t i = 0; i < situation->member_count; i++) {
+        find_entry(situation, &situation->members[i]);
+        find_move(&situation->members[i]);
+    }
+    for (size_t i = 0; i < situation->member_count; i++)
+        find_place(situation, &situation->members[i]);
+}
