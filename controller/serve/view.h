@@ -1,0 +1,42 @@
+/* The controller's state as those who serve it see it: plain values, borrowed from the controller, valid until its next input. */
+#ifndef ATOLL_CONTROLLER_SERVE_VIEW_H
+#define ATOLL_CONTROLLER_SERVE_VIEW_H
+
+#include "controller/decide/plan.h"
+
+struct zone_view {
+    const struct spec_zone *zone;
+    enum zone_state state;      /* FAILED too, where a set's plan concluded it */
+    int64_t last_report_at_ms;  /* wall: the last word of its agent; 0: never */
+    const char *driver, *agent_version;
+    size_t members;             /* of the spec, in this zone */
+    struct problem problem;
+    int64_t intent_revision, reached_revision; /* 0: none */
+};
+
+struct set_view {
+    const struct spec_set *set;
+    const struct plan *plan;               /* NULL: not yet planned for */
+    const struct observation *observation; /* what the plan was made on; NULL with it */
+    int64_t planned_at_ms;                 /* wall */
+};
+
+/* Counters since the start, for metrics. */
+struct controller_counts {
+    uint64_t plans, intents_sent, reports, reports_ignored, heartbeats, store_writes, store_failures;
+    uint64_t actions_started[4], actions_failed[4]; /* by enum action_kind */
+};
+
+struct federation_view {
+    const struct spec *spec; /* NULL: none was applied yet */
+    int64_t revision;        /* of the spec; 0: none */
+    int64_t epoch, started_at_ms, now_ms;
+    const char *store_problem; /* "" when it takes writes */
+    const struct zone_view *zones;
+    size_t zone_count;
+    const struct set_view *sets;
+    size_t set_count;
+    const struct controller_counts *counts;
+};
+
+#endif
