@@ -1,5 +1,5 @@
-/* What an agent reads from its controller: no line may crash it, and what was read is read again the same after it was
- * written. */
+/* What an agent reads from its controller: no line may crash it, and what was read is read again the same
+ * after it was written. */
 #include <assert.h>
 
 #include "proto/intent.h"

@@ -1,5 +1,5 @@
-/* What the controller reads from agents: the first byte chooses report or heartbeat. No body may crash it, and what was
- * read is written the same again after it was read again. */
+/* What the controller reads from agents: the first byte chooses report or heartbeat. No body may crash it,
+ * and what was read is written the same again after it was read again. */
 #include <assert.h>
 #include <string.h>
 
