@@ -51,8 +51,9 @@ enum set_phase set_phase_of(const struct situation *situation, const struct rule
         return PHASE_ADDRESSES_LOST;
     if (!situation->primary && has(situation->facts, QUORUM_GONE))
         return PHASE_QUORUM_LOST;
-    if (situation->term < 1 && !situation->primary)
-        return PHASE_INITIATING; /* born, and the first election is to come */
+    bool just_born = situation->term < 0 && situation->input->observation->action.kind == ACTION_INITIATE;
+    if (!situation->primary && (situation->term == 0 || just_born))
+        return PHASE_INITIATING; /* the first election is to come */
     if (rule->outcome == OUTCOME_DONE && !plan->ledger_changed)
         return PHASE_HEALTHY;
     /* A voter that is down, unreached or silent; one that only copies data or has moved is on its way. */

@@ -187,8 +187,10 @@ int plan_set(const struct plan_input *input, struct arena *arena, struct plan *o
     situation_find_changes(&situation);
 
     struct plan plan = {.ledger = ledger_copy(arena, input->ledger)};
-    plan_members(&situation, &plan);
-    plan_the_set(&situation, &plan);
+    if (!arena_failed(arena))
+        plan_members(&situation, &plan);
+    if (!arena_failed(arena))
+        plan_the_set(&situation, &plan);
     plan.ledger = ledger_copy(arena, &plan.ledger);
     if (arena_failed(arena))
         return error_set(err, ERROR_NO_MEMORY, "planning set %s: memory is out", input->set->name);
