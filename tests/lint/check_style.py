@@ -14,7 +14,7 @@ FILE_WARN, FILE_MOST = 400, 600
 FUNCTION_WARN, FUNCTION_MOST = 50, 80
 LINE_MOST = 160
 C_ENDINGS = (".c", ".h", ".def")
-SCRIPT_ENDINGS = (".py", ".sh", ".txt", ".cmake", ".story", ".yaml", ".yml")
+SCRIPT_ENDINGS = (".py", ".sh", ".cmake", ".story", ".yaml", ".yml", "CMakeLists.txt", "layers.txt")
 
 
 def begins_with_comment(path, lines):
@@ -89,7 +89,7 @@ def main():
         check_text(path, lines, text)
         if path.endswith(C_ENDINGS + (".py", ".sh")):
             check_lengths(path, lines, length)
-        if not begins_with_comment(path, lines) and not path.endswith((".yaml", ".yml", "requirements.txt")):
+        if not begins_with_comment(path, lines) and not path.endswith((".yaml", ".yml")):
             comment.error(path, 1, "must begin with a comment that says what the file is for")
     return lint.finish([text, length, comment], options.junit)
 
