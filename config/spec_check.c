@@ -152,13 +152,15 @@ static void check_set(struct checker *checker, const struct spec_set *set)
     check_arguments(checker, set);
     check_address(checker, set);
     check_order(checker, set);
-    if (tree_get(tree_get(set->node, "backup"), "keep") && !*set->backup_schedule)
-        CHECK_WARNING(checker, place_of(set->node, "backup", set->mark),
+    const struct tree_node *backup = tree_get(set->node, "backup");
+    if (tree_get(backup, "keep") && !tree_get(backup, "schedule"))
+        CHECK_WARNING(checker, place_of(backup, "keep", set->mark),
                       "backup.keep has no effect without backup.schedule");
     if (set->absent)
         return;
     if (!tree_get(set->node, "image"))
-        CHECK_ERROR(checker, set->mark, "a set has no \"image\"; write one, like \"image: mongo:7.0\"");
+        CHECK_ERROR(checker, set->mark, "set %s has no \"image\"; write one, like \"image: mongo:7.0\"",
+                    *set->name ? set->name : "?");
     check_members(checker, set);
     if (!tree_get(set->node, "sourceRanges") && has_kubernetes_member(checker->spec, set))
         CHECK_WARNING(checker, set->mark, "set %s has no \"sourceRanges\": its Services will admit the other zones, and no "

@@ -205,7 +205,8 @@ void check_members(struct checker *checker, const struct spec_set *set)
     struct tally tally = tally_of(set);
     if (tally.present == 0) {
         CHECK_ERROR(checker, place_of(set->node, "members", set->mark),
-                    "a set has no members; list at least one, or write \"state: absent\" to take the set out");
+                    "set %s has no members; list at least one, or write \"state: absent\" to take the set out",
+                    *set->name ? set->name : "?");
         return;
     }
     for (size_t i = 0; i < set->member_count; i++)

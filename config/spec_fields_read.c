@@ -87,7 +87,9 @@ static bool checked(struct reader *reader, const struct field *field, const stru
     const char *wants = field->check ? field->check(text) : NULL;
     if (!wants)
         return true;
-    READ_ERROR(reader, value->mark, "%s \"%s\" must be %s", field->key, problem_quote(reader->arena, text), wants);
+    READ_ERROR(reader, value->mark, "%s \"%s\" must be %s",
+               *value->key ? problem_quote(reader->arena, value->key) : field->key, problem_quote(reader->arena, text),
+               wants);
     return false;
 }
 

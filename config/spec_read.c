@@ -18,6 +18,21 @@ static struct tree_node *read_trees(const struct spec_source *sources, size_t co
     return broken ? NULL : merged; /* with a part missing the rest would only give errors that are none */
 }
 
+static void read_tree(struct reader *reader, const struct tree_node *tree, struct spec *spec)
+{
+    const struct tree_node *body = tree_get(tree, "spec");
+    if (tree->kind != TREE_MAP) {
+        READ_ERROR(reader, tree->mark, "a federation's file is a map that begins with \"apiVersion: atoll/v1\", not %s",
+                   tree_kind_name(tree));
+        return;
+    }
+    read_fields(reader, &document_record, tree, spec);
+    spec->node = tree;
+    spec->mark = body ? body->mark : tree->mark;
+    if (!arena_failed(reader->arena))
+        spec_check(spec, reader->arena, reader->problems);
+}
+
 int spec_read(const struct spec_source *sources, size_t count, struct arena *arena, struct spec *out,
               struct spec_problems *problems)
 {
@@ -29,15 +44,15 @@ int spec_read(const struct spec_source *sources, size_t count, struct arena *are
         READ_ERROR(&reader, start, "%zu files; a spec is 1 file and at most %d overlays", count, SPEC_FILES_MAX - 1);
         return -1;
     }
+    size_t count_before = problems->count;
     const struct tree_node *tree = read_trees(sources, count, arena, problems);
-    if (tree && read_fields(&reader, &document_record, tree, &spec)) {
-        const struct tree_node *body = tree_get(tree, "spec");
-        spec.node = tree;
-        spec.mark = body ? body->mark : tree->mark;
-        spec_check(&spec, arena, problems);
+    if (tree)
+        read_tree(&reader, tree, &spec);
+    if (arena_failed(arena)) { /* what was said since then may be wrong */
+        problems->count = count_before;
+        problems->errors = errors_before;
+        READ_ERROR(&reader, start, "the spec needs more than the %zu bytes of memory that it may have", arena->limit);
     }
-    if (arena_failed(arena))
-        READ_ERROR(&reader, start, "the file needs more memory than a spec may");
     problems_sort(problems, sources, count);
     if (problems->errors > errors_before)
         return -1;

@@ -286,10 +286,13 @@ static int on_syntax_error(struct loader *loader)
     if (parser->error == YAML_READER_ERROR)
         return FATAL(loader, mark_of_offset(loader, parser->problem_offset),
                      "this is not text in UTF-8: %s", parser->problem);
+    const char *hint = strstr(parser->problem, "cannot start any token")
+                           ? "; lines are indented with spaces, and texts that begin with a sign are quoted"
+                           : "";
     if (!parser->context)
-        return FATAL(loader, mark_of(loader, parser->problem_mark), "not YAML: %s", parser->problem);
-    return FATAL(loader, mark_of(loader, parser->problem_mark), "not YAML: %s, %s (line %d)", parser->problem,
-                 parser->context, (int)parser->context_mark.line + 1);
+        return FATAL(loader, mark_of(loader, parser->problem_mark), "not YAML: %s%s", parser->problem, hint);
+    return FATAL(loader, mark_of(loader, parser->problem_mark), "not YAML: %s, %s (line %d)%s", parser->problem,
+                 parser->context, (int)parser->context_mark.line + 1, hint);
 }
 
 static int read_events(struct loader *loader)
@@ -308,7 +311,10 @@ static int read_events(struct loader *loader)
 
 struct tree_node *tree_read(const struct spec_source *source, struct arena *arena, struct spec_problems *problems)
 {
-    struct loader loader = {.arena = arena, .problems = problems, .source = source};
+    static const char byte_order_mark[] = "\xef\xbb\xbf";
+    size_t skip = source->length >= 3 && memcmp(source->text, byte_order_mark, 3) == 0 ? 3 : 0;
+    struct spec_source text = {source->name, source->text + skip, source->length - skip};
+    struct loader loader = {.arena = arena, .problems = problems, .source = &text};
     struct spec_mark start = {source->name, 1, 1};
     if (source->length > SPEC_BYTES_MAX) {
         FATAL(&loader, start, "the file has %zu bytes; at most %d are allowed", source->length, SPEC_BYTES_MAX);
@@ -319,7 +325,7 @@ struct tree_node *tree_read(const struct spec_source *source, struct arena *aren
         return NULL;
     }
     yaml_parser_set_encoding(&loader.parser, YAML_UTF8_ENCODING);
-    yaml_parser_set_input_string(&loader.parser, (const unsigned char *)source->text, source->length);
+    yaml_parser_set_input_string(&loader.parser, (const unsigned char *)text.text, text.length);
     int failed = read_events(&loader);
     yaml_parser_delete(&loader.parser);
     if (failed)
