@@ -1,0 +1,140 @@
+/* Reads the command line. Names are mongod's, so that a caller can start either program with the same arguments. */
+#include "options.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+const char options_help[] =
+    "Usage: atoll-mongod-sim --replSet NAME [OPTION]...\n"
+    "A stand-in for mongod: it speaks MongoDB's wire protocol and forms replica sets.\n"
+    "\n"
+    "Options that mongod knows too:\n"
+    "  --port PORT              listen there (27017)\n"
+    "  --bind_ip ADDR[,ADDR]    addresses to listen on (localhost); --bind_ip_all for all\n"
+    "  --dbpath DIR             where data is kept (/data/db); --data DIR is the same\n"
+    "  --replSet NAME           the replica set's name\n"
+    "  --logpath FILE           write the log there instead of to standard output\n"
+    "  --logappend              append to the log file instead of starting it anew\n"
+    "  --nounixsocket           accepted; there is never a Unix socket\n"
+    "  --help, -h               this text\n"
+    "  --version                the versions of the stand-in and of the server that it plays\n"
+    "\n"
+    "Options of its own:\n"
+    "  --server-version 4.0|7.0 the server that it plays (7.0)\n"
+    "  --initial-sync-ms N      the least time that an initial sync takes (200)\n"
+    "  --seed N                 seed of its random numbers (from clock and process id)\n";
+
+static int parse_number(const char *name, const char *text, long long low, long long high, long long *out,
+                        struct error *err)
+{
+    char *end;
+    errno = 0;
+    long long value = strtoll(text, &end, 10);
+    if (errno || end == text || *end || value < low || value > high)
+        return error_set(err, ERROR_INVALID, "%s: \"%s\" is not a number from %lld to %lld", name, text, low,
+                         high);
+    *out = value;
+    return 0;
+}
+
+static int parse_server_version(struct options *options, const char *text, struct error *err)
+{
+    if (!strcmp(text, "4.0"))
+        options->server_version = 4;
+    else if (!strcmp(text, "7.0"))
+        options->server_version = 7;
+    else
+        return error_set(err, ERROR_INVALID, "--server-version: \"%s\" is not one that can be played; 4.0 and 7.0 can",
+                         text);
+    return 0;
+}
+
+/* Options without a value. Returns 1 when `name` is one. */
+static int parse_flag(struct options *options, const char *name)
+{
+    if (!strcmp(name, "--help") || !strcmp(name, "-h"))
+        options->help = true;
+    else if (!strcmp(name, "--version"))
+        options->version = true;
+    else if (!strcmp(name, "--logappend"))
+        options->log_append = true;
+    else if (!strcmp(name, "--bind_ip_all"))
+        options->bind_ip = "*";
+    else if (strcmp(name, "--nounixsocket") != 0)
+        return 0;
+    return 1;
+}
+
+static int parse_valued(struct options *options, const char *name, const char *value, struct error *err)
+{
+    long long number;
+    if (!strcmp(name, "--port")) {
+        if (parse_number(name, value, 1, 65535, &number, err))
+            return -1;
+        options->port = (int)number;
+    } else if (!strcmp(name, "--initial-sync-ms")) {
+        if (parse_number(name, value, 0, 86400000, &number, err))
+            return -1;
+        options->initial_sync_ms = (int)number;
+    } else if (!strcmp(name, "--seed")) {
+        if (parse_number(name, value, 0, INT64_MAX, &number, err))
+            return -1;
+        options->seed = (uint64_t)number;
+    } else if (!strcmp(name, "--bind_ip")) {
+        options->bind_ip = value;
+    } else if (!strcmp(name, "--dbpath") || !strcmp(name, "--data")) {
+        options->dbpath = value;
+    } else if (!strcmp(name, "--replSet")) {
+        options->set_name = value;
+    } else if (!strcmp(name, "--logpath")) {
+        options->log_path = value;
+    } else if (!strcmp(name, "--server-version")) {
+        return parse_server_version(options, value, err);
+    }
+    return 0;
+}
+
+static bool takes_value(const char *name)
+{
+    static const char *const names[] = {"--port",   "--bind_ip", "--dbpath",         "--data",           "--replSet",
+                                        "--logpath", "--seed",    "--server-version", "--initial-sync-ms"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (!strcmp(name, names[i]))
+            return true;
+    return false;
+}
+
+int options_parse(struct options *options, int argc, char **argv, struct error *err)
+{
+    *options = (struct options){.port = 27017,
+                                .bind_ip = "localhost",
+                                .dbpath = "/data/db",
+                                .server_version = 7,
+                                .initial_sync_ms = 200};
+    for (int i = 1; i < argc; i++) {
+        char name[64];
+        const char *value = strchr(argv[i], '=');
+        size_t length = value ? (size_t)(value - argv[i]) : strlen(argv[i]);
+        if (length >= sizeof name)
+            return error_set(err, ERROR_INVALID, "unknown option %.80s", argv[i]);
+        memcpy(name, argv[i], length);
+        name[length] = 0;
+        if (!value && parse_flag(options, name))
+            continue;
+        if (!takes_value(name))
+            return error_set(err, ERROR_INVALID, "unknown option %s; --help lists what there is", argv[i]);
+        if (!value && i + 1 == argc)
+            return error_set(err, ERROR_INVALID, "%s needs a value", name);
+        if (parse_valued(options, name, value ? value + 1 : argv[++i], err))
+            return -1;
+    }
+    if (!options->help && !options->version && (!options->set_name || !*options->set_name))
+        return error_set(err, ERROR_INVALID, "--replSet NAME is needed: only replica set members are played");
+    return 0;
+}
+
+const char *options_version_text(const struct options *options)
+{
+    return options->server_version == 4 ? "4.0.3" : "7.0.14";
+}
