@@ -1,0 +1,125 @@
+/* atoll apply: make a spec the one that the controller works towards. */
+#include "controller/cli/apply.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include "controller/cli/console.h"
+#include "controller/cli/context.h"
+#include "controller/cli/text.h"
+#include "controller/cli/waiting.h"
+
+struct json *apply_send(struct remote *remote, const char *method, const char *path, const struct spec_files *files, struct error *err)
+{
+    const char *headers[] = {NULL, NULL};
+    struct buffer body;
+    struct reply reply;
+    struct json *answer = NULL;
+    buffer_init(&body, 0);
+    if (spec_files_body(files, &body, &headers[0], err) == 0) {
+        struct request request = {.method = method, .path = path, .headers = headers, .body = body.data, .body_length = body.length};
+        if (remote_call(remote, &request, &reply, err) == 0) {
+            if (reply_check(&reply, err))
+                reply_say_details(&reply, spec_files_name(files));
+            else
+                answer = reply_json(&reply, err);
+            reply_finish(&reply);
+        }
+    }
+    buffer_finish(&body);
+    return answer;
+}
+
+void apply_say_warnings(const struct json *answer)
+{
+    const struct json *warnings = json_get(answer, "warnings");
+    for (const struct json *warning = json_first(warnings); warning; warning = json_next(warning))
+        if (json_text(warning))
+            console_say("%s%s", strstr(json_text(warning), "warning") ? "" : "warning: ", json_text(warning));
+}
+
+void apply_print_diff(const struct json *answer, bool colours, struct buffer *out)
+{
+    const struct json *lines = json_get(answer, "diff");
+    for (const struct json *line = json_first(lines); line; line = json_next(line)) {
+        struct buffer safe;
+        buffer_init(&safe, 0);
+        text_escape(json_text(line) ? json_text(line) : "", &safe);
+        const char *text = buffer_text(&safe);
+        enum cell_colour colour = *text == '+' || strstr(text, " added") ? COLOUR_GOOD
+                                  : *text == '-' || strstr(text, " removed") ? COLOUR_BAD : COLOUR_NONE;
+        colour_print(colour, colours, text, out);
+        buffer_append_text(out, "\n");
+        buffer_finish(&safe);
+    }
+}
+
+static int print_answer(const struct invocation *invocation, const struct json *answer)
+{
+    const char *format = invocation_text(invocation, "output");
+    if (format && strcmp(format, "json") == 0)
+        return console_print_json(answer, JSON_PRETTY);
+    struct buffer out;
+    buffer_init(&out, 0);
+    apply_print_diff(answer, console_colours(STDOUT_FILENO), &out);
+    long long revision = (long long)json_get_int(answer, "revision", 0);
+    bool changed = json_get_bool(answer, "changed", json_count(json_get(answer, "diff")) > 0);
+    if (invocation_has(invocation, "dry-run"))
+        buffer_printf(&out, changed ? "dry run: this would change revision %lld\n" : "dry run: nothing would change (revision %lld)\n", revision);
+    else
+        buffer_printf(&out, changed ? "applied as revision %lld\n" : "unchanged (revision %lld)\n", revision);
+    int status = console_print(&out);
+    buffer_finish(&out);
+    return status;
+}
+
+static int wait_until_healthy(const struct invocation *invocation, struct remote *remote, int64_t revision)
+{
+    struct error err;
+    int64_t timeout_ms = invocation_number(invocation, "timeout", WAIT_DEFAULT_SECS) * 1000;
+    if (wait_for(remote, &(struct condition){.revision = revision}, timeout_ms, NULL, &err) == 0) {
+        console_say("Every set is healthy.");
+        return EXIT_DONE;
+    }
+    bool over = err.code == ERROR_TIMEOUT;
+    error_wrap(&err, "the spec was applied, but waiting until every set is healthy failed");
+    int status = console_fail(&err, "`atoll explain SET` says why");
+    return over ? EXIT_NEGATIVE : status;
+}
+
+int command_apply(const struct invocation *invocation)
+{
+    struct error err;
+    struct remote remote;
+    bool dry_run = invocation_has(invocation, "dry-run"), waits = invocation_has(invocation, "wait");
+    if (invocation_has(invocation, "timeout") && !waits) {
+        error_set(&err, ERROR_INVALID, "--timeout says how long --wait waits; give both");
+        return console_fail(&err, NULL);
+    }
+    if (dry_run && waits) {
+        error_set(&err, ERROR_INVALID, "--dry-run changes nothing, so there is nothing to --wait for; give one of them");
+        return console_fail(&err, NULL);
+    }
+    struct spec_files *files = spec_files_read(invocation, &err);
+    if (!files)
+        return console_fail(&err, "Nothing was applied");
+    if (context_open(invocation, &remote, &err)) {
+        spec_files_destroy(files);
+        return console_fail(&err, NULL);
+    }
+    struct json *answer = apply_send(&remote, "PUT", dry_run ? "/v1/federation?dryRun=true" : "/v1/federation", files, &err);
+    int status;
+    if (!answer) {
+        error_wrap(&err, "applying %s", files->sources[0].name);
+        status = console_fail(&err, "Nothing was applied");
+    } else {
+        apply_say_warnings(answer);
+        status = print_answer(invocation, answer);
+        if (status == 0 && waits)
+            status = wait_until_healthy(invocation, &remote, json_get_int(answer, "revision", 0));
+    }
+    json_destroy(answer);
+    spec_files_destroy(files);
+    remote_close(&remote);
+    return status;
+}

@@ -1,0 +1,16 @@
+/* Giving the controller a spec; used by apply, diff and sandbox up. */
+#ifndef ATOLL_CLI_APPLY_H
+#define ATOLL_CLI_APPLY_H
+
+#include "controller/cli/remote.h"
+#include "controller/cli/spec_files.h"
+
+/* Sends the spec and gives the controller's answer (the caller destroys it); what it refuses is said in detail on standard
+ * error. NULL and `err` when it didn't take it. */
+struct json *apply_send(struct remote *remote, const char *method, const char *path, const struct spec_files *files,
+                        struct error *err);
+/* The answer's warnings, on standard error; its diff, a line each, appended. */
+void apply_say_warnings(const struct json *answer);
+void apply_print_diff(const struct json *answer, bool colours, struct buffer *out);
+
+#endif

@@ -1,0 +1,120 @@
+/* Which controller a command speaks to: see context.h. */
+#include "controller/cli/context.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "config/yaml_tree.h"
+#include "controller/cli/sandbox.h"
+#include "proto/base/file.h"
+
+int context_open_sandbox(const char *dir, struct remote *remote, struct error *err)
+{
+    char url[REMOTE_URL_MAX];
+    if (!sandbox_is_running(dir)) {
+        if (sandbox_exists(dir))
+            return error_set(err, ERROR_UNREACHABLE, "the sandbox in %s doesn't run; `atoll sandbox up` resumes it", dir);
+        return error_set(err, ERROR_UNREACHABLE, "there is no sandbox in %s; `atoll sandbox up` makes one", dir);
+    }
+    if (sandbox_url(dir, url, sizeof url, err))
+        return error_wrap(err, "the sandbox in %s is still starting", dir);
+    return remote_open(remote, url, err);
+}
+
+static int config_path(char path[PATH_MAX])
+{
+    const char *base = getenv("XDG_CONFIG_HOME"), *home = getenv("HOME");
+    int length = -1;
+    if (base && *base == '/')
+        length = snprintf(path, PATH_MAX, "%s/atoll/config.yaml", base);
+    else if (home && *home == '/')
+        length = snprintf(path, PATH_MAX, "%s/.config/atoll/config.yaml", home);
+    return length > 0 && length < PATH_MAX ? 0 : -1;
+}
+
+static int wrong(const struct spec_mark *mark, struct error *err, const char *message)
+{
+    return error_set(err, ERROR_INVALID, "%s:%d:%d: error: %s", mark->file, mark->line, mark->column, message);
+}
+
+static int find_context(const struct tree_node *root, const char **url, struct error *err)
+{
+    const struct tree_node *current = tree_get(root, "currentContext"), *contexts = tree_get(root, "contexts");
+    if (!current)
+        return 0;
+    for (const struct tree_node *item = contexts ? contexts->first : NULL; item; item = item->next) {
+        const struct tree_node *name = tree_get(item, "name"), *controller = tree_get(item, "controller");
+        if (!name || strcmp(name->text, current->text) != 0)
+            continue;
+        if (!controller || !*controller->text)
+            return wrong(&item->mark, err, "the context has no controller; write `controller: URL`");
+        return *url = controller->text, 0;
+    }
+    if (strcmp(current->text, "sandbox") == 0)
+        return 0; /* a running sandbox is a context of its own of this name */
+    return wrong(&current->mark, err, "there is no context of this name under contexts");
+}
+
+/* The current context's URL into `url`; left empty when nothing is configured. */
+static int read_config(char *url, size_t size, struct error *err)
+{
+    char path[PATH_MAX];
+    struct buffer text;
+    const char *found = NULL;
+    *url = '\0';
+    buffer_init(&text, 0);
+    if (config_path(path))
+        return 0;
+    int result = file_read(path, CONFIG_BYTES_MAX, &text, err);
+    if (result) {
+        buffer_finish(&text);
+        return !err || err->code != ERROR_NOT_FOUND ? error_wrap(err, "reading the configured contexts") : 0;
+    }
+    struct arena arena;
+    struct spec_problems *problems = calloc(1, sizeof *problems);
+    struct spec_source source = {.name = path, .text = buffer_text(&text), .length = text.length};
+    arena_init(&arena, 16 << 20);
+    struct tree_node *root = problems ? tree_read(&source, &arena, problems) : NULL;
+    if (problems && problems->errors)
+        result = wrong(&problems->items[0].mark, err, problems->items[0].message);
+    else if (root)
+        result = find_context(root, &found, err);
+    if (result == 0 && found)
+        snprintf(url, size, "%s", found);
+    arena_finish(&arena);
+    free(problems);
+    buffer_finish(&text);
+    return result;
+}
+
+static int open_default(struct remote *remote, struct error *err)
+{
+    char url[REMOTE_URL_MAX], dir[PATH_MAX];
+    if (read_config(url, sizeof url, err))
+        return -1;
+    if (*url)
+        return remote_open(remote, url, err);
+    if (sandbox_folder(NULL, dir, err) == 0 && sandbox_exists(dir))
+        return context_open_sandbox(dir, remote, err);
+    return error_set(err, ERROR_UNREACHABLE,
+                     "no controller is known: give --controller URL, set ATOLL_CONTROLLER, write a context into "
+                     "~/.config/atoll/config.yaml, or start a sandbox with `atoll sandbox up`");
+}
+
+int context_open(const struct invocation *invocation, struct remote *remote, struct error *err)
+{
+    const char *url = invocation_text(invocation, "controller"), *dir = invocation_text(invocation, "dir");
+    const char *env_url = getenv("ATOLL_CONTROLLER"), *env_dir = getenv("ATOLL_SANDBOX_DIR");
+    char folder[PATH_MAX];
+    if (url && dir)
+        return error_set(err, ERROR_INVALID, "--controller and --dir both say which controller; give one of them");
+    if (!url && !dir && env_url && *env_url)
+        url = env_url;
+    if (url)
+        return remote_open(remote, url, err);
+    if (!dir && !(env_dir && *env_dir))
+        return open_default(remote, err);
+    return sandbox_folder(dir, folder, err) ? -1 : context_open_sandbox(folder, remote, err);
+}

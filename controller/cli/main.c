@@ -1,0 +1,38 @@
+/* The program `atoll`: understands its command line and calls the command. */
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "controller/cli/console.h"
+#include "controller/cli/help.h"
+
+static int show_help(const struct row *command)
+{
+    struct buffer out;
+    buffer_init(&out, 0);
+    if (command)
+        help_command(command, &out);
+    else
+        help_overview(&out);
+    int status = console_print(&out);
+    buffer_finish(&out);
+    return status;
+}
+
+int main(int argc, char **argv)
+{
+    struct error err;
+    struct invocation invocation;
+    signal(SIGPIPE, SIG_IGN); /* a closed pipe is an error that is said, not a silent death */
+    if (invocation_parse(argc, argv, &invocation, &err))
+        return console_fail(&err, NULL);
+    if (invocation.version)
+        return command_version(&(struct invocation){.command = NULL});
+    if (invocation.help)
+        return show_help(invocation.command);
+    if (!invocation.command) {
+        fputs("usage: atoll COMMAND [OPTION]...; `atoll help` lists the commands\n", stderr);
+        return EXIT_USAGE;
+    }
+    return invocation.command->run(&invocation);
+}

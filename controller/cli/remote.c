@@ -1,0 +1,205 @@
+/* The controller as the command line sees it: see remote.h. */
+#include "controller/cli/remote.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "controller/cli/console.h"
+
+/* One request while the loop runs. */
+struct waiting {
+    struct reply *reply;
+    struct error *err;
+    int (*on_data)(void *context, const char *data, size_t length);
+    void *context;
+    bool done, failed, enough;
+};
+
+int remote_open(struct remote *remote, const char *url, struct error *err)
+{
+    size_t length = strlen(url);
+    if (strncmp(url, "http://", 7) != 0 && strncmp(url, "https://", 8) != 0)
+        return error_set(err, ERROR_INVALID, "\"%s\" is no controller's URL: it begins with http:// or https://", url);
+    while (length > 8 && url[length - 1] == '/')
+        length--;
+    if (length >= sizeof remote->url)
+        return error_set(err, ERROR_INVALID, "the controller's URL is longer than %d bytes", REMOTE_URL_MAX - 1);
+    memcpy(remote->url, url, length);
+    remote->url[length] = '\0';
+    int failed = uv_loop_init(&remote->loop);
+    if (failed)
+        return error_set(err, ERROR_INTERNAL, "starting an event loop: %s", uv_strerror(failed));
+    remote->client = http_client_create(&remote->loop, "atoll/" ATOLL_VERSION, err);
+    if (!remote->client)
+        return uv_loop_close(&remote->loop), -1;
+    return 0;
+}
+
+void remote_close(struct remote *remote)
+{
+    http_client_destroy(remote->client);
+    remote->client = NULL;
+    uv_run(&remote->loop, UV_RUN_DEFAULT);
+    uv_loop_close(&remote->loop);
+}
+
+static void on_done(void *context, const struct http_answer *answer, const struct error *err)
+{
+    struct waiting *waiting = context;
+    waiting->done = true;
+    if (err) {
+        waiting->failed = true;
+        *waiting->err = *err;
+        return;
+    }
+    waiting->reply->status = answer->status;
+    snprintf(waiting->reply->etag, sizeof waiting->reply->etag, "%s", answer->etag);
+    if (answer->length && buffer_append(&waiting->reply->body, answer->body, answer->length)) {
+        waiting->failed = true;
+        error_set(waiting->err, ERROR_NO_MEMORY, "out of memory for an answer of %zu bytes", answer->length);
+    }
+}
+
+static int on_stream(void *context, const char *data, size_t length)
+{
+    struct waiting *waiting = context;
+    if (waiting->on_data(waiting->context, data, length) == 0)
+        return 0;
+    return waiting->enough = true, 1;
+}
+
+static int run(struct remote *remote, const struct http_call_options *options, struct waiting *waiting)
+{
+    struct error *err = waiting->err;
+    buffer_init(&waiting->reply->body, 0);
+    waiting->reply->status = 0;
+    if (!http_client_start(remote->client, options, err))
+        return -1;
+    while (!waiting->done)
+        uv_run(&remote->loop, UV_RUN_ONCE);
+    if (!waiting->failed)
+        return 0;
+    if (waiting->enough)
+        return 0;
+    buffer_finish(&waiting->reply->body);
+    if (err->code == ERROR_IO)
+        err->code = ERROR_UNREACHABLE;
+    return error_wrap(err, "the controller at %s can't be reached", remote->url);
+}
+
+int remote_call(struct remote *remote, const struct request *request, struct reply *reply, struct error *err)
+{
+    char url[REMOTE_URL_MAX + REMOTE_PATH_MAX];
+    struct error own;
+    *reply = (struct reply){0};
+    if (strlen(request->path) >= REMOTE_PATH_MAX)
+        return error_set(err, ERROR_INVALID, "the name is too long: the path has more than %d bytes", REMOTE_PATH_MAX - 1);
+    snprintf(url, sizeof url, "%s%s", remote->url, request->path);
+    struct waiting waiting = {.reply = reply, .err = err ? err : &own};
+    struct http_call_options options = {
+        .method = request->method ? request->method : "GET", .url = url, .headers = request->headers,
+        .body = request->body, .body_length = request->body_length,
+        .timeout_ms = request->timeout_ms ? request->timeout_ms : REMOTE_TIMEOUT_MS,
+        .body_limit = REMOTE_BODY_MAX, .done = on_done, .context = &waiting,
+    };
+    return run(remote, &options, &waiting);
+}
+
+void reply_finish(struct reply *reply)
+{
+    buffer_finish(&reply->body);
+}
+
+static enum error_code code_of_status(int status)
+{
+    if (status == 404)
+        return ERROR_NOT_FOUND;
+    if (status == 401 || status == 403)
+        return ERROR_REFUSED;
+    if (status == 409 || status == 412 || status == 428)
+        return ERROR_CONFLICT;
+    return status >= 500 ? ERROR_UNREACHABLE : ERROR_INVALID;
+}
+
+int reply_check(const struct reply *reply, struct error *err)
+{
+    if (reply->status >= 200 && reply->status < 300)
+        return 0;
+    struct json *body = json_parse(buffer_text(&reply->body), reply->body.length, REMOTE_BODY_MAX, NULL);
+    const struct json *said = json_get(body, "error");
+    const char *message = json_get_text(said, "message", NULL);
+    if (message && *message)
+        error_set(err, code_of_status(reply->status), "%s", message);
+    else
+        error_set(err, code_of_status(reply->status), "the controller answered with HTTP status %d", reply->status);
+    if (err)
+        err->detail = reply->status;
+    json_destroy(body);
+    return -1;
+}
+
+struct json *reply_json(const struct reply *reply, struct error *err)
+{
+    struct json *body = json_parse(buffer_text(&reply->body), reply->body.length, REMOTE_BODY_MAX, err);
+    if (!body && err) {
+        err->code = ERROR_PROTOCOL;
+        error_wrap(err, "reading the controller's answer");
+    }
+    return body;
+}
+
+void reply_say_details(const struct reply *reply, const char *file)
+{
+    static const char anonymous[] = "request body";
+    struct json *body = json_parse(buffer_text(&reply->body), reply->body.length, REMOTE_BODY_MAX, NULL);
+    const struct json *details = json_get(json_get(body, "error"), "details");
+    for (const struct json *detail = json_first(details); detail; detail = json_next(detail)) {
+        const char *text = json_text(detail);
+        if (text && file && strncmp(text, anonymous, sizeof anonymous - 1) == 0)
+            console_say("%s%s", file, text + sizeof anonymous - 1);
+        else if (text)
+            console_say("%s", text);
+    }
+    json_destroy(body);
+}
+
+struct json *remote_get(struct remote *remote, const char *path, struct error *err)
+{
+    struct reply reply;
+    if (remote_call(remote, &(struct request){.path = path}, &reply, err))
+        return NULL;
+    struct json *json = reply_check(&reply, err) ? NULL : reply_json(&reply, err);
+    reply_finish(&reply);
+    return json;
+}
+
+int remote_stream(struct remote *remote, const char *path, const char *const *headers,
+                  int (*on_data)(void *context, const char *data, size_t length), void *context, struct error *err)
+{
+    char url[REMOTE_URL_MAX + REMOTE_PATH_MAX];
+    struct reply reply = {0};
+    struct waiting waiting = {.reply = &reply, .err = err, .on_data = on_data, .context = context};
+    snprintf(url, sizeof url, "%s%.*s", remote->url, REMOTE_PATH_MAX - 1, path);
+    struct http_call_options options = {
+        .method = "GET", .url = url, .headers = headers, .silence_ms = REMOTE_SILENCE_MS, .body_limit = 1 << 20,
+        .on_data = on_stream, .done = on_done, .context = &waiting,
+    };
+    if (run(remote, &options, &waiting))
+        return -1;
+    int result = waiting.enough ? 0 : reply_check(&reply, err);
+    if (!waiting.enough && result == 0)
+        result = error_set(err, ERROR_UNREACHABLE, "the controller at %s ended the stream", remote->url);
+    reply_finish(&reply);
+    return result;
+}
+
+void path_append(struct buffer *path, const char *name)
+{
+    for (; *name; name++)
+        if (isalnum((unsigned char)*name) || strchr("-_.~", *name))
+            buffer_append(path, name, 1);
+        else
+            buffer_printf(path, "%%%02X", (unsigned char)*name);
+}

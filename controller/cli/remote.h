@@ -1,0 +1,67 @@
+/* The controller as the command line sees it: one request at a time, waited for on a loop of its own. */
+#ifndef ATOLL_CLI_REMOTE_H
+#define ATOLL_CLI_REMOTE_H
+
+#include <uv.h>
+
+#include "proto/base/buffer.h"
+#include "proto/base/error.h"
+#include "proto/base/http_client.h"
+#include "proto/base/json.h"
+
+enum {
+    REMOTE_URL_MAX = 512,
+    REMOTE_PATH_MAX = 512,
+    REMOTE_TIMEOUT_MS = 20 * 1000,
+    REMOTE_SILENCE_MS = 45 * 1000, /* the controller's stream says something every 15 s */
+    REMOTE_BODY_MAX = 64 << 20,    /* a status document of a thousand zones is about 2 MiB */
+};
+
+struct remote {
+    char url[REMOTE_URL_MAX]; /* without a slash at the end */
+    uv_loop_t loop;
+    struct http_client *client;
+};
+
+struct reply {
+    int status;
+    struct buffer body;
+    char etag[128];
+};
+
+struct request {
+    const char *method; /* NULL: GET */
+    const char *path;   /* "/status" */
+    const char *const *headers; /* "Name: value", NULL at the end; or NULL */
+    const void *body;
+    size_t body_length;
+    int64_t timeout_ms; /* 0: REMOTE_TIMEOUT_MS */
+};
+
+/* `url` must be http:// or https://. Nothing is dialled yet. On success the caller closes it. */
+int remote_open(struct remote *remote, const char *url, struct error *err);
+void remote_close(struct remote *remote);
+
+/* 0 whenever there was an answer, whatever its status: reply_finish() it. -1: the controller can't be reached. */
+int remote_call(struct remote *remote, const struct request *request, struct reply *reply, struct error *err);
+void reply_finish(struct reply *reply);
+
+/* 0 for 2xx; else -1 with the controller's own message, its code by the HTTP status. */
+int reply_check(const struct reply *reply, struct error *err);
+/* The body as JSON (the caller destroys it), or NULL when it is none. */
+struct json *reply_json(const struct reply *reply, struct error *err);
+/* The error's `details`, a line each, on standard error. "request body" in them becomes `file`, when that is not NULL. */
+void reply_say_details(const struct reply *reply, const char *file);
+
+/* GET, checked and read: NULL and `err` when it didn't work. */
+struct json *remote_get(struct remote *remote, const char *path, struct error *err);
+
+/* A stream: `on_data` gets the bytes until it returns non-zero (then 0) or the stream ends (-1, ERROR_UNREACHABLE or the
+ * server's answer). */
+int remote_stream(struct remote *remote, const char *path, const char *const *headers,
+                  int (*on_data)(void *context, const char *data, size_t length), void *context, struct error *err);
+
+/* Appends a name to a path, percent-encoded (RFC 3986, 2.1). */
+void path_append(struct buffer *path, const char *name);
+
+#endif

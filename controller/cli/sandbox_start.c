@@ -1,0 +1,221 @@
+/* The steps of `atoll sandbox up` before there is a controller: see sandbox_start.h. */
+#include "controller/cli/sandbox_start.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <stdint.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "controller/cli/console.h"
+#include "proto/base/file.h"
+
+enum { LOCK_FD = 3 };
+
+/* Three zones, as in the founding description: rod, jane and freddy. */
+static const char default_spec[] = "apiVersion: atoll/v1\n"
+                                   "kind: Federation\n"
+                                   "metadata: {name: sandbox}\n"
+                                   "spec:\n"
+                                   "  zones:\n"
+                                   "    - {name: us-east1-b, driver: local}\n"
+                                   "    - {name: us-central1-f, driver: local}\n"
+                                   "    - {name: europe-west1-d, driver: local}\n"
+                                   "  sets:\n"
+                                   "    - name: mongo\n"
+                                   "      image: mongo:7.0\n"
+                                   "      storage: {size: 10Gi}\n"
+                                   "      members:\n"
+                                   "        - {zone: us-east1-b, labels: {instance: rod}}\n"
+                                   "        - {zone: us-central1-f, labels: {instance: jane}}\n"
+                                   "        - {zone: europe-west1-d, labels: {instance: freddy}}\n";
+
+int sandbox_prepare(const char *dir, int *lock_fd, bool *healthy_before, struct error *err)
+{
+    char path[PATH_MAX];
+    struct stat st;
+    if (lstat(dir, &st) == 0 && !S_ISDIR(st.st_mode))
+        return error_set(err, ERROR_REFUSED, "%s is no directory; give another with --dir", dir);
+    if (sandbox_is_foreign(dir))
+        return error_set(err, ERROR_REFUSED, "%s holds files that no sandbox made; give an empty or a new directory with --dir", dir);
+    if (file_make_folders(dir, 0700, err))
+        return error_wrap(err, "making the sandbox's directory");
+    if (stat(dir, &st) || st.st_uid != geteuid())
+        return error_set(err, ERROR_REFUSED, "%s belongs to another user; give another directory with --dir", dir);
+    if (chmod(dir, 0700))
+        return error_set_errno(err, errno, "making %s private", dir);
+    if (sandbox_lock(dir, lock_fd, err))
+        return -1;
+    if (sandbox_path(path, dir, "healthy", err))
+        return close(*lock_fd), -1;
+    *healthy_before = access(path, F_OK) == 0;
+    return 0;
+}
+
+/* Every zone of a sandbox is on this machine. */
+static struct spec_files *make_local(struct spec_files *files, struct error *err)
+{
+    struct spec_zone *zones = arena_array(&files->arena, files->spec.zone_count, sizeof *zones);
+    struct buffer text;
+    size_t changed = 0;
+    buffer_init(&text, SPEC_BYTES_MAX);
+    for (size_t i = 0; zones && i < files->spec.zone_count; i++) {
+        zones[i] = files->spec.zones[i];
+        changed += strcmp(zones[i].driver, "local") != 0;
+        zones[i].driver = "local";
+    }
+    files->spec.zones = zones;
+    if (changed)
+        console_say("The driver of %zu zone%s becomes local: a sandbox runs on this machine alone.", changed, changed == 1 ? "" : "s");
+    struct spec_files *local = NULL;
+    if (files->spec.zone_count && !zones)
+        error_set(err, ERROR_NO_MEMORY, "out of memory for %zu zones", files->spec.zone_count);
+    else if (spec_write(&files->spec, SPEC_YAML, &text, err) == 0)
+        local = spec_files_from_text("the spec with local zones", buffer_text(&text), err);
+    buffer_finish(&text);
+    spec_files_destroy(files);
+    return local;
+}
+
+struct spec_files *sandbox_spec(const char *file, struct error *err)
+{
+    struct spec_files *files = file ? spec_files_read_one(file, err) : spec_files_from_text("the built-in spec", default_spec, err);
+    return files && file ? make_local(files, err) : files;
+}
+
+/* The program that the user means by a name, as a shell would find it. */
+static int search_path(const char *name, char out[PATH_MAX])
+{
+    const char *at = getenv("PATH");
+    while (at && *at) {
+        char candidate[PATH_MAX];
+        size_t length = strcspn(at, ":");
+        int written = snprintf(candidate, sizeof candidate, "%.*s/%s", (int)length, at, name);
+        if (length && written < PATH_MAX && access(candidate, X_OK) == 0 && realpath(candidate, out))
+            return 0;
+        at += length + (at[length] == ':');
+    }
+    return -1;
+}
+
+static int choose_mongod(const char *given, char out[PATH_MAX], struct error *err)
+{
+    if (given && strcmp(given, "sim") == 0)
+        return sandbox_program("atoll-mongod-sim", out, err);
+    if (given && !strchr(given, '/') && search_path(given, out) == 0)
+        return 0;
+    if (given && (!realpath(given, out) || access(out, X_OK)))
+        return error_set(err, ERROR_INVALID, "--mongod %s: %s; give the path of a mongod, or sim", given, strerror(errno));
+    if (given)
+        return 0;
+    if (*out && access(out, X_OK) == 0)
+        return 0; /* a resumed sandbox stays with what its data was made by */
+    if (search_path("mongod", out) == 0)
+        return 0;
+    console_say("There is no mongod in PATH: the members are simulated (atoll-mongod-sim). --mongod PATH runs a real one.");
+    return sandbox_program("atoll-mongod-sim", out, err);
+}
+
+static int add_zone(struct sandbox *sandbox, const char *name, struct error *err)
+{
+    for (size_t i = 0; i < sandbox->zone_count; i++)
+        if (strcmp(sandbox->zones[i], name) == 0)
+            return 0;
+    if (sandbox->zone_count == SANDBOX_ZONES_MAX)
+        return error_set(err, ERROR_TOO_LARGE, "a sandbox has at most %d zones", SANDBOX_ZONES_MAX);
+    snprintf(sandbox->zones[sandbox->zone_count++], NAME_LENGTH_MAX + 1, "%s", name);
+    return 0;
+}
+
+/* A Unix socket's path has room for 107 bytes, and each zone has one. */
+static int check_length(const char *dir, const struct sandbox *sandbox, struct error *err)
+{
+    for (size_t i = 0; i < sandbox->zone_count; i++) {
+        size_t length = strlen(dir) + strlen("/zones/") + strlen(sandbox->zones[i]) + strlen("/control.sock");
+        if (length >= sizeof ((struct sockaddr_un *)0)->sun_path)
+            return error_set(err, ERROR_INVALID, "the path of %s is too long for the control socket of zone %s; give a shorter --dir", dir,
+                             sandbox->zones[i]);
+    }
+    return 0;
+}
+
+static int make_folders(const char *dir, const struct sandbox *sandbox, struct error *err)
+{
+    char path[PATH_MAX], name[NAME_LENGTH_MAX + 8];
+    if (sandbox_path(path, dir, "logs", err) || file_make_folders(path, 0700, err) || sandbox_path(path, dir, "controller", err) ||
+        file_make_folders(path, 0700, err))
+        return -1;
+    for (size_t i = 0; i < sandbox->zone_count; i++) {
+        snprintf(name, sizeof name, "zones/%s", sandbox->zones[i]);
+        if (sandbox_path(path, dir, name, err) || file_make_folders(path, 0700, err))
+            return -1;
+    }
+    return 0;
+}
+
+int sandbox_plan(const char *dir, const char *mongod, const struct spec_files *spec, struct sandbox *out, struct error *err)
+{
+    char path[PATH_MAX];
+    struct sandbox *sandbox = calloc(1, sizeof *sandbox);
+    int result = sandbox ? 0 : error_set(err, ERROR_NO_MEMORY, "out of memory");
+    if (result == 0 && sandbox_exists(dir))
+        result = sandbox_read(dir, sandbox, err);
+    if (result == 0)
+        result = choose_mongod(mongod, sandbox->mongod, err);
+    for (size_t i = 0; spec && result == 0 && i < spec->spec.zone_count; i++)
+        result = add_zone(sandbox, spec->spec.zones[i].name, err);
+    /* What a controller before this one wrote must not be taken for the new one's. */
+    if (result == 0)
+        result = check_length(dir, sandbox, err) || make_folders(dir, sandbox, err) || sandbox_path(path, dir, "controller/control-url", err) ||
+                         file_remove_tree(path, err) || sandbox_write(dir, sandbox, err) ? -1 : 0;
+    if (result == 0)
+        *out = *sandbox;
+    free(sandbox);
+    return result ? error_wrap(err, "preparing the sandbox in %s", dir) : 0;
+}
+
+/* In the child: nothing is left of the terminal and the caller's descriptors but the log and the lock. */
+static void become_supervisor(const char *program, const char *dir, int log_fd, int lock_fd)
+{
+    char number[16];
+    snprintf(number, sizeof number, "%d", LOCK_FD);
+    const char *const arguments[] = {"atoll", "sandbox", "supervise", "--dir", dir, "--lock-fd", number, NULL};
+    int null = open("/dev/null", O_RDONLY);
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    for (int number_of = 1; number_of < 32; number_of++)
+        signal(number_of, SIG_DFL);
+    setsid();
+    umask(077);
+    /* Out of the way of the numbers that they go to; dup2() clears close-on-exec. */
+    log_fd = fcntl(log_fd, F_DUPFD, 10);
+    lock_fd = fcntl(lock_fd, F_DUPFD, 10);
+    if (null < 0 || chdir("/") || dup2(null, 0) < 0 || dup2(log_fd, 1) < 0 || dup2(log_fd, 2) < 0 || dup2(lock_fd, LOCK_FD) < 0)
+        _exit(126);
+    close_range(LOCK_FD + 1, ~0U, 0);
+    execv(program, (char *const *)(uintptr_t)arguments); /* execv() changes none of them */
+    _exit(127);
+}
+
+int sandbox_start_supervisor(const char *dir, int lock_fd, struct error *err)
+{
+    char program[PATH_MAX], path[PATH_MAX];
+    if (sandbox_program("atoll-controller", program, err) || sandbox_program("atoll-zone-agent", program, err) ||
+        sandbox_program("atoll", program, err) || sandbox_path(path, dir, "supervisor.log", err))
+        return -1;
+    int log_fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (log_fd < 0)
+        return error_set_errno(err, errno, "opening %s", path);
+    pid_t pid = fork();
+    if (pid == 0)
+        become_supervisor(program, dir, log_fd, lock_fd);
+    int saved = errno;
+    close(log_fd);
+    return pid < 0 ? error_set_errno(err, saved, "starting the sandbox's supervisor") : 0;
+}
