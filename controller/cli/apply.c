@@ -30,11 +30,19 @@ struct json *apply_send(struct remote *remote, const char *method, const char *p
     return answer;
 }
 
-void apply_say_warnings(const struct json *answer)
+static bool was_said(const char *warning, const struct spec_problems *problems)
+{
+    for (size_t i = 0; i < problems->count; i++)
+        if (strstr(warning, problems->items[i].message))
+            return true;
+    return false;
+}
+
+void apply_say_warnings(const struct json *answer, const struct spec_files *files)
 {
     const struct json *warnings = json_get(answer, "warnings");
     for (const struct json *warning = json_first(warnings); warning; warning = json_next(warning))
-        if (json_text(warning))
+        if (json_text(warning) && !was_said(json_text(warning), &files->problems))
             console_say("%s%s", strstr(json_text(warning), "warning") ? "" : "warning: ", json_text(warning));
 }
 
@@ -113,7 +121,7 @@ int command_apply(const struct invocation *invocation)
         error_wrap(&err, "applying %s", files->sources[0].name);
         status = console_fail(&err, "Nothing was applied");
     } else {
-        apply_say_warnings(answer);
+        apply_say_warnings(answer, files);
         status = print_answer(invocation, answer);
         if (status == 0 && waits)
             status = wait_until_healthy(invocation, &remote, json_get_int(answer, "revision", 0));

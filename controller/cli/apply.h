@@ -9,8 +9,9 @@
  * error. NULL and `err` when it didn't take it. */
 struct json *apply_send(struct remote *remote, const char *method, const char *path, const struct spec_files *files,
                         struct error *err);
-/* The answer's warnings, on standard error; its diff, a line each, appended. */
-void apply_say_warnings(const struct json *answer);
+/* The answer's warnings, on standard error, but for those that reading the files has said already. */
+void apply_say_warnings(const struct json *answer, const struct spec_files *files);
+/* The answer's diff, a line each. */
 void apply_print_diff(const struct json *answer, bool colours, struct buffer *out);
 
 #endif

@@ -42,7 +42,8 @@ struct invocation {
     size_t value_count;
     const char *arguments[INVOCATION_ARGUMENTS_MAX];
     size_t argument_count;
-    bool help; /* --help was there: show the command's help (all commands' when `command` is NULL) */
+    bool help; /* --help was there: show the command's help (the group's or all commands' when `command` is NULL) */
+    char group[COMMAND_NAME_MAX]; /* "sandbox" when only that was given; "" */
     bool version;
 };
 

@@ -46,7 +46,7 @@ int command_diff(const struct invocation *invocation)
     struct json *answer = apply_send(&remote, "POST", "/v1/federation:diff", files, &err);
     int status;
     if (answer) {
-        apply_say_warnings(answer);
+        apply_say_warnings(answer, files);
         status = print(invocation, answer);
     } else {
         error_wrap(&err, "comparing %s with what is applied", files->sources[0].name);

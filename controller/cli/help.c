@@ -92,7 +92,7 @@ void help_command(const struct row *command, struct buffer *out)
     two_columns("-h, --help", "show this", out);
 }
 
-static int print_group(const char *words, struct buffer *out)
+int help_group(const char *words, struct buffer *out)
 {
     size_t length = strlen(words);
     int found = 0;
@@ -118,7 +118,7 @@ static int fill(const struct invocation *invocation, struct buffer *out, struct 
         help_overview(out);
     else if (command)
         help_command(command, out);
-    else if (!print_group(words, out))
+    else if (!help_group(words, out))
         return error_set(err, ERROR_INVALID, "there is no command \"%s\"; `atoll help` lists all of them", words);
     return 0;
 }

@@ -6,6 +6,8 @@
 #include "proto/base/buffer.h"
 
 void help_overview(struct buffer *out);
+/* The commands of a group like "sandbox"; how many there are. */
+int help_group(const char *group, struct buffer *out);
 void help_command(const struct row *command, struct buffer *out);
 /* "atoll wait SET --for healthy|primary|phase=PHASE [--timeout SECS] …" */
 void help_usage(const struct row *command, struct buffer *out);

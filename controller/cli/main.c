@@ -6,12 +6,14 @@
 #include "controller/cli/console.h"
 #include "controller/cli/help.h"
 
-static int show_help(const struct row *command)
+static int show_help(const struct invocation *invocation)
 {
     struct buffer out;
     buffer_init(&out, 0);
-    if (command)
-        help_command(command, &out);
+    if (invocation->command)
+        help_command(invocation->command, &out);
+    else if (*invocation->group)
+        help_group(invocation->group, &out);
     else
         help_overview(&out);
     int status = console_print(&out);
@@ -29,7 +31,7 @@ int main(int argc, char **argv)
     if (invocation.version)
         return command_version(&(struct invocation){.command = NULL});
     if (invocation.help)
-        return show_help(invocation.command);
+        return show_help(&invocation);
     if (!invocation.command) {
         fputs("usage: atoll COMMAND [OPTION]...; `atoll help` lists the commands\n", stderr);
         return EXIT_USAGE;

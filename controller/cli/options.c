@@ -262,6 +262,8 @@ int invocation_parse(int argc, char *const *argv, struct invocation *out, struct
     for (size_t i = 0; result.command && i < result.value_count; i++)
         if (!command_option(result.command, result.values[i].option->name))
             return error_set(err, ERROR_INVALID, "`atoll %s` has no option --%s", result.command->name, result.values[i].option->name);
+    if (!result.command)
+        memcpy(result.group, parse.words, sizeof result.group);
     if (result.command && !result.help && !result.version && check_complete(&result, err))
         return -1;
     *out = result;

@@ -77,7 +77,7 @@ static int apply_spec(struct up *up, int64_t *revision, struct error *err)
     while (up->spec) {
         struct json *answer = apply_send(&up->remote, "PUT", "/v1/federation", up->spec, err);
         if (answer) {
-            apply_say_warnings(answer);
+            apply_say_warnings(answer, up->spec);
             *revision = json_get_int(answer, "revision", 0);
             json_destroy(answer);
             break;

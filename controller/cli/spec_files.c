@@ -43,9 +43,11 @@ static int add_file(struct spec_files *files, const char *path, struct error *er
     return 0;
 }
 
-static void say_problems(const struct spec_problems *problems)
+static void say_problems(const struct spec_problems *problems, enum spec_severity least)
 {
     for (size_t i = 0; i < problems->count; i++) {
+        if (problems->items[i].severity > least)
+            continue;
         struct buffer line;
         buffer_init(&line, 0);
         spec_problem_print(&problems->items[i], &line);
@@ -54,10 +56,11 @@ static void say_problems(const struct spec_problems *problems)
     }
 }
 
-static int check(struct spec_files *files, struct error *err)
+/* `least`: SPEC_WARNING says all, SPEC_ERROR errors alone. */
+static int check(struct spec_files *files, enum spec_severity least, struct error *err)
 {
     int result = spec_read(files->sources, files->count, &files->arena, &files->spec, &files->problems);
-    say_problems(&files->problems);
+    say_problems(&files->problems, least);
     if (result == 0)
         return 0;
     return error_set(err, ERROR_INVALID, "%s%s %s %zu error%s", files->sources[0].name, files->count > 1 ? " and its overlays" : "",
@@ -81,7 +84,7 @@ struct spec_files *spec_files_read(const struct invocation *invocation, struct e
     for (size_t i = 0; result == 0 && i < invocation->value_count; i++)
         if (strcmp(invocation->values[i].option->name, "file") == 0)
             result = add_file(files, invocation->values[i].text, err);
-    if (result == 0 && check(files, err) == 0)
+    if (result == 0 && check(files, SPEC_WARNING, err) == 0)
         return files;
     spec_files_destroy(files);
     return NULL;
@@ -90,7 +93,7 @@ struct spec_files *spec_files_read(const struct invocation *invocation, struct e
 struct spec_files *spec_files_read_one(const char *path, struct error *err)
 {
     struct spec_files *files = create(err);
-    if (files && add_file(files, path, err) == 0 && check(files, err) == 0)
+    if (files && add_file(files, path, err) == 0 && check(files, SPEC_WARNING, err) == 0)
         return files;
     spec_files_destroy(files);
     return NULL;
@@ -104,7 +107,7 @@ struct spec_files *spec_files_from_text(const char *name, const char *text, stru
         buffer_append_text(&files->texts[0], text);
         files->sources[0] = (struct spec_source){.name = name, .text = buffer_text(&files->texts[0]), .length = strlen(text)};
         files->count = 1;
-        if (check(files, err) == 0)
+        if (check(files, SPEC_ERROR, err) == 0)
             return files;
     }
     spec_files_destroy(files);

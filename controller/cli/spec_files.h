@@ -21,7 +21,7 @@ struct spec_files {
 struct spec_files *spec_files_read(const struct invocation *invocation, struct error *err);
 /* The same for one file. */
 struct spec_files *spec_files_read_one(const char *path, struct error *err);
-/* The same for one text, like a built-in one. */
+/* The same for one text of our own making: its warnings are no news to anybody. */
 struct spec_files *spec_files_from_text(const char *name, const char *text, struct error *err);
 void spec_files_destroy(struct spec_files *files);
 
