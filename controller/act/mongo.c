@@ -1,0 +1,423 @@
+/* Actions on MongoDB: the only file of the controller that names mongo-c-driver. Each action runs on a worker of the loop's
+ * thread pool with clients of its own, one per phase, so that a phase's deadline is its client's. The node is dialled
+ * directly; an action is never sent to another node than the one that the planner named.
+ *
+ * After any outcome the configuration is read again: an error or a timeout of replSetReconfig doesn't say that the new
+ * configuration is not there (https://www.mongodb.com/docs/manual/reference/command/replSetReconfig/). */
+#include "controller/act/mongo.h"
+
+#include <mongoc/mongoc.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uv.h>
+
+#include "controller/act/config_document.h"
+#include "proto/base/clock.h"
+
+enum {
+    CODE_ALREADY_INITIALIZED = 23,
+    CODE_NOT_YET_INITIALIZED = 94,
+    STEP_DOWN_SECS = 60,
+    STEP_DOWN_CATCH_UP_SECS = 10,
+    WIRE_VERSION_4_4 = 9,
+    WIRE_VERSION_5_0 = 13,
+    MONGO_JOBS_MAX = 1024,
+};
+
+struct mongo_pool {
+    struct mongo mongo;
+    uv_loop_t *loop;
+    void (*done)(void *context, const struct mongo_result *result);
+    void *context;
+    size_t jobs; /* under way */
+    bool closed;
+};
+
+struct mongo_job {
+    uv_work_t work;
+    struct mongo_pool *pool;
+    struct arena arena; /* of everything below */
+    const char *set;
+    struct action action;
+    int64_t queued_at_ms;
+    bool began; /* the command itself was sent */
+    struct error err;
+    struct mongo_result result;
+};
+
+/* ---- one question to one node ---- */
+
+/* A client for one phase. NULL when the host can't be a host. */
+static mongoc_client_t *dial(const char *host, int timeout_ms, struct error *err)
+{
+    bson_error_t problem;
+    char text[HOST_LENGTH_MAX + 16];
+    if (strlen(host) > HOST_LENGTH_MAX || strcspn(host, "/?@, ") != strlen(host)) {
+        error_set(err, ERROR_INVALID, "%.80s is no address of a mongod", host);
+        return NULL;
+    }
+    snprintf(text, sizeof text, "mongodb://%s/", host);
+    mongoc_uri_t *uri = mongoc_uri_new_with_error(text, &problem);
+    mongoc_client_t *client = NULL;
+    if (!uri) {
+        error_set(err, ERROR_INVALID, "%s is no address of a mongod: %s", host, problem.message);
+        return NULL;
+    }
+    mongoc_uri_set_option_as_bool(uri, MONGOC_URI_DIRECTCONNECTION, true);
+    mongoc_uri_set_option_as_bool(uri, MONGOC_URI_SERVERSELECTIONTRYONCE, true);
+    mongoc_uri_set_option_as_bool(uri, MONGOC_URI_RETRYREADS, false);
+    mongoc_uri_set_option_as_bool(uri, MONGOC_URI_RETRYWRITES, false);
+    mongoc_uri_set_option_as_int32(uri, MONGOC_URI_CONNECTTIMEOUTMS, MONGO_CONNECT_TIMEOUT_MS);
+    mongoc_uri_set_option_as_int32(uri, MONGOC_URI_SERVERSELECTIONTIMEOUTMS, MONGO_CONNECT_TIMEOUT_MS);
+    mongoc_uri_set_option_as_int32(uri, MONGOC_URI_SOCKETTIMEOUTMS, timeout_ms);
+    mongoc_uri_set_appname(uri, "atoll-controller");
+    client = mongoc_client_new_from_uri_with_error(uri, &problem);
+    mongoc_uri_destroy(uri);
+    if (!client)
+        error_set(err, ERROR_UNREACHABLE, "%s can't be asked: %s", host, problem.message);
+    else
+        mongoc_client_set_error_api(client, MONGOC_ERROR_API_VERSION_2);
+    return client;
+}
+
+/* Sends one command. On an error `detail` is the server's own code, or 0 when there was no answer. `reply` is always
+ * initialised. */
+static int ask(mongoc_client_t *client, const bson_t *command, bson_t *reply, struct error *err)
+{
+    bson_error_t problem = {0};
+    if (mongoc_client_command_simple(client, "admin", command, NULL, reply, &problem))
+        return 0;
+    bool answered = problem.domain == MONGOC_ERROR_SERVER;
+    bool nobody = problem.domain == MONGOC_ERROR_SERVER_SELECTION || problem.domain == MONGOC_ERROR_STREAM;
+    error_set(err, answered ? ERROR_REFUSED : nobody ? ERROR_UNREACHABLE : ERROR_PROTOCOL, "%s", problem.message);
+    if (err)
+        err->detail = answered ? (int)problem.code : 0;
+    return -1;
+}
+
+/* Whether the server speaks at least this wire version, as it said in its hello. */
+static bool speaks(mongoc_client_t *client, int wire_version)
+{
+    size_t count = 0;
+    bool result = false;
+    mongoc_server_description_t **servers = mongoc_client_get_server_descriptions(client, &count);
+    for (size_t i = 0; i < count; i++) {
+        bson_iter_t iter;
+        const bson_t *hello = mongoc_server_description_hello_response(servers[i]);
+        result = bson_iter_init_find(&iter, hello, "maxWireVersion") && bson_iter_as_int64(&iter) >= wire_version;
+    }
+    mongoc_server_descriptions_destroy_all(servers, count);
+    return result;
+}
+
+static int ping(mongoc_client_t *client, struct error *err)
+{
+    bson_t reply;
+    bson_t *command = BCON_NEW("ping", BCON_INT32(1), "maxTimeMS", BCON_INT32(MONGO_READ_TIMEOUT_MS));
+    int result = ask(client, command, &reply, err);
+    bson_destroy(command);
+    bson_destroy(&reply);
+    return result;
+}
+
+struct server_config {
+    bson_t document; /* initialised when read_config() gave 0 */
+    struct replica_config config;
+    bool committed, knows_commitment;
+    bool new_delay_name;
+};
+
+static int take_config(const bson_t *reply, struct arena *arena, struct server_config *out, struct error *err)
+{
+    bson_iter_t iter;
+    const uint8_t *data;
+    uint32_t length;
+    bson_t view;
+    if (!bson_iter_init_find(&iter, reply, "config") || !BSON_ITER_HOLDS_DOCUMENT(&iter))
+        return error_set(err, ERROR_PROTOCOL, "the answer to replSetGetConfig holds no configuration");
+    bson_iter_document(&iter, &length, &data);
+    if (!bson_init_static(&view, data, length))
+        return error_set(err, ERROR_PROTOCOL, "the answer to replSetGetConfig is broken");
+    if (config_document_read(&view, arena, &out->config, err))
+        return -1;
+    if (bson_iter_init_find(&iter, reply, "commitmentStatus")) {
+        out->knows_commitment = true;
+        out->committed = bson_iter_as_bool(&iter);
+    }
+    bson_copy_to(&view, &out->document);
+    return 0;
+}
+
+/* What the node has now. commitmentStatus is answered by a primary alone, so its refusal means: ask without it.
+ * https://www.mongodb.com/docs/manual/reference/command/replSetGetConfig/ */
+static int read_config(mongoc_client_t *client, struct arena *arena, struct server_config *out, struct error *err)
+{
+    bson_t reply;
+    *out = (struct server_config){.config = {.set = "", .replica_set_id = "", .term = -1}};
+    if (ping(client, err))
+        return -1;
+    out->new_delay_name = speaks(client, WIRE_VERSION_5_0);
+    bool ask_commitment = speaks(client, WIRE_VERSION_4_4);
+    for (;;) {
+        bson_t *command = BCON_NEW("replSetGetConfig", BCON_INT32(1), "maxTimeMS", BCON_INT32(MONGO_READ_TIMEOUT_MS));
+        if (ask_commitment)
+            BSON_APPEND_BOOL(command, "commitmentStatus", true);
+        int result = ask(client, command, &reply, err);
+        bson_destroy(command);
+        if (result == 0)
+            result = take_config(&reply, arena, out, err);
+        bson_destroy(&reply);
+        if (result == 0 || !ask_commitment || !err->detail || err->detail == CODE_NOT_YET_INITIALIZED)
+            return result;
+        ask_commitment = false;
+    }
+}
+
+/* ---- the actions ---- */
+
+static int send_command(struct mongo_job *job, const bson_t *command, int timeout_ms)
+{
+    bson_t reply;
+    mongoc_client_t *client = dial(job->action.host, timeout_ms, &job->err);
+    if (!client)
+        return -1;
+    /* The connection is made before, so that an address where nobody answers is told apart from an answer that was lost. */
+    int result = ping(client, &job->err);
+    if (result == 0) {
+        job->began = true;
+        result = ask(client, command, &reply, &job->err);
+        bson_destroy(&reply);
+    }
+    mongoc_client_destroy(client);
+    return result;
+}
+
+static int initiate(struct mongo_job *job)
+{
+    struct server_config now;
+    bson_t document;
+    mongoc_client_t *client = dial(job->action.host, MONGO_READ_TIMEOUT_MS, &job->err);
+    if (!client)
+        return -1;
+    int result = read_config(client, &job->arena, &now, &job->err);
+    mongoc_client_destroy(client);
+    /* Sent only to a node that has just said that it is not initialised: a birth happens once. */
+    if (result == 0) {
+        bson_destroy(&now.document);
+        error_set(&job->err, ERROR_CONFLICT, "%s is initialised already, as a member of set %s", job->action.host,
+                  now.config.set);
+        job->err.detail = CODE_ALREADY_INITIALIZED;
+        return -1;
+    }
+    if (job->err.detail != CODE_NOT_YET_INITIALIZED)
+        return -1;
+    if (config_document_initial(&job->action.config, now.new_delay_name ? DELAY_NEW : DELAY_OLD, &document, &job->err))
+        return -1;
+    bson_t command = BSON_INITIALIZER;
+    BSON_APPEND_DOCUMENT(&command, "replSetInitiate", &document);
+    BSON_APPEND_INT32(&command, "maxTimeMS", MONGO_COMMAND_TIMEOUT_MS - 1000);
+    result = send_command(job, &command, MONGO_COMMAND_TIMEOUT_MS);
+    bson_destroy(&command);
+    bson_destroy(&document);
+    return result;
+}
+
+static int check_base(const struct mongo_job *job, const struct replica_config *now, struct error *err)
+{
+    const struct replica_config *base = &job->action.base;
+    if (strcmp(now->set, job->set) != 0)
+        return error_set(err, ERROR_CONFLICT, "%s is a member of set %s, not of %s", job->action.host, now->set, job->set);
+    if (now->version == base->version && now->term == base->term)
+        return 0;
+    return error_set(err, ERROR_CONFLICT,
+                     "%s has configuration version %lld term %lld, but the change was made on version %lld term %lld",
+                     job->action.host, (long long)now->version, (long long)now->term, (long long)base->version,
+                     (long long)base->term);
+}
+
+static int reconfigure(struct mongo_job *job)
+{
+    struct server_config now;
+    bson_t document;
+    mongoc_client_t *client = dial(job->action.host, MONGO_READ_TIMEOUT_MS, &job->err);
+    if (!client)
+        return -1;
+    int result = read_config(client, &job->arena, &now, &job->err);
+    mongoc_client_destroy(client);
+    if (result)
+        return -1;
+    result = check_base(job, &now.config, &job->err);
+    if (result == 0)
+        result = config_document_edit(&now.document, &job->action.config,
+                                      now.new_delay_name ? DELAY_NEW : DELAY_BY_DOCUMENT, &document, &job->err);
+    bson_destroy(&now.document);
+    if (result)
+        return -1;
+    bson_t command = BSON_INITIALIZER;
+    BSON_APPEND_DOCUMENT(&command, "replSetReconfig", &document);
+    BSON_APPEND_INT32(&command, "maxTimeMS", MONGO_COMMAND_TIMEOUT_MS - 1000);
+    result = send_command(job, &command, MONGO_COMMAND_TIMEOUT_MS);
+    bson_destroy(&command);
+    bson_destroy(&document);
+    return result;
+}
+
+/* https://www.mongodb.com/docs/manual/reference/command/replSetStepDown/ : before 4.2 the server closes all connections as it
+ * steps down, so that no answer is the normal answer; whether it did is seen in the next reports. */
+static int step_down(struct mongo_job *job)
+{
+    bson_t *command = BCON_NEW("replSetStepDown", BCON_INT32(STEP_DOWN_SECS), "secondaryCatchUpPeriodSecs",
+                               BCON_INT32(STEP_DOWN_CATCH_UP_SECS), "maxTimeMS",
+                               BCON_INT32(MONGO_STEP_DOWN_TIMEOUT_MS - 1000));
+    int result = send_command(job, command, MONGO_STEP_DOWN_TIMEOUT_MS);
+    bson_destroy(command);
+    return result && job->began && job->err.code == ERROR_UNREACHABLE ? 0 : result;
+}
+
+static int act(struct mongo_job *job)
+{
+    if (clock_monotonic_ms(&clock_system) - job->queued_at_ms > MONGO_QUEUE_MAX_MS)
+        return error_set(&job->err, ERROR_TIMEOUT, "no worker was free within %d ms", MONGO_QUEUE_MAX_MS);
+    switch (job->action.kind) {
+    case ACTION_INITIATE:
+        return initiate(job);
+    case ACTION_RECONFIGURE:
+        return reconfigure(job);
+    case ACTION_STEP_DOWN:
+        return step_down(job);
+    default:
+        return error_set(&job->err, ERROR_INTERNAL, "%s is no action", action_kind_name(job->action.kind));
+    }
+}
+
+static void read_back(struct mongo_job *job)
+{
+    struct server_config now;
+    struct error err = {0};
+    mongoc_client_t *client = dial(job->action.host, MONGO_READ_TIMEOUT_MS, &err);
+    if (!client)
+        return;
+    if (read_config(client, &job->arena, &now, &err) == 0) {
+        bson_destroy(&now.document);
+        job->result.config = now.config;
+        job->result.config_committed = now.committed;
+        job->result.knows_commitment = now.knows_commitment;
+    }
+    mongoc_client_destroy(client);
+}
+
+/* ---- the pool ---- */
+
+static void work(uv_work_t *request)
+{
+    struct mongo_job *job = request->data;
+    job->result.succeeded = act(job) == 0;
+    job->result.sent = job->began;
+    if (!job->result.succeeded) {
+        job->result.code = job->err.detail;
+        job->result.message = arena_string(&job->arena, job->err.message);
+    }
+    /* Where nobody answered at all, nobody would answer now. */
+    if (job->began || job->result.succeeded || job->err.code != ERROR_UNREACHABLE)
+        read_back(job);
+}
+
+static void pool_release(struct mongo_pool *pool)
+{
+    if (pool->closed && pool->jobs == 0) {
+        mongoc_cleanup();
+        free(pool);
+    }
+}
+
+static void after_work(uv_work_t *request, int status)
+{
+    struct mongo_job *job = request->data;
+    struct mongo_pool *pool = job->pool;
+    if (status == UV_ECANCELED) {
+        job->result.succeeded = false;
+        job->result.message = "canceled";
+    }
+    pool->jobs--;
+    if (!pool->closed)
+        pool->done(pool->context, &job->result);
+    arena_finish(&job->arena);
+    free(job);
+    pool_release(pool);
+}
+
+static struct mongo_job *job_create(struct mongo_pool *pool, uint64_t id, const char *set, const struct action *action)
+{
+    struct mongo_job *job = calloc(1, sizeof *job);
+    if (!job)
+        return NULL;
+    job->work.data = job;
+    job->pool = pool;
+    arena_init(&job->arena, 0);
+    job->set = arena_string(&job->arena, set);
+    job->action = *action;
+    job->action.host = arena_string(&job->arena, action->host);
+    job->action.sentence = "";
+    job->action.base = replica_config_copy(&job->arena, &action->base);
+    job->action.config = replica_config_copy(&job->arena, &action->config);
+    job->queued_at_ms = clock_monotonic_ms(&clock_system);
+    job->result = (struct mongo_result){
+        .id = id, .message = "", .config = {.set = "", .replica_set_id = "", .term = -1}};
+    if (!arena_failed(&job->arena))
+        return job;
+    arena_finish(&job->arena);
+    free(job);
+    return NULL;
+}
+
+static int pool_start(struct mongo *mongo, uint64_t id, const char *set, const struct action *action,
+                      struct error *err)
+{
+    struct mongo_pool *pool = (struct mongo_pool *)mongo;
+    if (pool->jobs >= MONGO_JOBS_MAX)
+        return error_set(err, ERROR_TOO_LARGE, "%d actions are under way", MONGO_JOBS_MAX);
+    struct mongo_job *job = job_create(pool, id, set, action);
+    if (!job)
+        return error_set(err, ERROR_NO_MEMORY, "no memory for an action on set %s", set);
+    int code = uv_queue_work(pool->loop, &job->work, work, after_work);
+    if (code) {
+        arena_finish(&job->arena);
+        free(job);
+        return error_set(err, ERROR_INTERNAL, "no worker for an action on set %s: %s", set, uv_strerror(code));
+    }
+    pool->jobs++;
+    return 0;
+}
+
+static const struct mongo_functions pool_functions = {pool_start};
+
+/* Libraries never log; the driver is no exception. What matters comes back as an error. */
+static void swallow_log(mongoc_log_level_t level, const char *domain, const char *message, void *context)
+{
+    (void)level, (void)domain, (void)message, (void)context;
+}
+
+int mongo_pool_create(struct uv_loop_s *loop, void (*done)(void *context, const struct mongo_result *result),
+                      void *context, struct mongo **out, struct error *err)
+{
+    struct mongo_pool *pool = calloc(1, sizeof *pool);
+    if (!pool)
+        return error_set(err, ERROR_NO_MEMORY, "no memory for the MongoDB workers");
+    mongoc_init();
+    mongoc_log_set_handler(swallow_log, NULL);
+    pool->mongo.functions = &pool_functions;
+    pool->loop = loop;
+    pool->done = done;
+    pool->context = context;
+    *out = &pool->mongo;
+    return 0;
+}
+
+void mongo_pool_close(struct mongo *mongo)
+{
+    struct mongo_pool *pool = (struct mongo_pool *)mongo;
+    if (!pool)
+        return;
+    pool->closed = true;
+    pool_release(pool);
+}

@@ -1,0 +1,149 @@
+/* The store's records: see records.h. */
+#include "controller/act/records.h"
+
+#include <string.h>
+
+#include "controller/act/store.h"
+#include "proto/base/json.h"
+
+static const char *const birth_texts[] = {
+#define X(name, text) [name] = text,
+    BIRTH_STATES(X)
+#undef X
+};
+
+static int birth_from_text(const char *text, enum birth_state *out, struct error *err)
+{
+    for (size_t i = 0; i < sizeof birth_texts / sizeof *birth_texts; i++)
+        if (strcmp(text, birth_texts[i]) == 0) {
+            *out = (enum birth_state)i;
+            return 0;
+        }
+    return error_set(err, ERROR_INVALID, "birth \"%.32s\" is not known: was this store written by a newer version?", text);
+}
+
+int ledger_record_write(const struct ledger *ledger, struct buffer *out, struct error *err)
+{
+    struct json *root = json_object();
+    json_set_string(root, "set", ledger->set);
+    json_set_string(root, "birth", birth_texts[ledger->birth]);
+    json_set_int(root, "birthOrdinal", ledger->birth_ordinal);
+    json_set_string(root, "replicaSetId", ledger->replica_set_id);
+    json_set_int(root, "nextId", ledger->next_id);
+    struct json *members = json_set(root, "members", json_array());
+    for (size_t i = 0; i < ledger->member_count; i++) {
+        const struct ledger_member *member = &ledger->members[i];
+        struct json *entry = json_append(members, json_object());
+        json_set_int(entry, "ordinal", member->ordinal);
+        json_set_int(entry, "id", member->id);
+        json_set_string(entry, "diskId", member->disk_id);
+        json_set_bool(entry, "removed", member->removed);
+    }
+    int result = json_print(root, JSON_COMPACT, out, err);
+    json_destroy(root);
+    return result;
+}
+
+static int read_member(const struct json *json, struct arena *arena, struct ledger_member *out, struct error *err)
+{
+    int64_t ordinal = 0, id = -1;
+    out->disk_id = "";
+    if (json_read_int(json, "ordinal", JSON_REQUIRED, 1, INT32_MAX, &ordinal, err) ||
+        json_read_int(json, "id", JSON_REQUIRED, -1, INT32_MAX, &id, err) ||
+        json_read_string(json, "diskId", JSON_OPTIONAL, arena, &out->disk_id, err) ||
+        json_read_bool(json, "removed", JSON_OPTIONAL, &out->removed, err))
+        return -1;
+    out->ordinal = (int)ordinal;
+    out->id = (int)id;
+    return 0;
+}
+
+static int read_members(const struct json *root, struct arena *arena, struct ledger *out, struct error *err)
+{
+    const struct json *list = NULL;
+    /* Members that left are kept for ever, so there may be more than a set can have at once. */
+    if (json_read_array(root, "members", JSON_REQUIRED, 10000, &list, err))
+        return -1;
+    struct ledger_member *members = arena_array(arena, json_count(list), sizeof *members);
+    size_t count = 0;
+    if (json_count(list) && !members)
+        return error_set(err, ERROR_NO_MEMORY, "no memory for a ledger");
+    for (const struct json *item = json_first(list); item; item = json_next(item))
+        if (read_member(item, arena, &members[count++], err))
+            return -1;
+    out->members = members;
+    out->member_count = count;
+    return 0;
+}
+
+static int read_ledger(const struct json *root, const char *set, struct arena *arena, struct ledger *out,
+                       struct error *err)
+{
+    struct ledger ledger = {.set = "", .replica_set_id = ""};
+    const char *birth = "";
+    int64_t birth_ordinal = 0, next_id = 0;
+    if (json_read_string(root, "set", JSON_REQUIRED, arena, &ledger.set, err) ||
+        json_read_string(root, "birth", JSON_REQUIRED, arena, &birth, err) ||
+        json_read_int(root, "birthOrdinal", JSON_REQUIRED, 0, INT32_MAX, &birth_ordinal, err) ||
+        json_read_string(root, "replicaSetId", JSON_REQUIRED, arena, &ledger.replica_set_id, err) ||
+        json_read_int(root, "nextId", JSON_REQUIRED, 0, INT32_MAX, &next_id, err) ||
+        birth_from_text(birth, &ledger.birth, err) || read_members(root, arena, &ledger, err))
+        return -1;
+    if (strcmp(ledger.set, set) != 0)
+        return error_set(err, ERROR_INVALID, "it is of set \"%s\"", ledger.set);
+    if (arena_failed(arena))
+        return error_set(err, ERROR_NO_MEMORY, "no memory for a ledger");
+    ledger.birth_ordinal = (int)birth_ordinal;
+    ledger.next_id = (int)next_id;
+    *out = ledger;
+    return 0;
+}
+
+int ledger_record_read(const char *data, size_t length, const char *set, struct arena *arena, struct ledger *out,
+                       struct error *err)
+{
+    struct json *root = json_parse(data, length, STORE_RECORD_BYTES_MAX, err);
+    int result = root ? read_ledger(root, set, arena, out, err) : -1;
+    json_destroy(root);
+    return result ? error_wrap(err, "the store's record " RECORD_LEDGER_PREFIX "%s", set) : 0;
+}
+
+int number_record_read(const char *data, size_t length, const char *key, int64_t *out, struct error *err)
+{
+    int64_t value = 0;
+    bool good = length > 0 && length < RECORD_NUMBER_MAX;
+    for (size_t i = 0; good && i < length; i++) {
+        good = data[i] >= '0' && data[i] <= '9' && value <= (INT64_C(1) << 53) / 10;
+        value = value * 10 + (data[i] - '0');
+    }
+    if (!good)
+        return error_set(err, ERROR_INVALID, "the store's record %s is not a number", key);
+    *out = value;
+    return 0;
+}
+
+int spec_revision_record_write(const struct spec_revision *value, struct buffer *out, struct error *err)
+{
+    struct json *root = json_object();
+    json_set_int(root, "revision", value->revision);
+    json_set_int(root, "appliedAtMs", value->applied_at_ms);
+    int result = json_print(root, JSON_COMPACT, out, err);
+    json_destroy(root);
+    return result;
+}
+
+int spec_revision_record_read(const char *data, size_t length, struct spec_revision *out, struct error *err)
+{
+    struct json *root = json_parse(data, length, STORE_RECORD_BYTES_MAX, err);
+    struct spec_revision value = {0};
+    int result = root && !json_read_int(root, "revision", JSON_REQUIRED, 1, INT64_C(1) << 53, &value.revision, err) &&
+                         !json_read_int(root, "appliedAtMs", JSON_OPTIONAL, 0, INT64_C(1) << 53,
+                                        &value.applied_at_ms, err)
+                     ? 0
+                     : -1;
+    json_destroy(root);
+    if (result)
+        return error_wrap(err, "the store's record " RECORD_SPEC_REVISION);
+    *out = value;
+    return 0;
+}

@@ -1,0 +1,32 @@
+/* The store's records as bytes and back. Reading is bounded and strict: a record that can't be understood is an error, never an
+ * empty value, for a ledger that is forgotten could give birth to a set twice. */
+#ifndef ATOLL_CONTROLLER_ACT_RECORDS_H
+#define ATOLL_CONTROLLER_ACT_RECORDS_H
+
+#include "controller/decide/ledger.h"
+#include "proto/base/buffer.h"
+#include "proto/base/error.h"
+
+#define RECORD_EPOCH "epoch"
+#define RECORD_REVISION "revision"           /* up to here revisions may have been given out */
+#define RECORD_SPEC "spec"                   /* as spec_write() makes it, JSON */
+#define RECORD_SPEC_REVISION "spec-revision" /* and when it was applied */
+#define RECORD_LEDGER_PREFIX "ledger/"
+
+enum { RECORD_NUMBER_MAX = 24 };
+
+int ledger_record_write(const struct ledger *ledger, struct buffer *out, struct error *err);
+int ledger_record_read(const char *data, size_t length, const char *set, struct arena *arena, struct ledger *out,
+                       struct error *err);
+
+/* A whole number of at most 2^53, in decimal. */
+int number_record_read(const char *data, size_t length, const char *key, int64_t *out, struct error *err);
+
+struct spec_revision {
+    int64_t revision;      /* grows by one with each change that was applied */
+    int64_t applied_at_ms; /* wall */
+};
+int spec_revision_record_write(const struct spec_revision *value, struct buffer *out, struct error *err);
+int spec_revision_record_read(const char *data, size_t length, struct spec_revision *out, struct error *err);
+
+#endif

@@ -1,0 +1,128 @@
+/* What each zone is to make true, put together from the plans of all sets that have members there. */
+#include <stdio.h>
+#include <string.h>
+
+#include "controller/controller_internal.h"
+#include "proto/intent.h"
+
+static bool in_zone(const struct spec_member *member, const struct zone_state_of *zone)
+{
+    return strcmp(member->zone, zone->name) == 0;
+}
+
+/* An intent without a set that could not be planned for would read like that set's removal: so all of them, or no intent. */
+static bool all_settled(const struct controller *controller, const struct zone_state_of *zone, size_t *members)
+{
+    *members = 0;
+    for (size_t s = 0; s < controller->set_count; s++) {
+        const struct set_state *set = controller->sets[s];
+        for (size_t m = 0; m < set->set->member_count; m++) {
+            if (!in_zone(&set->set->members[m], zone))
+                continue;
+            if (!set->settled)
+                return false;
+            *members += set->slots[set->current].plan.members[m].named;
+        }
+    }
+    return true;
+}
+
+static void build_member(const struct spec_set *set, const struct spec_member *member, const struct member_plan *plan,
+                         struct arena *arena, struct intent_member *out)
+{
+    struct member_names names = spec_member_names(set, member, arena);
+    *out = (struct intent_member){.set = set->name,
+                                  .ordinal = member->ordinal,
+                                  .run = plan->run,
+                                  .node = names.node,
+                                  .controller = names.controller,
+                                  .service = names.service,
+                                  .volume = names.volume,
+                                  .disk = names.disk,
+                                  .image = set->image,
+                                  .port = set->port,
+                                  .storage_bytes = set->storage_bytes,
+                                  .storage_type = set->storage_type,
+                                  .arbiter = member->arbiter_only,
+                                  .disk_id = plan->disk_id ? plan->disk_id : "",
+                                  .replica_set_id = plan->replica_set_id ? plan->replica_set_id : "",
+                                  .labels = member->labels,
+                                  .label_count = member->label_count,
+                                  .mongod_arguments = set->mongod_arguments,
+                                  .mongod_argument_count = set->mongod_argument_count};
+}
+
+static void build_set(const struct set_state *set, const struct zone_state_of *zone, struct arena *arena,
+                      struct intent_member *members, size_t *count)
+{
+    const struct plan *plan = &set->slots[set->current].plan;
+    for (size_t m = 0; m < set->set->member_count && m < plan->member_count; m++)
+        if (in_zone(&set->set->members[m], zone) && plan->members[m].named)
+            build_member(set->set, &set->set->members[m], &plan->members[m], arena, &members[(*count)++]);
+}
+
+static bool next_revision(struct controller *controller, int64_t *out)
+{
+    /* The reservation is raised together with the epoch record, but the epoch stays: it is a matter of this process's life. */
+    if (controller->revision >= controller->revision_reserved) {
+        char text[RECORD_NUMBER_MAX];
+        int64_t reserved = controller->revision_reserved + CONTROLLER_REVISIONS_RESERVED;
+        size_t length = (size_t)snprintf(text, sizeof text, "%lld", (long long)reserved);
+        if (controller_remember(controller, &(struct store_record){RECORD_REVISION, text, length}, 1, NULL))
+            return false;
+        controller->revision_reserved = reserved;
+    }
+    *out = ++controller->revision;
+    return true;
+}
+
+/* The zone's intent now, or false when it is not to be sent. */
+static bool build(struct controller *controller, const struct zone_state_of *zone, struct arena *arena,
+                  struct intent *out)
+{
+    size_t wanted = 0, count = 0;
+    if (!all_settled(controller, zone, &wanted) || wanted > ZONE_MEMBERS_MAX)
+        return false;
+    struct intent_member *members = arena_array(arena, wanted, sizeof *members);
+    if (wanted && !members)
+        return false;
+    for (size_t s = 0; s < controller->set_count; s++)
+        build_set(controller->sets[s], zone, arena, members, &count);
+    struct intent borrowed = {.epoch = controller->epoch,
+                              .federation = controller->spec->spec.name,
+                              .zone = zone->name,
+                              .members = members,
+                              .member_count = count};
+    *out = intent_copy(arena, &borrowed);
+    return count == wanted && !arena_failed(arena);
+}
+
+static void build_zone(struct controller *controller, struct zone_state_of *zone)
+{
+    struct arena arena;
+    struct intent intent;
+    arena_init(&arena, 0);
+    bool ready = build(controller, zone, &arena, &intent);
+    if (!ready || (zone->has_intent && intent_equal(&intent, &zone->intent)) ||
+        !next_revision(controller, &intent.revision)) {
+        arena_finish(&arena);
+        return;
+    }
+    arena_finish(&zone->intent_arena);
+    zone->intent_arena = arena;
+    zone->intent = intent;
+    zone->has_intent = true;
+    controller->counts.intents_sent++;
+    controller->environment.intent_changed(controller->environment.context, zone->name);
+}
+
+void controller_build_intents(struct controller *controller)
+{
+    for (size_t i = 0; i < controller->zone_count && !*controller->store_problem; i++) {
+        struct zone_state_of *zone = &controller->zones[i];
+        if (!zone->intent_due)
+            continue;
+        zone->intent_due = false;
+        build_zone(controller, zone);
+    }
+}

@@ -1,0 +1,128 @@
+/* The controller's insides, shared by controller*.c alone. */
+#ifndef ATOLL_CONTROLLER_CONTROLLER_INTERNAL_H
+#define ATOLL_CONTROLLER_CONTROLLER_INTERNAL_H
+
+#include "controller/act/records.h"
+#include "controller/controller.h"
+#include "controller/observe/observe.h"
+
+/* A spec in force. Plans borrow its strings, so it lives as long as the last plan that was made on it. */
+struct spec_holder {
+    struct spec spec;
+    struct arena arena;
+    unsigned references;
+};
+
+/* What is durable of one set; kept also for sets that the spec doesn't name any more. */
+struct ledger_holder {
+    struct ledger_holder *next;
+    struct ledger ledger;
+    struct arena arena;
+};
+
+/* A plan with everything that it was made on. */
+struct plan_slot {
+    struct arena arena;
+    struct plan plan;
+    struct observation observation;
+    struct spec_holder *spec;
+    const struct spec_set *set;
+    int64_t at_ms; /* wall */
+    bool filled;
+};
+
+struct set_state {
+    const struct spec_set *set; /* of the spec in force */
+    char name[NAME_LENGTH_MAX + 1];
+    int64_t due_ms;  /* monotonic: when to plan */
+    bool changed;    /* the status may be different since it was planned for */
+    bool settled;    /* what the plan must remember is durable: its intents may be sent, its action begun */
+    bool act;        /* the plan's action is to be looked at in this turn */
+    struct ledger_holder *ledger;
+    struct plan_slot slots[2];
+    int current;
+    uint64_t action_id; /* under way; 0: none */
+    int64_t action_lost_at_ms, action_retry_at_ms; /* monotonic */
+    struct action_view action; /* strings and configuration in action_arena */
+    struct arena action_arena;
+};
+
+struct zone_state_of { /* of one zone of the spec */
+    const struct spec_zone *zone;
+    char name[NAME_LENGTH_MAX + 1];
+    size_t members;
+    struct zone_sight sight;
+    enum zone_state state;      /* as was last told */
+    bool intent_due;            /* may have to be built anew */
+    bool has_intent;
+    struct intent intent;
+    struct arena intent_arena;
+};
+
+struct controller {
+    struct controller_environment environment;
+    int64_t epoch, revision, revision_reserved, started_at_ms;
+    struct spec_holder *spec; /* NULL: none */
+    struct spec_revision spec_revision;
+    struct buffer spec_text; /* as it is stored */
+    struct zone_state_of *zones;
+    size_t zone_count;
+    struct set_state **sets;
+    size_t set_count;
+    struct ledger_holder *ledgers;
+    uint64_t next_action_id;
+    int64_t zone_check_at_ms, store_retry_at_ms; /* monotonic */
+    unsigned store_failures;                     /* in a row */
+    char store_problem[ERROR_MESSAGE_MAX];       /* "" when it takes writes */
+    struct controller_counts counts;
+    struct zone_view *zone_views; /* for controller_view() */
+    struct set_view *set_views;
+};
+
+static inline int64_t controller_now(const struct controller *controller)
+{
+    return clock_monotonic_ms(controller->environment.clock);
+}
+
+static inline int64_t controller_wall(const struct controller *controller)
+{
+    return clock_wall_ms(controller->environment.clock);
+}
+
+/* controller.c */
+struct zone_state_of *controller_zone(struct controller *controller, const char *name);
+void controller_wake(struct controller *controller); /* as soon as possible */
+void controller_set_due(struct set_state *set, int64_t at_ms);
+
+/* controller_store.c: every write goes through here, so that a failure stops all effects and is told once. */
+int controller_remember(struct controller *controller, const struct store_record *records, size_t count,
+                        struct error *err);
+int controller_load(struct controller *controller, struct error *err);
+/* The epoch and the reservation of revisions, raised above what was ever given out or seen. */
+int controller_raise(struct controller *controller, int64_t epoch, int64_t revision, struct error *err);
+int controller_remember_ledger(struct controller *controller, struct set_state *set, const struct ledger *ledger,
+                               struct error *err);
+struct ledger_holder *controller_ledger(struct controller *controller, const char *set);
+void controller_store_retry(struct controller *controller);
+
+/* controller_spec.c */
+int controller_take_spec(struct controller *controller, struct spec_holder *holder, struct error *err);
+void spec_holder_release(struct spec_holder *holder);
+
+/* controller_sets.c */
+struct set_state *set_state_create(struct ledger_holder *ledger, const char *name);
+void set_state_destroy(struct set_state *set);
+void controller_plan_set(struct controller *controller, struct set_state *set);
+void controller_set_act(struct controller *controller, struct set_state *set);
+void controller_action_check(struct controller *controller, struct set_state *set);
+
+/* controller_intents.c */
+void controller_build_intents(struct controller *controller);
+
+/* controller_events.c */
+void controller_tell(struct controller *controller, enum event_reason reason, const struct event_words *words);
+/* What is news between two plans of a set. `before` may be NULL. */
+void controller_tell_plan(struct controller *controller, const struct spec_set *set, const struct plan *before,
+                          const struct plan *after);
+
+#endif

@@ -1,0 +1,345 @@
+/* atoll-controller: options, loop, wiring; nothing else. */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include "controller/act/store_sqlite.h"
+#include "controller/controller.h"
+#include "controller/serve/site.h"
+#include "proto/base/file.h"
+#include "proto/base/log.h"
+
+enum { PATH_TEXT_MAX = 4096, ADDRESS_MAX = 64 };
+
+struct endpoint {
+    bool on;
+    char address[ADDRESS_MAX];
+    int port;
+};
+
+struct options {
+    const char *dir;
+    struct endpoint listen, read_listen;
+    enum log_level level;
+};
+
+struct daemon {
+    struct options options;
+    uv_loop_t loop;
+    uv_timer_t wake, tick;
+    uv_signal_t term, interrupt;
+    struct store *store;
+    struct mongo *mongo;
+    struct controller *controller;
+    struct site site;
+    bool site_ready;
+    int lock;
+};
+
+static const char usage[] =
+    "Usage: atoll-controller --dir DIR [--listen ADDRESS:PORT] [--read-listen off|ADDRESS:PORT] [--log-level LEVEL]\n"
+    "\n"
+    "The controller of a federation: it takes the spec, listens to the zones' agents, and keeps the replica sets whole.\n"
+    "\n"
+    "  --dir DIR                  where its state is kept (controller.db), made when it is not there\n"
+    "  --listen ADDRESS:PORT      agents, people and changes [127.0.0.1:7411]; plain HTTP, so loopback only; port 0: a free one\n"
+    "  --read-listen ADDRESS:PORT for reading only, loopback, or off [off]\n"
+    "  --log-level LEVEL          debug, info, warning or error [info]\n"
+    "  --help, --version\n"
+    "\n"
+    "Once it listens it writes DIR/url (where to read) and DIR/control-url (where to change).\n";
+
+/* ---- options ---- */
+
+static int bad_usage(const char *message, const char *value)
+{
+    fprintf(stderr, "atoll-controller: %s%s\nTry: atoll-controller --help\n", message, value);
+    return -1;
+}
+
+static bool is_loopback(const char *address)
+{
+    return strncmp(address, "127.", 4) == 0 || strcmp(address, "::1") == 0;
+}
+
+/* "127.0.0.1:7411", "[::1]:7411" */
+static int read_endpoint(const char *text, struct endpoint *out)
+{
+    const char *colon = strrchr(text, ':');
+    char *end;
+    if (!colon || colon == text)
+        return bad_usage("an address and a port are needed, like 127.0.0.1:7411, not ", text);
+    long port = strtol(colon + 1, &end, 10);
+    size_t length = (size_t)(colon - text);
+    if (end == colon + 1 || *end || port < 0 || port > 65535)
+        return bad_usage("a port is a number from 0 to 65535, not ", colon + 1);
+    if (*text == '[' && text[length - 1] == ']')
+        text++, length -= 2;
+    if (length >= sizeof out->address)
+        return bad_usage("this address is too long: ", text);
+    memcpy(out->address, text, length);
+    out->address[length] = 0;
+    if (strcmp(out->address, "localhost") == 0)
+        strcpy(out->address, "127.0.0.1");
+    if (!is_loopback(out->address))
+        return bad_usage("plain HTTP is served on loopback addresses alone (127.0.0.1, ::1), not on ", out->address);
+    out->port = (int)port;
+    out->on = true;
+    return 0;
+}
+
+static int read_level(const char *text, enum log_level *out)
+{
+    static const char *const names[] = {"debug", "info", "warning", "error"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strcmp(text, names[i]) == 0) {
+            *out = (enum log_level)i;
+            return 0;
+        }
+    return bad_usage("--log-level is debug, info, warning or error, not ", text);
+}
+
+static int read_option(int option, struct options *out)
+{
+    switch (option) {
+    case 'd':
+        out->dir = optarg;
+        return *optarg ? 0 : bad_usage("--dir needs a folder", "");
+    case 'l':
+        return read_endpoint(optarg, &out->listen);
+    case 'r':
+        out->read_listen.on = false;
+        return strcmp(optarg, "off") == 0 ? 0 : read_endpoint(optarg, &out->read_listen);
+    case 'v':
+        return read_level(optarg, &out->level);
+    case 'h':
+        fputs(usage, stdout);
+        exit(0);
+    case 'V':
+        puts("atoll-controller " ATOLL_VERSION);
+        exit(0);
+    default:
+        return bad_usage("that option is not known, or needs a value: ", optarg ? optarg : "see above");
+    }
+}
+
+static int read_options(int argc, char **argv, struct options *out)
+{
+    static const struct option known[] = {
+        {"dir", required_argument, NULL, 'd'},       {"listen", required_argument, NULL, 'l'},
+        {"read-listen", required_argument, NULL, 'r'}, {"log-level", required_argument, NULL, 'v'},
+        {"help", no_argument, NULL, 'h'},            {"version", no_argument, NULL, 'V'},
+        {0}};
+    int option;
+    *out = (struct options){.listen = {true, "127.0.0.1", 7411}, .level = LOG_LEVEL_INFO};
+    while ((option = getopt_long(argc, argv, "", known, NULL)) != -1)
+        if (read_option(option, out))
+            return -1;
+    if (optind < argc)
+        return bad_usage("nothing is known to do with ", argv[optind]);
+    return out->dir ? 0 : bad_usage("--dir DIR is needed: where the controller's state is kept", "");
+}
+
+/* ---- the controller's environment ---- */
+
+static void on_wake(uv_timer_t *timer)
+{
+    struct daemon *self = timer->data;
+    controller_tick(self->controller);
+}
+
+static void wake_at(void *context, int64_t monotonic_ms)
+{
+    struct daemon *self = context;
+    int64_t delay_ms = monotonic_ms - clock_monotonic_ms(&clock_system);
+    /* The loop's time stands still during a turn; a timer must not fall due before the moment that was asked for. */
+    uv_update_time(&self->loop);
+    uv_timer_start(&self->wake, on_wake, delay_ms > 0 ? (uint64_t)delay_ms : 0, 0);
+}
+
+static void intent_changed(void *context, const char *zone)
+{
+    struct daemon *self = context;
+    if (self->site_ready)
+        site_intent_changed(&self->site, zone);
+}
+
+static void status_changed(void *context)
+{
+    struct daemon *self = context;
+    if (self->site_ready)
+        site_status_changed(&self->site);
+}
+
+static void event_happened(void *context, const struct event *event)
+{
+    struct daemon *self = context;
+    bool warning = strcmp(event_type_text(event->reason), "Warning") == 0;
+    log_write(warning ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, "event", "%s reason=%s%s%s%s%s rule=%d", event->message,
+              event_reason_text(event->reason), *event->set ? " set=" : "", event->set, *event->zone ? " zone=" : "",
+              event->zone, event->rule);
+    if (self->site_ready)
+        site_event_happened(&self->site, event);
+}
+
+static void action_done(void *context, const struct mongo_result *result)
+{
+    struct daemon *self = context;
+    controller_action_done(self->controller, result);
+}
+
+/* ---- life ---- */
+
+static int lock_folder(struct daemon *self, struct error *err)
+{
+    char path[PATH_TEXT_MAX];
+    if (file_make_folders(self->options.dir, 0700, err))
+        return -1;
+    snprintf(path, sizeof path, "%s/lock", self->options.dir);
+    self->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (self->lock < 0)
+        return error_set_errno(err, errno, "%s can't be opened", path);
+    if (flock(self->lock, LOCK_EX | LOCK_NB) == 0)
+        return 0;
+    if (errno != EWOULDBLOCK)
+        return error_set_errno(err, errno, "%s can't be locked", path);
+    return error_set(err, ERROR_CONFLICT, "another controller runs on %s: stop it first, or give another --dir",
+                     self->options.dir);
+}
+
+static int start_controller(struct daemon *self, struct error *err)
+{
+    char path[PATH_TEXT_MAX];
+    snprintf(path, sizeof path, "%s/controller.db", self->options.dir);
+    if (store_sqlite_open(path, &self->store, err) ||
+        mongo_pool_create(&self->loop, action_done, self, &self->mongo, err))
+        return -1;
+    struct controller_environment environment = {.clock = &clock_system,
+                                                 .random = &random_system,
+                                                 .store = self->store,
+                                                 .mongo = self->mongo,
+                                                 .plan = plan_set,
+                                                 .wake_at = wake_at,
+                                                 .intent_changed = intent_changed,
+                                                 .status_changed = status_changed,
+                                                 .event_happened = event_happened,
+                                                 .context = self};
+    return controller_start(&environment, &self->controller, err);
+}
+
+static int write_url(const struct daemon *self, const char *name, const char *url, struct error *err)
+{
+    char path[PATH_TEXT_MAX], line[160];
+    snprintf(path, sizeof path, "%s/%s", self->options.dir, name);
+    int length = snprintf(line, sizeof line, "%s\n", url);
+    return file_replace(path, line, (size_t)length, 0644, err);
+}
+
+static int start_serving(struct daemon *self, struct error *err)
+{
+    const struct endpoint *main_end = &self->options.listen, *read_end = &self->options.read_listen;
+    struct backend backend = controller_backend(self->controller);
+    char url[128], read_url[128];
+    if (site_init(&self->site, &backend, &clock_system, err))
+        return -1;
+    self->site_ready = true;
+    if (site_listen(&self->site, &self->loop, main_end->address, main_end->port, false, err))
+        return -1;
+    site_url(&self->site.listeners[0], main_end->address, url, sizeof url);
+    memcpy(read_url, url, sizeof read_url);
+    if (read_end->on) {
+        if (site_listen(&self->site, &self->loop, read_end->address, read_end->port, true, err))
+            return -1;
+        site_url(&self->site.listeners[1], read_end->address, read_url, sizeof read_url);
+    }
+    if (write_url(self, "control-url", url, err) || write_url(self, "url", read_url, err))
+        return -1;
+    log_warning("main", "%s is plain HTTP: whoever can open a connection from this machine can change the federation", url);
+    log_info("main", "serving on %s, reading on %s", url, read_url);
+    return 0;
+}
+
+static void on_tick(uv_timer_t *timer)
+{
+    struct daemon *self = timer->data;
+    site_tick(&self->site);
+}
+
+/* Whatever is left: the loop then has nothing more to do and uv_run() returns. */
+static void stop(struct daemon *self)
+{
+    uv_handle_t *const handles[] = {(uv_handle_t *)&self->wake, (uv_handle_t *)&self->tick, (uv_handle_t *)&self->term,
+                                    (uv_handle_t *)&self->interrupt};
+    if (self->site_ready)
+        site_close(&self->site);
+    mongo_pool_close(self->mongo);
+    self->mongo = NULL;
+    for (size_t i = 0; i < sizeof handles / sizeof *handles; i++)
+        if (!uv_is_closing(handles[i]))
+            uv_close(handles[i], NULL);
+}
+
+static void on_signal(uv_signal_t *handle, int number)
+{
+    log_info("main", "stopping on %s", strsignal(number));
+    stop(handle->data);
+}
+
+static int start_loop(struct daemon *self, struct error *err)
+{
+    int code = uv_loop_init(&self->loop);
+    if (code)
+        return error_set(err, ERROR_INTERNAL, "there is no event loop: %s", uv_strerror(code));
+    uv_timer_init(&self->loop, &self->wake);
+    uv_timer_init(&self->loop, &self->tick);
+    uv_signal_init(&self->loop, &self->term);
+    uv_signal_init(&self->loop, &self->interrupt);
+    self->wake.data = self->tick.data = self->term.data = self->interrupt.data = self;
+    uv_signal_start(&self->term, on_signal, SIGTERM);
+    uv_signal_start(&self->interrupt, on_signal, SIGINT);
+    uv_timer_start(&self->tick, on_tick, SITE_TICK_MS, SITE_TICK_MS);
+    return 0;
+}
+
+static void finish(struct daemon *self)
+{
+    stop(self);
+    uv_run(&self->loop, UV_RUN_DEFAULT);
+    controller_destroy(self->controller);
+    if (self->site_ready)
+        site_finish(&self->site);
+    if (self->store)
+        self->store->functions->close(self->store);
+    uv_loop_close(&self->loop);
+}
+
+int main(int argc, char **argv)
+{
+    static struct daemon self;
+    struct error err = {0};
+    char workers[16];
+    if (read_options(argc, argv, &self.options))
+        return 2;
+    log_configure("atoll-controller", self.options.level);
+    signal(SIGPIPE, SIG_IGN);
+    snprintf(workers, sizeof workers, "%d", MONGO_WORKERS);
+    setenv("UV_THREADPOOL_SIZE", workers, 0);
+    if (lock_folder(&self, &err) || start_loop(&self, &err)) {
+        log_error("main", "%s", err.message);
+        return 1;
+    }
+    int result = start_controller(&self, &err) || start_serving(&self, &err) ? 1 : 0;
+    if (result)
+        log_error("main", "%s", err.message);
+    else
+        uv_run(&self.loop, UV_RUN_DEFAULT);
+    finish(&self);
+    return result;
+}

@@ -1,0 +1,226 @@
+/* The spec over HTTP, and explain. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "controller/decide/rules.h"
+#include "controller/serve/site.h"
+
+/* ---- the spec ---- */
+
+static bool wants_yaml(const struct http_request *request)
+{
+    const char *accept = http_request_header(request, "Accept");
+    return accept && strstr(accept, "yaml");
+}
+
+void serve_federation_get(struct exchange *exchange)
+{
+    struct federation_view view;
+    struct buffer text;
+    struct error err = {0};
+    char header[48];
+    const char *const headers[] = {header, "Vary: Accept", NULL};
+    bool yaml = wants_yaml(exchange->request);
+    exchange->site->backend.view(exchange->site->backend.context, &view);
+    buffer_init(&text, 0);
+    if (!view.spec) {
+        http_respond_error(exchange->listener->server, exchange->request->id, 404, "not_found",
+                           "no federation was applied yet: atoll apply -f FILE");
+    } else if (spec_write(view.spec, yaml ? SPEC_YAML : SPEC_JSON, &text, &err)) {
+        answer_error(exchange, &err);
+    } else {
+        snprintf(header, sizeof header, "ETag: \"%lld\"", (long long)view.revision);
+        http_respond(exchange->listener->server, exchange->request->id,
+                     &(struct http_response){200, yaml ? "application/yaml" : "application/json", headers, text.data,
+                                             text.length});
+    }
+    buffer_finish(&text);
+}
+
+static void append_lines(struct json *list, const char *text)
+{
+    while (*text) {
+        size_t length = strcspn(text, "\n");
+        char line[1024];
+        snprintf(line, sizeof line, "%.*s", (int)(length < sizeof line ? length : sizeof line - 1), text);
+        if (length)
+            json_append(list, json_string(line));
+        text += length + (text[length] == '\n');
+    }
+}
+
+static void append_problems(struct json *list, const struct spec_problems *problems, enum spec_severity severity)
+{
+    for (size_t i = 0; i < problems->count; i++) {
+        struct buffer line;
+        if (problems->items[i].severity != severity)
+            continue;
+        buffer_init(&line, 0);
+        spec_problem_print(&problems->items[i], &line);
+        append_lines(list, buffer_text(&line));
+        buffer_finish(&line);
+    }
+}
+
+static void answer_invalid(struct exchange *exchange, const struct spec_outcome *outcome, const struct error *err)
+{
+    struct json *root = json_object();
+    struct json *error = json_set(root, "error", json_object());
+    json_set_string(error, "code", error_code_name(err->code));
+    json_set_string(error, "message", err->message);
+    struct json *details = json_set(error, "details", json_array());
+    append_problems(details, &outcome->problems, SPEC_ERROR);
+    append_problems(details, &outcome->problems, SPEC_WARNING);
+    answer_json(exchange, 422, root, NULL);
+    json_destroy(root);
+}
+
+static void answer_outcome(struct exchange *exchange, const struct spec_outcome *outcome, bool diff_only)
+{
+    struct json *root = json_object();
+    char header[48];
+    const char *const headers[] = {header, NULL};
+    snprintf(header, sizeof header, "ETag: \"%lld\"", (long long)outcome->revision);
+    json_set_int(root, "revision", outcome->revision);
+    if (!diff_only)
+        json_set_bool(root, "changed", outcome->changed);
+    append_problems(json_set(root, "warnings", json_array()), &outcome->problems, SPEC_WARNING);
+    append_lines(json_set(root, "diff", json_array()), buffer_text(&outcome->diff));
+    answer_json(exchange, 200, root, diff_only ? NULL : headers);
+    json_destroy(root);
+}
+
+/* If-Match: "REVISION", or REVISION, or *. */
+static int read_if_match(const struct http_request *request, int64_t *out, struct error *err)
+{
+    const char *text = http_request_header(request, "If-Match");
+    char *end;
+    *out = -1;
+    if (!text || strcmp(text, "*") == 0)
+        return 0;
+    const char *digits = *text == '"' ? text + 1 : text;
+    errno = 0;
+    long long value = strtoll(digits, &end, 10);
+    if (errno || end == digits || value < 0 || (*end && strcmp(end, "\"") != 0))
+        return error_set(err, ERROR_INVALID, "If-Match: %.32s is not a revision, like \"118\"", text);
+    *out = value;
+    return 0;
+}
+
+static void apply(struct exchange *exchange, bool dry_run, bool diff_only)
+{
+    const struct http_request *request = exchange->request;
+    struct spec_outcome *outcome = calloc(1, sizeof *outcome);
+    struct spec_request wish = {{"request body", request->body, request->length}, -1, dry_run};
+    struct error err = {0};
+    if (!outcome) {
+        http_respond_error(exchange->listener->server, request->id, 503, "no_memory", "there is no memory for this spec");
+        return;
+    }
+    spec_outcome_init(outcome);
+    if (read_if_match(request, &wish.if_match, &err) ||
+        exchange->site->backend.apply_spec(exchange->site->backend.context, &wish, outcome, &err)) {
+        if (err.code == ERROR_INVALID)
+            answer_invalid(exchange, outcome, &err);
+        else
+            answer_error(exchange, &err);
+    } else {
+        answer_outcome(exchange, outcome, diff_only);
+    }
+    spec_outcome_finish(outcome);
+    free(outcome);
+}
+
+void serve_federation_put(struct exchange *exchange)
+{
+    const char *dry_run = http_request_query(exchange->request, "dryRun");
+    apply(exchange, dry_run && strcmp(dry_run, "false") != 0, false);
+}
+
+void serve_federation_diff(struct exchange *exchange)
+{
+    apply(exchange, true, true);
+}
+
+/* ---- explain ---- */
+
+static bool fired(const struct plan *plan, int number)
+{
+    for (size_t i = 0; i < plan->rule_count; i++)
+        if (plan->rules[i] == number)
+            return true;
+    return false;
+}
+
+static void append_rule(struct json *list, const struct rule *rule, bool fires, const char *unmet)
+{
+    struct json *json = json_append(list, json_object());
+    json_set_int(json, "rule", rule->number);
+    json_set_string(json, "name", rule->name);
+    json_set_string(json, "outcome", rule_outcome_name(rule));
+    json_set_string(json, "sentence", rule->sentence);
+    json_set_bool(json, "fires", fires);
+    json_set_string(json, "unmet", unmet ? unmet : fires ? "" : "an earlier rule was taken");
+}
+
+static void append_set_rules(struct json *list, const struct plan *plan)
+{
+    size_t count = 0;
+    const struct rule *rules = rules_of(RULES_OF_SET, &count);
+    for (size_t i = 0; i < count; i++)
+        append_rule(list, &rules[i], fired(plan, rules[i].number),
+                    rule_unmet(RULES_OF_SET, &rules[i], plan->facts));
+}
+
+/* A member's table is told for each of its members: the rows that fire for it. */
+static void append_member_rules(struct json *list, const struct set_view *set)
+{
+    struct arena arena;
+    arena_init(&arena, 0);
+    for (size_t i = 0; i < set->plan->member_count; i++) {
+        const struct rule *rule = rules_match(RULES_OF_MEMBER, set->plan->members[i].facts);
+        struct json *json;
+        append_rule(list, rule, true, NULL);
+        for (json = (struct json *)json_first(list); json_next(json); json = (struct json *)json_next(json))
+            continue;
+        json_set_string(json, "member", spec_member_names(set->set, &set->set->members[i], &arena).node);
+    }
+    arena_finish(&arena);
+}
+
+static void answer_explain(struct exchange *exchange, const struct set_view *set)
+{
+    const struct plan *plan = set->plan;
+    struct json *root = json_object();
+    json_set_string(root, "set", set->set->name);
+    json_set_string(root, "phase", set_phase_name(plan ? plan->phase : PHASE_PROVISIONING));
+    struct json *waits = json_set(root, "waits", json_array());
+    for (size_t i = 0; plan && i < plan->wait_count; i++)
+        json_append(waits, wait_write(&plan->waits[i]));
+    for (size_t i = 0; plan && i < plan->member_count; i++)
+        if (plan->members[i].waiting)
+            json_append(waits, wait_write(&plan->members[i].wait));
+    struct json *rules = json_set(root, "rules", json_array());
+    if (plan) {
+        append_set_rules(rules, plan);
+        append_member_rules(rules, set);
+    }
+    answer_json(exchange, 200, root, NULL);
+    json_destroy(root);
+}
+
+void serve_explain(struct exchange *exchange)
+{
+    struct federation_view view;
+    char message[160];
+    exchange->site->backend.view(exchange->site->backend.context, &view);
+    for (size_t i = 0; i < view.set_count; i++)
+        if (strcmp(view.sets[i].set->name, exchange->name) == 0) {
+            answer_explain(exchange, &view.sets[i]);
+            return;
+        }
+    snprintf(message, sizeof message, "there is no set %s", exchange->name);
+    http_respond_error(exchange->listener->server, exchange->request->id, 404, "not_found", message);
+}

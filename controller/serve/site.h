@@ -1,0 +1,104 @@
+/* What the controller serves: all listeners together, on one loop. The handlers of routes.def are in agents.c, status.c,
+ * events.c, api.c, health.c and metrics.c. */
+#ifndef ATOLL_CONTROLLER_SERVE_SITE_H
+#define ATOLL_CONTROLLER_SERVE_SITE_H
+
+#include "controller/serve/backend.h"
+#include "controller/serve/event.h"
+#include "controller/serve/http.h"
+#include "controller/serve/status.h"
+#include "proto/base/clock.h"
+
+enum {
+    SITE_LISTENERS_MAX = 2,
+    SITE_STREAMS_MAX = 3000,       /* open streams of agents and readers together */
+    SITE_ZONE_STREAMS_MAX = 4,     /* of one zone: an agent's new one beside its old, and somebody who looks */
+    SITE_TICK_MS = 250,            /* how often site_tick() is to be called */
+    SITE_COMMENT_MS = 15000,       /* a sign of life in Server-Sent Events */
+    SITE_EVENTS_LIST_MAX = EVENTS_KEPT,
+};
+
+struct site;
+
+struct listener {
+    struct site *site;
+    struct http_server *server;
+    bool reading_only;
+};
+
+enum stream_kind { STREAM_INTENT, STREAM_EVENTS };
+
+struct stream {
+    struct listener *listener;
+    uint64_t id;
+    enum stream_kind kind;
+    char name[NAME_LENGTH_MAX + 1]; /* INTENT: the zone; EVENTS: the set, or "" for all */
+    uint64_t last_event;
+    char etag[STATUS_ETAG_MAX];     /* EVENTS: the status that was told last */
+    int64_t next_sign_ms;           /* monotonic: bookmark or comment */
+};
+
+struct site {
+    struct backend backend;
+    const struct clock *clock;
+    struct listener listeners[SITE_LISTENERS_MAX];
+    size_t listener_count;
+    char changing_url[128]; /* where the reading listener sends those who want to change something */
+    struct event_ring ring;
+    struct status_cache status;
+    struct stream *streams;
+    size_t stream_count;
+    uint64_t requests, streams_refused;
+};
+
+/* One request on its way to its answer; valid during the handler's call. */
+struct exchange {
+    struct site *site;
+    struct listener *listener;
+    const struct http_request *request;
+    char name[NAME_LENGTH_MAX + 1]; /* what {name} stood for */
+};
+
+int site_init(struct site *site, const struct backend *backend, const struct clock *clock, struct error *err);
+
+/* Listens; the first call is for the main listener, the second for the one for reading only. */
+int site_listen(struct site *site, uv_loop_t *loop, const char *address, int port, bool reading_only,
+                struct error *err);
+void site_url(const struct listener *listener, const char *address, char *out, size_t size);
+
+/* Stops listening, hangs up; the servers' memory goes with some turns of the loop. Then site_finish(). */
+void site_close(struct site *site);
+void site_finish(struct site *site);
+
+/* From the controller's outlet. */
+void site_intent_changed(struct site *site, const char *zone);
+void site_status_changed(struct site *site);
+void site_event_happened(struct site *site, const struct event *event);
+
+/* Bookmarks, comments, news of the status; every SITE_TICK_MS. */
+void site_tick(struct site *site);
+
+/* ---- for the handlers ---- */
+
+void answer_json(struct exchange *exchange, int status, const struct json *json, const char *const *headers);
+void answer_text(struct exchange *exchange, int status, const char *content_type, const char *text, size_t length);
+/* The fitting HTTP status for an error of ours; the message as it is. */
+void answer_error(struct exchange *exchange, const struct error *err);
+int http_status_of(enum error_code code);
+
+/* NULL when there are too many; then the exchange was answered. */
+struct stream *stream_open(struct exchange *exchange, enum stream_kind kind, const char *content_type);
+/* False when the client has gone; then the stream is removed. */
+bool stream_write(struct site *site, struct stream *stream, const char *data, size_t length);
+size_t stream_count_of(const struct site *site, enum stream_kind kind, const char *name);
+
+void agents_tick(struct site *site, struct stream *stream, int64_t now_ms);
+void agents_send(struct site *site, struct stream *stream);
+void events_tick(struct site *site, struct stream *stream, int64_t now_ms);
+void events_send(struct site *site, struct stream *stream);
+
+#define X(function, method, pattern, access, summary) void function(struct exchange *exchange);
+#include "controller/serve/routes.def"
+#undef X
+
+#endif
