@@ -6,6 +6,9 @@
 #include <string.h>
 #include <strings.h>
 
+/* Needs no arena itself. */
+#define SPEC_NO_MEMORY "the spec needs more memory than it may have"
+
 enum { MESSAGE_MAX = 600, QUOTE_MAX = 60, SUGGEST_LENGTH_MAX = 40, SUGGEST_DISTANCE_MAX = 2 };
 
 static struct spec_problem *place_for(struct spec_problems *problems, enum spec_severity severity)
@@ -33,7 +36,7 @@ int problem_add(struct spec_problems *problems, struct arena *arena, enum spec_s
     va_end(args);
     const char *message = arena_string(arena, text);
     if (!*message)
-        message = "there is a problem here, but no memory to say which: the file is too large";
+        message = SPEC_NO_MEMORY;
     *problem = (struct spec_problem){.severity = severity, .mark = mark, .message = message};
     return -1;
 }

@@ -51,7 +51,7 @@ int spec_read(const struct spec_source *sources, size_t count, struct arena *are
     if (arena_failed(arena)) { /* what was said since then may be wrong */
         problems->count = count_before;
         problems->errors = errors_before;
-        READ_ERROR(&reader, start, "the spec needs more than the %zu bytes of memory that it may have", arena->limit);
+        READ_ERROR(&reader, start, "the spec needs more memory than it may have");
     }
     problems_sort(problems, sources, count);
     if (problems->errors > errors_before)

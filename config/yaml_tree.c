@@ -108,7 +108,7 @@ static struct tree_node *node_new(struct loader *loader, enum tree_kind kind, st
     loader->nodes++;
     struct tree_node *node = arena_alloc(loader->arena, sizeof *node);
     if (!node) {
-        FATAL(loader, mark, "the file needs more memory than a spec may");
+        FATAL(loader, mark, "the spec needs more memory than it may have");
         return NULL;
     }
     *node = (struct tree_node){.kind = kind, .mark = mark, .text = "", .key = ""};
