@@ -1,0 +1,542 @@
+/* Pods of the local driver: mongod processes in a session of their own that outlive the agent. The state file says which process is whose, by
+ * pid, start time and boot id, so that a restarted agent takes running pods over and never starts one twice. */
+#include <arpa/inet.h>
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "proto/base/file.h"
+#include "zone-agent/local/local_internal.h"
+#include "zone-agent/local/process.h"
+
+enum { POD_ARGUMENTS_MAX = 32 + MONGOD_ARGUMENTS_MAX, SMALL_STORAGE_MB = 20 * 1024, OPLOG_LEAST_MB = 990 };
+
+bool local_pod_exists(const struct local_member *member)
+{
+    return member->pod.pid || member->pod.process || member->pod.watch;
+}
+
+/* ---- the state file ---- */
+
+static int save(struct local_member *member, bool starting, struct error *err)
+{
+    const struct local_pod *pod = &member->pod;
+    struct json *json = json_object();
+    json_set_string(json, "set", member->set);
+    json_set_int(json, "ordinal", member->ordinal);
+    json_set_string(json, "node", member->node);
+    json_set_string(json, "name", pod->name);
+    json_set_int(json, "pid", pod->pid);
+    char start_time[24]; /* as text: a number of JSON may be too small for it */
+    snprintf(start_time, sizeof start_time, "%llu", (unsigned long long)pod->start_time);
+    json_set_string(json, "startTime", start_time);
+    json_set_string(json, "bootId", member->driver->boot_id);
+    json_set_bool(json, "starting", starting);
+    json_set_string(json, "host", pod->host);
+    json_set_int(json, "port", pod->port);
+    json_set_int(json, "restarts", pod->restarts);
+    json_set_string(json, "lastExit", pod->last_exit);
+    return local_save(member->driver, "pods", member->node, json, err);
+}
+
+static void remove_state(struct local_member *member)
+{
+    char path[LOCAL_PATH_MAX];
+    if (local_path(member->driver, path, "pods", member->node, ".json", NULL) == 0)
+        unlink(path);
+}
+
+/* ---- ready ---- */
+
+static void on_dial_closed(uv_handle_t *handle)
+{
+    struct local_driver *driver = handle->data;
+    free(handle);
+    local_handle_closed(driver);
+}
+
+static void stop_dialing(struct local_member *member)
+{
+    if (!member->pod.dialing)
+        return;
+    member->pod.dialing->data = member->driver;
+    uv_close((uv_handle_t *)member->pod.dialing, on_dial_closed);
+    member->pod.dialing = NULL;
+}
+
+static void on_dialed(uv_connect_t *request, int status)
+{
+    struct local_member *member = status == UV_ECANCELED ? NULL : request->data;
+    free(request);
+    if (!member)
+        return;
+    stop_dialing(member);
+    if (status)
+        return;
+    member->pod.ready = true;
+    uv_timer_stop(&member->pod.check);
+    local_problem_clear(member, "pod");
+    local_changed(member->driver);
+}
+
+/* A pod is ready when its process listens, whatever the state of the replica set: its own Service must lead to it before. */
+static void on_check(uv_timer_t *timer)
+{
+    struct local_member *member = timer->data;
+    struct sockaddr_in address;
+    if (member->pod.dialing || !member->pod.pid)
+        return;
+    uv_tcp_t *socket = malloc(sizeof *socket);
+    uv_connect_t *request = malloc(sizeof *request);
+    if (!socket || !request) {
+        free(socket);
+        free(request);
+        return; /* the timer comes again */
+    }
+    uv_tcp_init(member->driver->loop, socket);
+    local_handle_opened(member->driver);
+    socket->data = member;
+    request->data = member;
+    member->pod.dialing = socket;
+    uv_ip4_addr(member->pod.host, member->pod.port, &address);
+    if (uv_tcp_connect(request, socket, (const struct sockaddr *)&address, on_dialed)) {
+        free(request);
+        stop_dialing(member);
+    }
+}
+
+/* ---- the end of a process ---- */
+
+static void on_handle_closed(uv_handle_t *handle)
+{
+    struct local_driver *driver = handle->data;
+    free(handle);
+    local_handle_closed(driver);
+}
+
+static void drop_handles(struct local_member *member)
+{
+    struct local_pod *pod = &member->pod;
+    uv_handle_t *handles[] = {(uv_handle_t *)pod->process, (uv_handle_t *)pod->watch};
+    for (size_t i = 0; i < 2; i++) {
+        if (!handles[i])
+            continue;
+        handles[i]->data = member->driver;
+        uv_close(handles[i], on_handle_closed);
+    }
+    pod->process = NULL;
+    pod->watch = NULL;
+    if (pod->pidfd >= 0)
+        close(pod->pidfd);
+    pod->pidfd = -1;
+    stop_dialing(member);
+    uv_timer_stop(&pod->kill);
+    uv_timer_stop(&pod->check);
+}
+
+static void on_restart(uv_timer_t *timer)
+{
+    local_pod_manage(timer->data);
+}
+
+static void ended(struct local_member *member)
+{
+    struct local_pod *pod = &member->pod;
+    int64_t now = clock_monotonic_ms(&member->driver->clock);
+    bool on_purpose = pod->terminating;
+    drop_handles(member);
+    if (now >= pod->started_at_ms + LOCAL_POD_STEADY_MS)
+        pod->failures = 0;
+    pod->pid = 0;
+    pod->ready = pod->terminating = pod->killed = false;
+    pod->incarnation = 0;
+    local_service_pod_gone(member);
+    local_disk_look(member);
+    if (!on_purpose) {
+        int64_t delay_ms = pod->failures ? backoff_ms(pod->failures - 1, LOCAL_RESTART_FIRST_MS, LOCAL_RESTART_MOST_MS,
+                                                      &member->driver->random)
+                                         : 0;
+        pod->failures++;
+        pod->restarts++;
+        uv_timer_start(&pod->restart, on_restart, (uint64_t)delay_ms, 0);
+    }
+    if (*pod->name)
+        save(member, false, NULL); /* the old file says the same: its process is gone */
+    local_changed(member->driver);
+    if (on_purpose)
+        local_pod_manage(member);
+}
+
+static void on_exit_of_child(uv_process_t *process, int64_t status, int signal)
+{
+    struct local_member *member = process->data;
+    if (signal)
+        snprintf(member->pod.last_exit, sizeof member->pod.last_exit, "%s was ended by signal %d (%s)", member->pod.name, signal,
+                 strsignal(signal));
+    else
+        snprintf(member->pod.last_exit, sizeof member->pod.last_exit, "%s exited with status %lld", member->pod.name,
+                 (long long)status);
+    ended(member);
+}
+
+static void on_exit_of_adopted(uv_poll_t *watch, int status, int events)
+{
+    struct local_member *member = watch->data;
+    (void)status;
+    (void)events;
+    snprintf(member->pod.last_exit, sizeof member->pod.last_exit,
+             "%s ended; an earlier run of the agent started it, so that its status is not known", member->pod.name);
+    ended(member);
+}
+
+/* ---- stopping ---- */
+
+static void send_signal(struct local_member *member, int number)
+{
+    if (member->pod.pidfd >= 0) /* by file descriptor: never a stranger that got the pid */
+        syscall(SYS_pidfd_send_signal, member->pod.pidfd, number, NULL, 0);
+    else if (member->pod.process)
+        uv_process_kill(member->pod.process, number);
+}
+
+static void on_grace_over(uv_timer_t *timer)
+{
+    struct local_member *member = timer->data;
+    member->pod.killed = true;
+    send_signal(member, SIGKILL);
+}
+
+static void terminate(struct local_member *member)
+{
+    if (member->pod.terminating)
+        return;
+    member->pod.terminating = true;
+    send_signal(member, SIGTERM);
+    uv_timer_start(&member->pod.kill, on_grace_over, LOCAL_POD_GRACE_MS, 0);
+    local_changed(member->driver);
+}
+
+/* ---- starting ---- */
+
+static bool address_is_free(const char *host, int port)
+{
+    struct sockaddr_in address;
+    int on = 1;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0 || uv_ip4_addr(host, port, &address))
+        return false;
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    bool is_free = bind(fd, (const struct sockaddr *)&address, sizeof address) == 0 && listen(fd, 1) == 0;
+    close(fd);
+    return is_free;
+}
+
+static bool is_taken_by_another(const struct local_member *member, const char *host, int port)
+{
+    for (const struct local_member *other = member->driver->members; other; other = other->next)
+        if (other != member && *other->pod.name && other->pod.port == port && strcmp(other->pod.host, host) == 0)
+            return true;
+    return false;
+}
+
+static int find_address(struct local_member *member, struct error *err)
+{
+    struct local_pod *pod = &member->pod;
+    char host[LOCAL_HOST_MAX];
+    pod->port = member->controller.port;
+    if (*pod->host && !is_taken_by_another(member, pod->host, pod->port) && address_is_free(pod->host, pod->port))
+        return 0;
+    for (int n = LOCAL_POD_FIRST; n <= LOCAL_POD_LAST; n++) {
+        snprintf(host, sizeof host, "%.11s.%d", member->driver->subnet, n);
+        if (is_taken_by_another(member, host, pod->port) || !address_is_free(host, pod->port))
+            continue;
+        local_copy(pod->host, sizeof pod->host, host);
+        return 0;
+    }
+    return error_set(err, ERROR_CONFLICT, "no address %s.%d to .%d is free on port %d for %s", member->driver->subnet,
+                     LOCAL_POD_FIRST, LOCAL_POD_LAST, pod->port, member->node);
+}
+
+/* "mongo-rc1-x7k2p": the letters that Kubernetes uses, without vowels and look-alikes. */
+static void make_name(struct local_member *member)
+{
+    static const char letters[] = "bcdfghjklmnpqrstvwxz2456789";
+    char tail[6] = "";
+    for (size_t i = 0; i < 5; i++)
+        tail[i] = letters[member->driver->random.next(member->driver->random.context) % (sizeof letters - 1)];
+    snprintf(member->pod.name, sizeof member->pod.name, "%.200s-%s", member->controller.name, tail);
+}
+
+struct command_line {
+    char *arguments[POD_ARGUMENTS_MAX + 1];
+    size_t count;
+    char data[LOCAL_PATH_MAX], log[LOCAL_PATH_MAX], port[16], oplog[24];
+};
+
+static void add(struct command_line *line, const char *argument)
+{
+    assert(line->count < POD_ARGUMENTS_MAX);
+    line->arguments[line->count++] = (char *)(uintptr_t)argument;
+}
+
+static bool says(const struct local_controller *controller, const char *option)
+{
+    for (size_t i = 0; i < controller->argument_count; i++)
+        if (strncmp(controller->arguments[i], option, strlen(option)) == 0)
+            return true;
+    return false;
+}
+
+/* A real mongod would take half of the machine's memory for its cache, three times on a laptop; and 5 % of the whole file system for its
+ * oplog, of which the least is 990 MB. Whoever says otherwise in the spec is left alone. */
+static void add_sizes(struct command_line *line, const struct local_controller *controller, const char *mongod)
+{
+    const char *name = strrchr(mongod, '/');
+    int64_t storage_mb = controller->storage_bytes >> 20;
+    if (strstr(name ? name : mongod, "mongod-sim"))
+        return;
+    if (!says(controller, "--wiredTigerCacheSizeGB")) {
+        add(line, "--wiredTigerCacheSizeGB");
+        add(line, "0.25");
+    }
+    if (storage_mb <= 0 || storage_mb >= SMALL_STORAGE_MB || says(controller, "--oplogSize"))
+        return;
+    snprintf(line->oplog, sizeof line->oplog, "%d", OPLOG_LEAST_MB);
+    add(line, "--oplogSize");
+    add(line, line->oplog);
+}
+
+static int make_command_line(struct local_member *member, struct command_line *line, struct error *err)
+{
+    const struct local_controller *controller = &member->controller;
+    *line = (struct command_line){.count = 0};
+    if (local_disk_data_path(member, line->data, err) || local_path(member->driver, line->log, "pods", member->node, ".log", err))
+        return -1;
+    snprintf(line->port, sizeof line->port, "%d", member->pod.port);
+    const char *const always[] = {member->driver->mongod, "--dbpath", line->data, "--port", line->port, "--bind_ip",
+                                  member->pod.host, "--replSet", member->set, "--nounixsocket", "--logpath", line->log,
+                                  "--logappend"};
+    for (size_t i = 0; i < sizeof always / sizeof *always; i++)
+        add(line, always[i]);
+    add_sizes(line, controller, member->driver->mongod);
+    for (size_t i = 0; i < controller->argument_count; i++)
+        add(line, controller->arguments[i]);
+    line->arguments[line->count] = NULL;
+    return 0;
+}
+
+static int spawn(struct local_member *member, struct command_line *line, struct error *err)
+{
+    struct local_pod *pod = &member->pod;
+    uv_process_t *process = malloc(sizeof *process);
+    int log = open(line->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+    if (!process || log < 0) {
+        free(process);
+        if (log >= 0)
+            close(log);
+        return error_set_errno(err, errno, "%s can't be opened", line->log);
+    }
+    uv_stdio_container_t stdio[3] = {{.flags = UV_IGNORE}, {.flags = UV_INHERIT_FD, .data.fd = log},
+                                     {.flags = UV_INHERIT_FD, .data.fd = log}};
+    uv_process_options_t options = {.exit_cb = on_exit_of_child, .file = line->arguments[0], .args = line->arguments,
+                                    .flags = UV_PROCESS_DETACHED, .stdio = stdio, .stdio_count = 3};
+    /* Nothing of the agent's may live on in the pod: a lock, a listener. Libraries don't all open with O_CLOEXEC. */
+    close_range(3, UINT_MAX, CLOSE_RANGE_CLOEXEC);
+    int result = uv_spawn(member->driver->loop, process, &options);
+    local_handle_opened(member->driver); /* libuv has begun the handle even when it failed */
+    process->data = member;
+    close(log);
+    if (result) {
+        process->data = member->driver;
+        uv_close((uv_handle_t *)process, on_handle_closed);
+        return error_set(err, ERROR_IO, "%s can't be started: %s", line->arguments[0], uv_strerror(result));
+    }
+    pod->process = process;
+    pod->pid = process->pid;
+    pod->pidfd = (int)syscall(SYS_pidfd_open, process->pid, 0);
+    pod->start_time = process_start_time(process->pid);
+    return 0;
+}
+
+static void running(struct local_member *member)
+{
+    struct local_pod *pod = &member->pod;
+    pod->started_at_ms = clock_monotonic_ms(&member->driver->clock);
+    pod->incarnation = ++member->driver->last_incarnation;
+    uv_timer_start(&pod->check, on_check, 0, LOCAL_READY_CHECK_MS);
+    local_changed(member->driver);
+}
+
+/* The state file says `starting` before there is a process, so that a crash in between is noticed by the next agent. */
+static int start(struct local_member *member, struct error *err)
+{
+    struct local_pod *pod = &member->pod;
+    struct command_line line;
+    if (!*pod->name)
+        make_name(member);
+    if (find_address(member, err) || make_command_line(member, &line, err) || local_disk_set_used(member, err) ||
+        save(member, true, err) || spawn(member, &line, err))
+        return -1;
+    if (save(member, false, err)) /* `starting` stands there: found by its command line after a crash */
+        local_problem(member, "pod", "%s", err->message);
+    running(member);
+    return 0;
+}
+
+static void start_or_retry(struct local_member *member)
+{
+    struct local_pod *pod = &member->pod;
+    struct error err = {0};
+    if (start(member, &err) == 0)
+        return;
+    local_problem(member, "pod", "%s can't be started: %s", member->node, err.message);
+    local_copy(pod->last_exit, sizeof pod->last_exit, err.message);
+    uv_timer_start(&pod->restart, on_restart,
+                   (uint64_t)backoff_ms(pod->failures++, LOCAL_RESTART_FIRST_MS, LOCAL_RESTART_MOST_MS, &member->driver->random), 0);
+    local_changed(member->driver);
+}
+
+static void forget(struct local_member *member)
+{
+    struct local_pod *pod = &member->pod;
+    uv_timer_stop(&pod->restart);
+    if (!*pod->name)
+        return;
+    pod->name[0] = 0;
+    pod->restarts = 0;
+    pod->failures = 0;
+    remove_state(member);
+    local_problem_clear(member, "pod");
+    local_changed(member->driver);
+}
+
+/* The claim is bound to one disk: when that one is gone, there is nothing to start a pod on, and the controller's next decision is about
+ * another disk. */
+static bool lost_claim(struct local_member *member)
+{
+    const struct local_disk *disk = &member->disk;
+    if (disk->exists && strcmp(disk->id, member->controller.disk_id) == 0)
+        return false;
+    struct error err = {0};
+    if (local_controller_scale(member, 0, &err))
+        local_problem(member, "controller", "%s", err.message);
+    local_changed(member->driver);
+    return true;
+}
+
+void local_pod_manage(struct local_member *member)
+{
+    struct local_pod *pod = &member->pod;
+    bool wanted = member->controller.exists && member->controller.replicas > 0;
+    if (member->driver->closing)
+        return;
+    if (local_pod_exists(member)) {
+        if (!wanted)
+            terminate(member);
+        return; /* the old one must be gone before the next one starts */
+    }
+    if (!wanted) {
+        forget(member);
+        return;
+    }
+    if (uv_is_active((uv_handle_t *)&pod->restart))
+        return;
+    local_disk_look(member);
+    if (lost_claim(member))
+        forget(member);
+    else
+        start_or_retry(member);
+}
+
+/* ---- taking over ---- */
+
+static void adopt(struct local_member *member)
+{
+    struct local_pod *pod = &member->pod;
+    pod->pidfd = (int)syscall(SYS_pidfd_open, pod->pid, 0);
+    pod->watch = pod->pidfd >= 0 ? malloc(sizeof *pod->watch) : NULL;
+    bool same = pod->watch && process_start_time(pod->pid) == pod->start_time; /* asked after the open: no gap */
+    if (!same || uv_poll_init(member->driver->loop, pod->watch, pod->pidfd)) {
+        free(pod->watch);
+        pod->watch = NULL;
+        if (pod->pidfd >= 0)
+            close(pod->pidfd);
+        pod->pidfd = -1;
+        pod->pid = 0;
+        pod->restarts++;
+        local_copy(pod->last_exit, sizeof pod->last_exit, "ended while no agent ran");
+        return;
+    }
+    local_handle_opened(member->driver);
+    pod->watch->data = member;
+    uv_poll_start(pod->watch, UV_READABLE, on_exit_of_adopted);
+    running(member);
+}
+
+int local_pod_load(struct local_driver *driver, const char *name, struct error *err)
+{
+    char path[LOCAL_PATH_MAX], data[LOCAL_PATH_MAX];
+    if (local_path(driver, path, "pods", name, "", err))
+        return -1;
+    struct json *json = local_load(path, err);
+    if (!json)
+        return -1;
+    struct local_member *member = local_member_get(driver, json_get_text(json, "set", ""), (int)json_get_int(json, "ordinal", 0),
+                                                   json_get_text(json, "node", ""));
+    if (member) {
+        struct local_pod *pod = &member->pod;
+        bool this_boot = strcmp(json_get_text(json, "bootId", ""), driver->boot_id) == 0;
+        local_copy(pod->name, sizeof pod->name, json_get_text(json, "name", ""));
+        local_copy(pod->host, sizeof pod->host, json_get_text(json, "host", ""));
+        local_copy(pod->last_exit, sizeof pod->last_exit, json_get_text(json, "lastExit", ""));
+        pod->port = (int)json_get_int(json, "port", 0);
+        pod->restarts = json_get_int(json, "restarts", 0);
+        pod->pid = this_boot ? (int)json_get_int(json, "pid", 0) : 0;
+        pod->start_time = strtoull(json_get_text(json, "startTime", "0"), NULL, 10);
+        if (!pod->pid && this_boot && json_get_bool(json, "starting", false) && *member->disk.name &&
+            local_disk_data_path(member, data, NULL) == 0) {
+            pod->pid = process_find_by_argument("--dbpath", data);
+            pod->start_time = pod->pid ? process_start_time(pod->pid) : 0;
+        }
+        if (pod->pid)
+            adopt(member);
+        if (pod->pid)
+            save(member, false, NULL);
+    }
+    json_destroy(json);
+    return 0;
+}
+
+/* ---- life ---- */
+
+void local_pod_init(struct local_member *member)
+{
+    uv_timer_t *timers[] = {&member->pod.restart, &member->pod.kill, &member->pod.check};
+    member->pod.pidfd = -1;
+    for (size_t i = 0; i < sizeof timers / sizeof *timers; i++) {
+        uv_timer_init(member->driver->loop, timers[i]);
+        timers[i]->data = member;
+        local_handle_opened(member->driver);
+    }
+}
+
+static void on_timer_closed(uv_handle_t *handle)
+{
+    struct local_member *member = handle->data;
+    local_handle_closed(member->driver);
+}
+
+void local_pod_close(struct local_member *member)
+{
+    uv_timer_t *timers[] = {&member->pod.restart, &member->pod.kill, &member->pod.check};
+    drop_handles(member);
+    for (size_t i = 0; i < sizeof timers / sizeof *timers; i++)
+        uv_close((uv_handle_t *)timers[i], on_timer_closed);
+}
