@@ -9,10 +9,12 @@ failed=0
 for program in "$build"/fuzz/fuzz_*; do
     name=${program##*/fuzz_}
     [ $# -eq 0 ] || [[ " $* " == *" $name "* ]] || continue
-    mkdir -p "$build/corpus/$name" "$build/crashes" "$seeds/$name"
+    mkdir -p "$build/corpus/$name" "$build/crashes"
+    inputs=$seeds/$name
+    [ -d "$inputs" ] || inputs=
     echo "fuzzing $name for $seconds s"
     if ! "$program" -max_total_time="$seconds" -max_len=16384 -timeout=10 -rss_limit_mb=1024 \
-        -artifact_prefix="$build/crashes/$name-" "$build/corpus/$name" "$seeds/$name" >"$build/fuzz/$name.log" 2>&1; then
+        -artifact_prefix="$build/crashes/$name-" "$build/corpus/$name" ${inputs:+"$inputs"} >"$build/fuzz/$name.log" 2>&1; then
         tail -40 "$build/fuzz/$name.log"
         echo "$name failed: see $build/fuzz/$name.log and $build/crashes"
         failed=1
