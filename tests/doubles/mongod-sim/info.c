@@ -37,7 +37,7 @@ void build_info_command(struct request *request)
     bson_append_utf8(&out, "sysInfo", -1, "deprecated", -1);
     bson_append_array_begin(&out, "versionArray", -1, &child);
     for (int i = 0; i < 4; i++) {
-        char key[4];
+        char key[16];
         snprintf(key, sizeof key, "%d", i);
         bson_append_int32(&child, key, -1, version[i]);
     }

@@ -289,7 +289,7 @@ static void write_kept(struct oplog *oplog, const struct entry *e)
 
 void oplog_compact(struct oplog *oplog, void (*others)(void *), void *context)
 {
-    if (oplog->storage->size < STORAGE_COMPACT_BYTES || oplog->syncing)
+    if (oplog->storage->size < oplog->storage->compact_at || oplog->syncing)
         return;
     storage_rewrite_begin(oplog->storage);
     others(context);

@@ -33,7 +33,7 @@ struct link {
     uv_getaddrinfo_t resolve;
     bool resolving;
     bool closed; /* the handle's close callback has run */
-    char error[256];
+    char error[ERROR_MESSAGE_MAX];
     uint8_t *buffer;
     size_t have, capacity;
     struct link *next;
@@ -87,7 +87,7 @@ static void link_finish(struct link *l)
     while (calls) {
         struct call *c = calls;
         calls = c->next;
-        char text[700];
+        char text[PEER_HOST_MAX + ERROR_MESSAGE_MAX + 64];
         snprintf(text, sizeof text, "Error connecting to %s :: caused by :: %s", l->host, l->error);
         c->done(sim, &c->arg, NULL, text);
         free(c->bytes);

@@ -18,10 +18,10 @@ struct quorum {
     void *data;
 };
 
-static void add_text(char *list, size_t size, const char *format, const char *a, const char *b)
+/* Adds "HOST" or "HOST failed with WHY" to a list. */
+static void add_text(char *list, size_t size, const char *a, const char *b)
 {
     size_t used = strlen(list);
-    (void)format;
     snprintf(list + used, size - used, "%s%s%s%s", used ? ", " : "", a, b ? " failed with " : "", b ? b : "");
 }
 
@@ -31,7 +31,7 @@ static void count_member(struct quorum *q, int i)
     q->electable += member_priority(m) > 0;
     if (member_votes(m)) {
         q->voters++;
-        add_text(q->responded, sizeof q->responded, "", m->host, NULL);
+        add_text(q->responded, sizeof q->responded, m->host, NULL);
     }
 }
 
@@ -118,7 +118,7 @@ static void on_answer(struct sim *sim, const struct call_arg *arg, const bson_t 
     q->waiting--;
     if (!q->told) {
         if (!reply) {
-            add_text(q->failed, sizeof q->failed, "", host, error);
+            add_text(q->failed, sizeof q->failed, host, error);
         } else if (get_bool(reply, "ok", false)) {
             read_answer(q, i, reply);
         } else if (get_int(reply, "code", 0) == CODE_INCONSISTENT_NAMES) {
@@ -126,7 +126,7 @@ static void on_answer(struct sim *sim, const struct call_arg *arg, const bson_t 
             snprintf(text, sizeof text, "Our set name did not match that of %s", host);
             veto(q, CODE_CONFIG_INCOMPATIBLE, text);
         } else {
-            add_text(q->failed, sizeof q->failed, "", host, get_text(reply, "errmsg", ""));
+            add_text(q->failed, sizeof q->failed, host, get_text(reply, "errmsg", ""));
         }
     }
     finish_if_enough(sim, q);

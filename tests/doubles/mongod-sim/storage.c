@@ -88,7 +88,7 @@ static int replay(struct storage *s, storage_record *each, void *context, struct
 
 int storage_open(struct storage *s, const char *dir, storage_record *each, void *context, struct error *err)
 {
-    *s = (struct storage){.dir_fd = -1, .lock_fd = -1, .fd = -1};
+    *s = (struct storage){.dir_fd = -1, .lock_fd = -1, .fd = -1, .compact_at = STORAGE_COMPACT_BYTES};
     if ((size_t)snprintf(s->path, sizeof s->path, "%s/sim-journal", dir) >= sizeof s->path)
         return error_set(err, ERROR_INVALID, "--dbpath is too long");
     if (take_lock(s, dir, err))
@@ -147,6 +147,7 @@ void storage_rewrite_end(struct storage *s)
         fsync(s->dir_fd) < 0)
         disk_failed(s, "rewrite");
     s->dirty = false;
+    s->compact_at = s->size * 2 > STORAGE_COMPACT_BYTES ? s->size * 2 : STORAGE_COMPACT_BYTES;
 }
 
 void storage_close(struct storage *s)

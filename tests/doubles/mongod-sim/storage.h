@@ -17,6 +17,7 @@ struct storage {
     int fd;
     bool dirty; /* written, but not yet on the disk */
     int64_t size;
+    int64_t compact_at; /* the size past which a rewrite pays */
 };
 
 typedef int storage_record(void *context, const bson_t *record, struct error *err);

@@ -248,7 +248,7 @@ static void append_entries(const struct sim *sim, bson_t *out, int64_t from)
     size_t bytes = 0;
     bson_append_array_begin(out, "entries", -1, &array);
     for (int64_t i = from; i < (int64_t)sim->oplog.count && i - from < BATCH_ENTRIES_MAX && bytes < BATCH_BYTES_MAX; i++) {
-        char key[16];
+        char key[32];
         snprintf(key, sizeof key, "%lld", (long long)(i - from));
         bson_append_document(&array, key, -1, sim->oplog.entries[i].value);
         bytes += sim->oplog.entries[i].value->len;
@@ -324,7 +324,7 @@ static bool append_items(const struct sim *sim, bson_t *out, const char *cursor,
     bson_t array, item;
     uint32_t n = 0;
     size_t bytes = 0;
-    char key[16];
+    char key[32];
     const struct collection *c = *cursor ? documents_collection(&sim->oplog.docs, cursor) : sim->oplog.docs.collections;
     const struct document *d = NULL;
     bson_append_array_begin(out, "items", -1, &array);
