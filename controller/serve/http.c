@@ -84,15 +84,28 @@ struct http_server {
 
 /* Connections */
 
-/* Makes its id void and has the library close it; from anywhere. */
+static void on_sweep(uv_timer_t *timer);
+
+/* Makes its id void and has it closed from the loop, since the library may be calling us for it just now. */
 static void kill_connection(struct connection *connection)
 {
+    struct http_server *server = connection->server;
     if (connection->state == STATE_DEAD)
         return;
     connection->state = STATE_DEAD;
     connection->id = 0;
+    connection->deadline_ms = 1; /* long ago */
+    if (!server->destroyed)
+        uv_timer_start(&server->sweep, on_sweep, 0, 0);
+}
+
+/* Not from inside the library's calls. Unsent bytes would make it wait for a client that reads nothing; the shutdown ends that. */
+static void close_connection(struct connection *connection)
+{
+    connection->state = STATE_DEAD;
     connection->deadline_ms = 0;
-    lws_set_timeout(connection->wsi, PENDING_TIMEOUT_CLOSE_SEND, LWS_TO_KILL_ASYNC);
+    shutdown(lws_get_socket_fd(connection->wsi), SHUT_RDWR);
+    lws_set_timeout(connection->wsi, PENDING_TIMEOUT_CLOSE_SEND, LWS_TO_KILL_SYNC);
 }
 
 static bool is_owed(const struct connection *connection)
@@ -119,8 +132,6 @@ static struct connection *find(struct http_server *server, uint64_t id)
 
 /* Deadlines. One timer for all of them: it sleeps until the earliest that it knew of, and looks. */
 
-static void on_sweep(uv_timer_t *timer);
-
 static void set_deadline(struct connection *connection, int64_t after_ms)
 {
     struct http_server *server = connection->server;
@@ -141,7 +152,7 @@ static void on_sweep(uv_timer_t *timer)
             continue;
         if (connection->deadline_ms <= now) {
             tell_gone(connection);
-            kill_connection(connection);
+            close_connection(connection);
         } else if (connection->deadline_ms < next) {
             next = connection->deadline_ms;
         }
