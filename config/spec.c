@@ -1,4 +1,5 @@
-/* The defaults of a spec, the names that the system makes from it, and looking things up in it: see spec.h. */
+/* The defaults of a spec, the names that the system makes from it, and looking things up in it: see spec.h.
+ */
 #include "config/spec.h"
 
 #include <assert.h>
@@ -41,7 +42,8 @@ struct spec spec_default(void)
     return (struct spec){.name = "", .tls = true};
 }
 
-/* https://www.mongodb.com/docs/manual/reference/replica-configuration/#mongodb-rsconf-rsconf.members-n-.priority */
+/* https://www.mongodb.com/docs/manual/reference/replica-configuration/#mongodb-rsconf-rsconf.members-n-.priority
+ */
 double spec_member_default_priority(const struct spec_member *member)
 {
     bool never_primary =
@@ -70,7 +72,8 @@ struct member_names spec_member_names(const struct spec_set *set, const struct s
         .controller = arena_printf(arena, "%s-rc%d", set->name, n),
         .service = arena_printf(arena, "%s-svc-%s", set->name, letters(n, buffer)),
         .volume = arena_printf(arena, "%s-persistent-storage%d", set->name, n),
-        .disk = own_disk ? arena_string(arena, member->disk) : arena_printf(arena, "%sdb-disk%d", set->name, n),
+        .disk =
+            own_disk ? arena_string(arena, member->disk) : arena_printf(arena, "%sdb-disk%d", set->name, n),
     };
 }
 

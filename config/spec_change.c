@@ -1,5 +1,5 @@
-/* The rules between an applied spec and the one before it. Nothing leaves by being forgotten, and what can't be changed in a
- * running set is refused here, with what to write instead. */
+/* The rules between an applied spec and the one before it. Nothing leaves by being forgotten, and what can't
+ * be changed in a running set is refused here, with what to write instead. */
 #include <inttypes.h>
 #include <string.h>
 
@@ -27,31 +27,38 @@ static void check_missing_member(struct checker *checker, const struct spec_set 
                                  const struct spec_member *was)
 {
     if (!was->absent)
-        CHECK_ERROR(checker, place_of(after->node, "members", after->mark),
-                    "member %d of set %s (zone %s) is missing, and nothing leaves by being forgotten; to take it out "
-                    "write {ordinal: %d, zone: %s, state: absent} (and \"ordinal\" on the others)",
-                    was->ordinal, after->name, was->zone, was->ordinal, was->zone);
+        CHECK_ERROR(
+            checker, place_of(after->node, "members", after->mark),
+            "member %d of set %s (zone %s) is missing, and nothing leaves by being forgotten; to take it out "
+            "write {ordinal: %d, zone: %s, state: absent} (and \"ordinal\" on the others)",
+            was->ordinal, after->name, was->zone, was->ordinal, was->zone);
 }
 
-static const char *disk_of(struct checker *checker, const struct spec_set *set, const struct spec_member *member)
+static const char *disk_of(struct checker *checker, const struct spec_set *set,
+                           const struct spec_member *member)
 {
     return spec_member_names(set, member, checker->arena).disk;
 }
 
-static void check_member_change(struct checker *checker, const struct spec_set *before, const struct spec_set *after,
-                                const struct spec_member *was, const struct spec_member *is)
+static void check_member_change(struct checker *checker, const struct spec_set *before,
+                                const struct spec_set *after, const struct spec_member *was,
+                                const struct spec_member *is)
 {
     if (strcmp(was->zone, is->zone) != 0)
         CHECK_ERROR(checker, place_of(is->node, "zone", is->mark),
-                    "member %d of set %s is in zone %s, and an ordinal never changes its zone; write {ordinal: %d, zone: "
-                    "%s, state: absent} and a new member {ordinal: %d, zone: %s}", is->ordinal, after->name, was->zone,
-                    is->ordinal, was->zone, free_ordinal(before, after), is->zone);
+                    "member %d of set %s is in zone %s, and an ordinal never changes its zone; write "
+                    "{ordinal: %d, zone: "
+                    "%s, state: absent} and a new member {ordinal: %d, zone: %s}",
+                    is->ordinal, after->name, was->zone, is->ordinal, was->zone, free_ordinal(before, after),
+                    is->zone);
     if (was->absent || is->absent)
         return;
     if (was->arbiter_only != is->arbiter_only)
         CHECK_ERROR(checker, place_of(is->node, "arbiterOnly", is->mark),
-                    "arbiterOnly of a member never changes in MongoDB; take member %d out with \"state: absent\" and add "
-                    "one with ordinal %d", is->ordinal, free_ordinal(before, after));
+                    "arbiterOnly of a member never changes in MongoDB; take member %d out with \"state: "
+                    "absent\" and add "
+                    "one with ordinal %d",
+                    is->ordinal, free_ordinal(before, after));
     const char *old_disk = disk_of(checker, before, was), *new_disk = disk_of(checker, after, is);
     if (strcmp(old_disk, new_disk) != 0)
         CHECK_ERROR(checker, place_of(is->node, "disk", is->mark),
@@ -71,7 +78,8 @@ static const char *size_text(struct checker *checker, int64_t bytes)
     return text;
 }
 
-static void check_storage_change(struct checker *checker, const struct spec_set *before, const struct spec_set *after)
+static void check_storage_change(struct checker *checker, const struct spec_set *before,
+                                 const struct spec_set *after)
 {
     const struct tree_node *storage = tree_get(after->node, "storage");
     struct spec_mark whole = storage ? storage->mark : after->mark;
@@ -81,11 +89,12 @@ static void check_storage_change(struct checker *checker, const struct spec_set 
                     size_text(checker, before->storage_bytes), size_text(checker, after->storage_bytes));
     if (strcmp(after->storage_type, before->storage_type) != 0)
         CHECK_ERROR(checker, place_of(storage, "type", whole),
-                    "storage of set %s is of type %s, and a disk's type never changes; write \"type: %s\"", after->name,
-                    before->storage_type, before->storage_type);
+                    "storage of set %s is of type %s, and a disk's type never changes; write \"type: %s\"",
+                    after->name, before->storage_type, before->storage_type);
 }
 
-static void check_set_change(struct checker *checker, const struct spec_set *before, const struct spec_set *after)
+static void check_set_change(struct checker *checker, const struct spec_set *before,
+                             const struct spec_set *after)
 {
     if (before->absent || after->absent)
         return;
@@ -127,7 +136,8 @@ static void check_zone_change(struct checker *checker, const struct spec *before
     for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++)
         if (strcmp(fixed[i].old, fixed[i].new) != 0 && has_members(before, is->name))
             CHECK_ERROR(checker, place_of(is->node, fixed[i].key, is->mark),
-                        "%s of zone %s can't change from \"%s\" to \"%s\" while the zone has members; take them out first",
+                        "%s of zone %s can't change from \"%s\" to \"%s\" while the zone has members; take "
+                        "them out first",
                         fixed[i].key, is->name, fixed[i].old, fixed[i].new);
 }
 
@@ -140,15 +150,18 @@ int spec_check_change(const struct spec *before, const struct spec *after, struc
         return 0;
     if (strcmp(before->name, after->name) != 0)
         CHECK_ERROR(&checker, place_of(tree_get(after->node, "metadata"), "name", after->mark),
-                    "this controller keeps the federation \"%s\"; a federation's name never changes", before->name);
+                    "this controller keeps the federation \"%s\"; a federation's name never changes",
+                    before->name);
     for (size_t i = 0; i < before->set_count; i++) {
         const struct spec_set *was = &before->sets[i], *is = spec_find_set(after, was->name);
         if (is)
             check_set_change(&checker, was, is);
         else if (!was->absent)
             CHECK_ERROR(&checker, sets_mark(after),
-                        "set %s is missing, and nothing leaves by being forgotten; to take it out write {name: %s, state: "
-                        "absent}", was->name, was->name);
+                        "set %s is missing, and nothing leaves by being forgotten; to take it out write "
+                        "{name: %s, state: "
+                        "absent}",
+                        was->name, was->name);
     }
     for (size_t i = 0; i < before->zone_count; i++) {
         const struct spec_zone *is = spec_find_zone(after, before->zones[i].name);

@@ -33,7 +33,8 @@ static void check_zones(struct checker *checker)
 
 /* ---- what mongod is started with ---- */
 
-/* Options that Atoll itself sets, by what is said of them. https://www.mongodb.com/docs/manual/reference/program/mongod/ */
+/* Options that Atoll itself sets, by what is said of them.
+ * https://www.mongodb.com/docs/manual/reference/program/mongod/ */
 static const struct own_option {
     const char *name, *instead;
 } own_options[] = {
@@ -54,7 +55,8 @@ static const struct own_option {
     {"replSetName", "it is the set's name"},
 };
 
-/* The option's name without dashes and value ("--port=1" is "port"), or "" for what is no option but the value of one. */
+/* The option's name without dashes and value ("--port=1" is "port"), or "" for what is no option but the
+ * value of one. */
 static const char *option_name(struct checker *checker, const char *argument)
 {
     if (argument[0] != '-')
@@ -87,7 +89,8 @@ static void check_arguments(struct checker *checker, const struct spec_set *set)
     if (!item || item->kind != TREE_SCALAR)
         return;
     if (item->text[0] != '-')
-        CHECK_ERROR(checker, item->mark, "mongod's arguments must begin with an option like --oplogSize, not \"%s\"",
+        CHECK_ERROR(checker, item->mark,
+                    "mongod's arguments must begin with an option like --oplogSize, not \"%s\"",
                     problem_quote(checker->arena, item->text));
     for (; item; item = item->next)
         if (item->kind == TREE_SCALAR)
@@ -111,7 +114,8 @@ static void check_address(struct checker *checker, const struct spec_set *set)
     bool dns = set->address == ADDRESS_DNS, wrote = tree_get(set->node, "domain") != NULL;
     if (dns && !wrote)
         CHECK_ERROR(checker, place_of(set->node, "address", set->mark),
-                    "\"address: dns\" needs \"domain\": the DNS zone in which the members' names are, like db.example.com");
+                    "\"address: dns\" needs \"domain\": the DNS zone in which the members' names are, like "
+                    "db.example.com");
     if (!dns && wrote)
         CHECK_ERROR(checker, place_of(set->node, "domain", set->mark),
                     "domain has an effect with \"address: dns\" alone; write that, or take domain away");
@@ -139,7 +143,8 @@ static void check_order(struct checker *checker, const struct spec_set *set)
         if (is_listed(set->rollout_order, i, ordinal))
             CHECK_ERROR(checker, mark, "rollout.order names member %d twice", ordinal);
         else if (!member || member->absent)
-            CHECK_ERROR(checker, mark, "rollout.order names member %d, which set %s does not have", ordinal, set->name);
+            CHECK_ERROR(checker, mark, "rollout.order names member %d, which set %s does not have", ordinal,
+                        set->name);
     }
 }
 
@@ -148,7 +153,8 @@ static void check_set(struct checker *checker, const struct spec_set *set)
     const struct spec_set *first = spec_find_set(checker->spec, set->name);
     if (*set->name && first != set)
         CHECK_ERROR(checker, place_of(set->node, "name", set->mark),
-                    "set %s is here twice (first in line %d); names of sets are unique", set->name, first->mark.line);
+                    "set %s is here twice (first in line %d); names of sets are unique", set->name,
+                    first->mark.line);
     check_arguments(checker, set);
     check_address(checker, set);
     check_order(checker, set);
@@ -163,21 +169,25 @@ static void check_set(struct checker *checker, const struct spec_set *set)
                     *set->name ? set->name : "?");
     check_members(checker, set);
     if (!tree_get(set->node, "sourceRanges") && has_kubernetes_member(checker->spec, set))
-        CHECK_WARNING(checker, set->mark, "set %s has no \"sourceRanges\": its Services will admit the other zones, and no "
-                      "client; name the ranges that clients come from", *set->name ? set->name : "?");
+        CHECK_WARNING(checker, set->mark,
+                      "set %s has no \"sourceRanges\": its Services will admit the other zones, and no "
+                      "client; name the ranges that clients come from",
+                      *set->name ? set->name : "?");
 }
 
 /* Names are what the manual advises; addresses work on every version. Said once, not for every set.
- * https://www.mongodb.com/docs/manual/reference/replica-configuration/#mongodb-rsconf-rsconf.members-n-.host */
+ * https://www.mongodb.com/docs/manual/reference/replica-configuration/#mongodb-rsconf-rsconf.members-n-.host
+ */
 static void check_bare_addresses(struct checker *checker)
 {
     for (size_t i = 0; i < checker->spec->set_count; i++) {
         const struct spec_set *set = &checker->spec->sets[i];
         if (set->absent || set->address != ADDRESS_EXTERNAL_IP || !has_kubernetes_member(checker->spec, set))
             continue;
-        CHECK_WARNING(checker, place_of(set->node, "address", set->mark),
-                      "members are known by their external addresses; that works, but MongoDB advises DNS names: "
-                      "\"address: dns\" with a \"domain\"");
+        CHECK_WARNING(
+            checker, place_of(set->node, "address", set->mark),
+            "members are known by their external addresses; that works, but MongoDB advises DNS names: "
+            "\"address: dns\" with a \"domain\"");
         return;
     }
 }
@@ -229,9 +239,10 @@ static void check_disks(struct checker *checker)
         const struct disk_use *a = &uses[i - 1], *b = &uses[i];
         bool same_member = strcmp(a->set, b->set) == 0 && a->member->ordinal == b->member->ordinal;
         if (!same_member && strcmp(a->zone, b->zone) == 0 && strcmp(a->disk, b->disk) == 0)
-            CHECK_ERROR(checker, place_of(b->member->node, "disk", b->member->mark),
-                        "disk %s of zone %s is already that of member %d of set %s; each member needs its own", b->disk,
-                        b->zone, a->member->ordinal, a->set);
+            CHECK_ERROR(
+                checker, place_of(b->member->node, "disk", b->member->mark),
+                "disk %s of zone %s is already that of member %d of set %s; each member needs its own",
+                b->disk, b->zone, a->member->ordinal, a->set);
     }
 }
 

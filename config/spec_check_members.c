@@ -1,4 +1,5 @@
-/* The rules about one set's members: MongoDB's own (https://www.mongodb.com/docs/manual/reference/replica-configuration/ and
+/* The rules about one set's members: MongoDB's own
+ * (https://www.mongodb.com/docs/manual/reference/replica-configuration/ and
  * .../reference/limits/), those of the names that are made for them, and what a layout can't survive. */
 #include <string.h>
 
@@ -94,7 +95,8 @@ static void check_labels(struct checker *checker, const struct spec_member *memb
     for (const struct tree_node *label = labels ? labels->first : NULL; label; label = label->next)
         if (strcmp(label->key, "name") == 0 || strcmp(label->key, "set") == 0 ||
             strncmp(label->key, "atoll.dev/", 10) == 0)
-            CHECK_ERROR(checker, label->key_mark, "the label \"%s\" is set by Atoll itself; choose another key",
+            CHECK_ERROR(checker, label->key_mark,
+                        "the label \"%s\" is set by Atoll itself; choose another key",
                         problem_quote(checker->arena, label->key));
 }
 
@@ -107,7 +109,8 @@ static void check_name(struct checker *checker, const struct spec_set *set, cons
                     names.volume, strlen(names.volume), NAME_LENGTH_MAX);
 }
 
-static void check_member(struct checker *checker, const struct spec_set *set, const struct spec_member *member)
+static void check_member(struct checker *checker, const struct spec_set *set,
+                         const struct spec_member *member)
 {
     const struct spec_member *first = spec_find_member(set, member->ordinal);
     if (first != member)
@@ -131,13 +134,17 @@ static void check_votes(struct checker *checker, const struct spec_set *set, con
     if (tally->present > SET_MEMBERS_MAX)
         CHECK_ERROR(checker, mark, "%d members; MongoDB allows %d in a set", tally->present, SET_MEMBERS_MAX);
     if (tally->votes > SET_VOTERS_MAX)
-        CHECK_ERROR(checker, mark, "%d votes; MongoDB allows %d in a set: write \"votes: 0\" in %d of the members",
+        CHECK_ERROR(checker, mark,
+                    "%d votes; MongoDB allows %d in a set: write \"votes: 0\" in %d of the members",
                     tally->votes, SET_VOTERS_MAX, tally->votes - SET_VOTERS_MAX);
     else if (tally->votes > 0 && tally->votes % 2 == 0)
-        CHECK_WARNING(checker, mark, "an even number of votes (%d) survives no more losses than %d would; add a member or "
-                      "write \"votes: 0\" in one", tally->votes, tally->votes - 1);
+        CHECK_WARNING(checker, mark,
+                      "an even number of votes (%d) survives no more losses than %d would; add a member or "
+                      "write \"votes: 0\" in one",
+                      tally->votes, tally->votes - 1);
     if (tally->electable == 0)
-        CHECK_ERROR(checker, mark, "no member can become primary: at least one needs a vote and a priority above 0");
+        CHECK_ERROR(checker, mark,
+                    "no member can become primary: at least one needs a vote and a priority above 0");
 }
 
 static int votes_in(const struct spec_set *set, const char *zone)
@@ -158,7 +165,8 @@ static const char *biggest_zone(const struct spec_set *set, int *most, int *zone
         const struct spec_member *member = &set->members[i];
         bool seen = member->absent || !member->votes || !*member->zone;
         for (size_t j = 0; j < i && !seen; j++)
-            seen = !set->members[j].absent && set->members[j].votes && strcmp(set->members[j].zone, member->zone) == 0;
+            seen = !set->members[j].absent && set->members[j].votes &&
+                   strcmp(set->members[j].zone, member->zone) == 0;
         if (seen)
             continue;
         int votes = votes_in(set, member->zone);
@@ -180,39 +188,48 @@ static void check_layout(struct checker *checker, const struct spec_set *set, co
     const char *biggest = biggest_zone(set, &most, &zones);
     struct spec_mark mark = place_of(set->node, "members", set->mark);
     if (zones == 2)
-        CHECK_WARNING(checker, mark, "two zones never survive the loss of the bigger one: without %s (%d of %d votes) there "
-                      "is no majority and no primary; put a third voting member into a third zone", biggest, most,
-                      tally->votes);
+        CHECK_WARNING(checker, mark,
+                      "two zones never survive the loss of the bigger one: without %s (%d of %d votes) there "
+                      "is no majority and no primary; put a third voting member into a third zone",
+                      biggest, most, tally->votes);
     else if (zones > 2 && (tally->votes - most) * 2 <= tally->votes)
-        CHECK_WARNING(checker, mark, "the loss of zone %s (%d of %d votes) leaves no majority and no primary; spread the "
-                      "votes so that no zone has half of them", biggest, most, tally->votes);
+        CHECK_WARNING(checker, mark,
+                      "the loss of zone %s (%d of %d votes) leaves no majority and no primary; spread the "
+                      "votes so that no zone has half of them",
+                      biggest, most, tally->votes);
     if (tally->data_voters == 2 && tally->arbiters > 0)
-        CHECK_WARNING(checker, mark, "two members with data and an arbiter: when one of the two is down, writes with "
-                      "\"w: majority\" wait until it is back; a third member with data instead of the arbiter mends that");
+        CHECK_WARNING(checker, mark,
+                      "two members with data and an arbiter: when one of the two is down, writes with "
+                      "\"w: majority\" wait until it is back; a third member with data instead of the "
+                      "arbiter mends that");
 }
 
 /* Priority takeover: https://www.mongodb.com/docs/manual/core/replica-set-elections/ */
 static void check_takeover(struct checker *checker, const struct tally *tally)
 {
     if (tally->highest && tally->most_priority > tally->least_priority)
-        CHECK_WARNING(checker, place_of(tally->highest->node, "priority", tally->highest->mark),
-                      "member %d has a higher priority than others: after each outage of it there is a second election "
-                      "when it takes over again; that is your choice", tally->highest->ordinal);
+        CHECK_WARNING(
+            checker, place_of(tally->highest->node, "priority", tally->highest->mark),
+            "member %d has a higher priority than others: after each outage of it there is a second election "
+            "when it takes over again; that is your choice",
+            tally->highest->ordinal);
 }
 
 void check_members(struct checker *checker, const struct spec_set *set)
 {
     struct tally tally = tally_of(set);
     if (tally.present == 0) {
-        CHECK_ERROR(checker, place_of(set->node, "members", set->mark),
-                    "set %s has no members; list at least one, or write \"state: absent\" to take the set out",
-                    *set->name ? set->name : "?");
+        CHECK_ERROR(
+            checker, place_of(set->node, "members", set->mark),
+            "set %s has no members; list at least one, or write \"state: absent\" to take the set out",
+            *set->name ? set->name : "?");
         return;
     }
     for (size_t i = 0; i < set->member_count; i++)
         check_member(checker, set, &set->members[i]);
     if (*set->name)
-        check_name(checker, set, &set->members[set->member_count - 1]); /* the highest ordinal has the longest name */
+        check_name(checker, set,
+                   &set->members[set->member_count - 1]); /* the highest ordinal has the longest name */
     check_votes(checker, set, &tally);
     check_layout(checker, set, &tally);
     check_takeover(checker, &tally);

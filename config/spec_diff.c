@@ -1,5 +1,5 @@
-/* What changed between two specs, in lines for people. Both are written out whole, with all defaults, and compared key by key: so
- * no key can be forgotten here, and a default that is written out is no change. */
+/* What changed between two specs, in lines for people. Both are written out whole, with all defaults, and
+ * compared key by key: so no key can be forgotten here, and a default that is written out is no change. */
 #include <stdio.h>
 #include <string.h>
 
@@ -12,7 +12,8 @@ struct differ {
     size_t lines;
 };
 
-static void say(struct differ *differ, const char *path, const char *format, ...) __attribute__((format(printf, 3, 4)));
+static void say(struct differ *differ, const char *path, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 
 static void say(struct differ *differ, const char *path, const char *format, ...)
 {
@@ -83,14 +84,16 @@ static void say_item(struct differ *differ, const char *path, const struct json 
     const struct json *members = json_get(item, "members");
     item_name(item, name);
     if (members)
-        say(differ, path, "%s with %zu member%s %s", name, json_count(members), json_count(members) == 1 ? "" : "s", what);
+        say(differ, path, "%s with %zu member%s %s", name, json_count(members),
+            json_count(members) == 1 ? "" : "s", what);
     else if (json_get(item, "ordinal"))
         say(differ, path, "%s: zone %s %s", name, json_get_text(item, "zone", "?"), what);
     else
         say(differ, path, "%s %s", name, what);
 }
 
-static void diff_items(struct differ *differ, const char *path, const struct json *before, const struct json *after)
+static void diff_items(struct differ *differ, const char *path, const struct json *before,
+                       const struct json *after)
 {
     for (const struct json *item = json_first(before); item; item = json_next(item))
         if (!find_item(after, item))

@@ -88,19 +88,21 @@ static bool checked(struct reader *reader, const struct field *field, const stru
     if (!wants)
         return true;
     READ_ERROR(reader, value->mark, "%s \"%s\" must be %s",
-               *value->key ? problem_quote(reader->arena, value->key) : field->key, problem_quote(reader->arena, text),
-               wants);
+               *value->key ? problem_quote(reader->arena, value->key) : field->key,
+               problem_quote(reader->arena, text), wants);
     return false;
 }
 
-void read_string(struct reader *reader, const struct field *field, const struct tree_node *value, void *record)
+void read_string(struct reader *reader, const struct field *field, const struct tree_node *value,
+                 void *record)
 {
     const char *text = text_of(reader, value);
     if (text && checked(reader, field, value, text))
         *(const char **)at(record, field->offset) = text;
 }
 
-void read_quantity(struct reader *reader, const struct field *field, const struct tree_node *value, void *record)
+void read_quantity(struct reader *reader, const struct field *field, const struct tree_node *value,
+                   void *record)
 {
     bool truth;
     if (value->kind != TREE_SCALAR || tree_is_null(value) || scalar_bool(value, &truth)) {
@@ -124,11 +126,13 @@ static int choose(struct reader *reader, const struct field *field, const struct
         const char *between = count == 0 ? "" : field->choices[count + 1] ? ", " : " or ";
         length += (size_t)snprintf(all + length, sizeof all - length, "%s%s", between, field->choices[count]);
     }
-    READ_ERROR(reader, value->mark, "%s \"%s\" must be %s", field->key, problem_quote(reader->arena, text), all);
+    READ_ERROR(reader, value->mark, "%s \"%s\" must be %s", field->key, problem_quote(reader->arena, text),
+               all);
     return -1;
 }
 
-void read_choice(struct reader *reader, const struct field *field, const struct tree_node *value, void *record)
+void read_choice(struct reader *reader, const struct field *field, const struct tree_node *value,
+                 void *record)
 {
     int which = choose(reader, field, value);
     if (which >= 0)
@@ -143,7 +147,8 @@ void read_word(struct reader *reader, const struct field *field, const struct tr
 }
 
 /* A word that must be this one; it is looked at and not kept. */
-void read_constant(struct reader *reader, const struct field *field, const struct tree_node *value, void *record)
+void read_constant(struct reader *reader, const struct field *field, const struct tree_node *value,
+                   void *record)
 {
     (void)record;
     choose(reader, field, value);
@@ -160,8 +165,8 @@ static bool whole_number(struct reader *reader, const struct field *field, const
         return false;
     }
     if (number != floor(number) || number < (double)field->min || number > (double)field->max) {
-        READ_ERROR(reader, value->mark, "%s %s must be a whole number from %" PRId64 " to %" PRId64, field->key,
-                   problem_quote(reader->arena, value->text), field->min, field->max);
+        READ_ERROR(reader, value->mark, "%s %s must be a whole number from %" PRId64 " to %" PRId64,
+                   field->key, problem_quote(reader->arena, value->text), field->min, field->max);
         return false;
     }
     *out = (int64_t)number;
@@ -182,7 +187,8 @@ void read_int(struct reader *reader, const struct field *field, const struct tre
         *(int *)at(record, field->offset) = (int)number;
 }
 
-void read_double(struct reader *reader, const struct field *field, const struct tree_node *value, void *record)
+void read_double(struct reader *reader, const struct field *field, const struct tree_node *value,
+                 void *record)
 {
     double number;
     if (!scalar_number(value, &number))
@@ -209,8 +215,9 @@ void read_size(struct reader *reader, const struct field *field, const struct tr
     if (value->kind != TREE_SCALAR || tree_is_null(value)) {
         wrong_type(reader, value, "a size like 200Gi");
     } else if (!parse_size(value->text, &bytes)) {
-        READ_ERROR(reader, value->mark, "%s \"%s\" must be a size like 200Gi (k, M, G, T, P, Ki, Mi, Gi, Ti, Pi)",
-                   field->key, problem_quote(reader->arena, value->text));
+        READ_ERROR(reader, value->mark,
+                   "%s \"%s\" must be a size like 200Gi (k, M, G, T, P, Ki, Mi, Gi, Ti, Pi)", field->key,
+                   problem_quote(reader->arena, value->text));
     } else if (bytes < field->min || bytes > field->max) {
         struct buffer low, high;
         buffer_init(&low, 0);
@@ -226,15 +233,16 @@ void read_size(struct reader *reader, const struct field *field, const struct tr
     }
 }
 
-void read_duration(struct reader *reader, const struct field *field, const struct tree_node *value, void *record)
+void read_duration(struct reader *reader, const struct field *field, const struct tree_node *value,
+                   void *record)
 {
     int64_t ms;
     if (value->kind != TREE_SCALAR || tree_is_null(value))
         wrong_type(reader, value, "a duration like 90s or 1h30m");
     else if (!parse_duration(value->text, &ms))
         READ_ERROR(reader, value->mark,
-                   "%s \"%s\" must be a duration like 500ms, 90s, 1h30m or 7d (with its unit; at most 366d)", field->key,
-                   problem_quote(reader->arena, value->text));
+                   "%s \"%s\" must be a duration like 500ms, 90s, 1h30m or 7d (with its unit; at most 366d)",
+                   field->key, problem_quote(reader->arena, value->text));
     else
         *(int64_t *)at(record, field->offset) = ms;
 }
@@ -249,12 +257,13 @@ static bool is_list(struct reader *reader, const struct field *field, const stru
     }
     if ((int64_t)value->count <= field->max)
         return true;
-    READ_ERROR(reader, value->mark, "%s has %zu entries; at most %" PRId64 " are allowed", field->key, value->count,
-               field->max);
+    READ_ERROR(reader, value->mark, "%s has %zu entries; at most %" PRId64 " are allowed", field->key,
+               value->count, field->max);
     return false;
 }
 
-void read_strings(struct reader *reader, const struct field *field, const struct tree_node *value, void *record)
+void read_strings(struct reader *reader, const struct field *field, const struct tree_node *value,
+                  void *record)
 {
     if (!is_list(reader, field, value))
         return;
@@ -311,7 +320,8 @@ void read_map(struct reader *reader, const struct field *field, const struct tre
     *(size_t *)at(record, field->count_offset) = count;
 }
 
-void read_record(struct reader *reader, const struct field *field, const struct tree_node *value, void *record)
+void read_record(struct reader *reader, const struct field *field, const struct tree_node *value,
+                 void *record)
 {
     read_fields(reader, field->record, value, record);
 }
@@ -325,15 +335,18 @@ static void unknown_key(struct reader *reader, const struct record *record, cons
     const char *meant = problem_suggest(value->key, keys, count);
     const char *key = problem_quote(reader->arena, value->key);
     if (meant)
-        READ_ERROR(reader, value->key_mark, "unknown key \"%s\" in %s; did you mean \"%s\"?", key, record->what, meant);
+        READ_ERROR(reader, value->key_mark, "unknown key \"%s\" in %s; did you mean \"%s\"?", key,
+                   record->what, meant);
     else if (strcmp(value->key, "<<") == 0)
-        READ_ERROR(reader, value->key_mark, "YAML's merge key (<<) is not supported; use an overlay file, or write it out");
+        READ_ERROR(reader, value->key_mark,
+                   "YAML's merge key (<<) is not supported; use an overlay file, or write it out");
     else {
         char all[400] = "";
         size_t length = 0;
         for (size_t i = 0; i < count && length < sizeof all; i++)
             length += (size_t)snprintf(all + length, sizeof all - length, "%s%s", i ? ", " : "", keys[i]);
-        READ_ERROR(reader, value->key_mark, "unknown key \"%s\" in %s; it can have %s", key, record->what, all);
+        READ_ERROR(reader, value->key_mark, "unknown key \"%s\" in %s; it can have %s", key, record->what,
+                   all);
     }
 }
 

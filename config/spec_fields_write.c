@@ -1,4 +1,5 @@
-/* Writing values by tables of fields: see spec_fields.h. What is written is what the reader of the same kind reads. */
+/* Writing values by tables of fields: see spec_fields.h. What is written is what the reader of the same kind
+ * reads. */
 #include <string.h>
 
 #include "config/spec_fields.h"
@@ -16,10 +17,11 @@ static void write_text(const struct field *field, const char *text, const char *
         json_set_string(out, field->key, text);
 }
 
-void write_string(const struct field *field, const void *record, const void *defaults, bool whole, struct json *out)
+void write_string(const struct field *field, const void *record, const void *defaults, bool whole,
+                  struct json *out)
 {
-    write_text(field, *(const char *const *)at(record, field->offset), *(const char *const *)at(defaults, field->offset),
-               whole, out);
+    write_text(field, *(const char *const *)at(record, field->offset),
+               *(const char *const *)at(defaults, field->offset), whole, out);
 }
 
 void write_quantity(const struct field *field, const void *record, const void *defaults, bool whole,
@@ -28,12 +30,14 @@ void write_quantity(const struct field *field, const void *record, const void *d
     write_string(field, record, defaults, whole, out);
 }
 
-void write_word(const struct field *field, const void *record, const void *defaults, bool whole, struct json *out)
+void write_word(const struct field *field, const void *record, const void *defaults, bool whole,
+                struct json *out)
 {
     write_string(field, record, defaults, whole, out);
 }
 
-void write_choice(const struct field *field, const void *record, const void *defaults, bool whole, struct json *out)
+void write_choice(const struct field *field, const void *record, const void *defaults, bool whole,
+                  struct json *out)
 {
     write_text(field, field->choices[*(const int *)at(record, field->offset)],
                field->choices[*(const int *)at(defaults, field->offset)], whole, out);
@@ -46,28 +50,32 @@ void write_constant(const struct field *field, const void *record, const void *d
     json_set_string(out, field->key, field->choices[0]);
 }
 
-void write_int(const struct field *field, const void *record, const void *defaults, bool whole, struct json *out)
+void write_int(const struct field *field, const void *record, const void *defaults, bool whole,
+               struct json *out)
 {
     int value = *(const int *)at(record, field->offset);
     if (whole || value != *(const int *)at(defaults, field->offset))
         json_set_int(out, field->key, value);
 }
 
-void write_int64(const struct field *field, const void *record, const void *defaults, bool whole, struct json *out)
+void write_int64(const struct field *field, const void *record, const void *defaults, bool whole,
+                 struct json *out)
 {
     int64_t value = *(const int64_t *)at(record, field->offset);
     if (whole || value != *(const int64_t *)at(defaults, field->offset))
         json_set_int(out, field->key, value);
 }
 
-void write_double(const struct field *field, const void *record, const void *defaults, bool whole, struct json *out)
+void write_double(const struct field *field, const void *record, const void *defaults, bool whole,
+                  struct json *out)
 {
     double value = *(const double *)at(record, field->offset);
     if (whole || value != *(const double *)at(defaults, field->offset))
         json_set_double(out, field->key, value);
 }
 
-void write_bool(const struct field *field, const void *record, const void *defaults, bool whole, struct json *out)
+void write_bool(const struct field *field, const void *record, const void *defaults, bool whole,
+                struct json *out)
 {
     bool value = *(const bool *)at(record, field->offset);
     if (whole || value != *(const bool *)at(defaults, field->offset))
@@ -87,7 +95,8 @@ static void write_amount(const struct field *field, const void *record, const vo
     buffer_finish(&text);
 }
 
-void write_size(const struct field *field, const void *record, const void *defaults, bool whole, struct json *out)
+void write_size(const struct field *field, const void *record, const void *defaults, bool whole,
+                struct json *out)
 {
     write_amount(field, record, defaults, whole, print_size, out);
 }
@@ -111,7 +120,8 @@ void write_strings(const struct field *field, const void *record, const void *de
         json_append(array, json_string(items[i]));
 }
 
-void write_ints(const struct field *field, const void *record, const void *defaults, bool whole, struct json *out)
+void write_ints(const struct field *field, const void *record, const void *defaults, bool whole,
+                struct json *out)
 {
     (void)defaults;
     const int *items = *(const int *const *)at(record, field->offset);
@@ -123,7 +133,8 @@ void write_ints(const struct field *field, const void *record, const void *defau
         json_append(array, json_int(items[i]));
 }
 
-void write_map(const struct field *field, const void *record, const void *defaults, bool whole, struct json *out)
+void write_map(const struct field *field, const void *record, const void *defaults, bool whole,
+               struct json *out)
 {
     (void)defaults;
     const struct key_value *items = *(const struct key_value *const *)at(record, field->offset);
@@ -136,7 +147,8 @@ void write_map(const struct field *field, const void *record, const void *defaul
 }
 
 /* A map within the map; left away when it would be empty. */
-void write_record(const struct field *field, const void *record, const void *defaults, bool whole, struct json *out)
+void write_record(const struct field *field, const void *record, const void *defaults, bool whole,
+                  struct json *out)
 {
     struct json *object = json_object();
     if (object)
@@ -147,7 +159,8 @@ void write_record(const struct field *field, const void *record, const void *def
         json_set(out, field->key, object);
 }
 
-void write_fields(const struct record *record, const void *value, const void *defaults, bool whole, struct json *out)
+void write_fields(const struct record *record, const void *value, const void *defaults, bool whole,
+                  struct json *out)
 {
     for (size_t i = 0; i < record->field_count; i++)
         record->fields[i].kind->write(&record->fields[i], value, defaults, whole, out);

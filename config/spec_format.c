@@ -69,7 +69,8 @@ const char *check_dns_name(const char *text)
     return is_dns_name(text, strlen(text)) ? NULL : "a DNS name in lower case, like db.example.com";
 }
 
-/* https://cloud.google.com/resource-manager/docs/creating-managing-projects, with "example.com:" before it for old ones */
+/* https://cloud.google.com/resource-manager/docs/creating-managing-projects, with "example.com:" before it
+ * for old ones */
 const char *check_project(const char *text)
 {
     const char *colon = strchr(text, ':');
@@ -126,7 +127,8 @@ const char *check_cidr(const char *text)
         return right;
     for (int bit = prefix; bit < bits; bit++)
         if (bytes[bit / 8] & (0x80 >> bit % 8))
-            return "a CIDR whose bits behind the prefix are 0, like 203.0.113.0/24 (203.0.113.7/32 for one address)";
+            return "a CIDR whose bits behind the prefix are 0, like 203.0.113.0/24 (203.0.113.7/32 for one "
+                   "address)";
     return NULL;
 }
 
@@ -167,7 +169,8 @@ const char *check_memory(const char *text)
 const char *check_label_value(const char *text)
 {
     size_t length = strlen(text);
-    if (length == 0 || (length <= LABEL_MAX && all_of(text, "-_.") && is_alnum(text[0]) && is_alnum(text[length - 1])))
+    if (length == 0 ||
+        (length <= LABEL_MAX && all_of(text, "-_.") && is_alnum(text[0]) && is_alnum(text[length - 1])))
         return NULL;
     return "at most 63 letters, digits, dashes, dots and underscores, with a letter or digit at both ends";
 }
@@ -239,8 +242,9 @@ static bool cron_field(const char *text, size_t length, int low, int high)
 
 const char *check_cron(const char *text)
 {
-    static const char right[] = "a time table like \"30 2 * * *\" (minute, hour, day, month, weekday; UTC), @hourly, "
-                                "@daily, @weekly or @monthly";
+    static const char right[] =
+        "a time table like \"30 2 * * *\" (minute, hour, day, month, weekday; UTC), @hourly, "
+        "@daily, @weekly or @monthly";
     static const char *const names[] = {"@hourly", "@daily", "@weekly", "@monthly"};
     static const int ranges[5][2] = {{0, 59}, {0, 23}, {1, 31}, {1, 12}, {0, 7}};
     for (size_t i = 0; i < 4; i++)

@@ -1,5 +1,5 @@
-/* Overlays: one tree laid over another, key by key. What stays and what is laid over keep their own places (file, line, column), so
- * that a rule that is broken by both is reported where the last word was said. */
+/* Overlays: one tree laid over another, key by key. What stays and what is laid over keep their own places
+ * (file, line, column), so that a rule that is broken by both is reported where the last word was said. */
 #include <stdio.h>
 #include <string.h>
 
@@ -72,7 +72,8 @@ static void merge_map(struct merging *merging, struct tree_node *base, struct tr
 
 enum { IDENTITY_MAX = 16 }; /* digits of a place */
 
-/* What an item is merged by: its name; of a member its ordinal, or else its place in its own file. "" when by nothing. */
+/* What an item is merged by: its name; of a member its ordinal, or else its place in its own file. "" when by
+ * nothing. */
 static const char *identity(const struct tree_node *item, bool members, char place[IDENTITY_MAX])
 {
     const struct tree_node *key = tree_get(item, members ? "ordinal" : "name");
@@ -110,7 +111,8 @@ static void merge_item(struct merging *merging, struct tree_node *base, struct t
     }
     char place[IDENTITY_MAX];
     if (twin->merged_by == overlay)
-        problem_add(merging->problems, merging->arena, SPEC_ERROR, item->mark, "%s %s is in this list twice; write it once",
+        problem_add(merging->problems, merging->arena, SPEC_ERROR, item->mark,
+                    "%s %s is in this list twice; write it once",
                     members ? "the member with ordinal" : "the entry named",
                     problem_quote(merging->arena, identity(item, members, place)));
     int in_base = twin->place;
@@ -121,11 +123,11 @@ static void merge_item(struct merging *merging, struct tree_node *base, struct t
 }
 
 /* Lists whose items all say who they are merge item by item; others are replaced whole. */
-static struct tree_node *merge_list(struct merging *merging, struct tree_node *base, struct tree_node *overlay)
+static struct tree_node *merge_list(struct merging *merging, struct tree_node *base,
+                                    struct tree_node *overlay)
 {
     bool members = strcmp(overlay->key, "members") == 0;
-    if (overlay->count == 0 || !has_identities(base, members) ||
-        !has_identities(overlay, members))
+    if (overlay->count == 0 || !has_identities(base, members) || !has_identities(overlay, members))
         return overlay;
     for (struct tree_node *item = overlay->first, *next; item; item = next) {
         next = item->next;

@@ -1,4 +1,5 @@
-/* The list of problems of a file: adding within its bound, ordering, printing, and guessing what was meant. */
+/* The list of problems of a file: adding within its bound, ordering, printing, and guessing what was meant.
+ */
 #include "config/spec_problem.h"
 
 #include <stdarg.h>
@@ -22,7 +23,7 @@ static struct spec_problem *place_for(struct spec_problems *problems, enum spec_
 }
 
 int problem_add(struct spec_problems *problems, struct arena *arena, enum spec_severity severity,
-                 struct spec_mark mark, const char *format, ...)
+                struct spec_mark mark, const char *format, ...)
 {
     if (severity == SPEC_ERROR)
         problems->errors++;

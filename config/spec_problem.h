@@ -4,9 +4,10 @@
 
 #include "config/spec_read.h"
 
-/* Adds a problem. When the list is full an error takes the place of the last warning, or is only counted. Always -1. */
+/* Adds a problem. When the list is full an error takes the place of the last warning, or is only counted.
+ * Always -1. */
 int problem_add(struct spec_problems *problems, struct arena *arena, enum spec_severity severity,
-                 struct spec_mark mark, const char *format, ...) __attribute__((format(printf, 5, 6)));
+                struct spec_mark mark, const char *format, ...) __attribute__((format(printf, 5, 6)));
 
 /* Orders by file (in the order of `sources`), line and column. */
 void problems_sort(struct spec_problems *problems, const struct spec_source *sources, size_t count);

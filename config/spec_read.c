@@ -22,7 +22,8 @@ static void read_tree(struct reader *reader, const struct tree_node *tree, struc
 {
     const struct tree_node *body = tree_get(tree, "spec");
     if (tree->kind != TREE_MAP) {
-        READ_ERROR(reader, tree->mark, "a federation's file is a map that begins with \"apiVersion: atoll/v1\", not %s",
+        READ_ERROR(reader, tree->mark,
+                   "a federation's file is a map that begins with \"apiVersion: atoll/v1\", not %s",
                    tree_kind_name(tree));
         return;
     }
@@ -41,7 +42,8 @@ int spec_read(const struct spec_source *sources, size_t count, struct arena *are
     size_t errors_before = problems->errors;
     struct spec_mark start = {count ? sources[0].name : "spec", 1, 1};
     if (count == 0 || count > SPEC_FILES_MAX) {
-        READ_ERROR(&reader, start, "%zu files; a spec is 1 file and at most %d overlays", count, SPEC_FILES_MAX - 1);
+        READ_ERROR(&reader, start, "%zu files; a spec is 1 file and at most %d overlays", count,
+                   SPEC_FILES_MAX - 1);
         return -1;
     }
     size_t count_before = problems->count;

@@ -1,5 +1,6 @@
-/* The tables of all keys of a spec: what they are called, of which kind they are, where their values go, and the few that are
- * read and written in a way of their own. federation.schema.json and docs/spec.md say the same to editors and people. */
+/* The tables of all keys of a spec: what they are called, of which kind they are, where their values go, and
+ * the few that are read and written in a way of their own. federation.schema.json and docs/spec.md say the
+ * same to editors and people. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -7,7 +8,8 @@
 #include "config/spec_format.h"
 
 #define TO(type, name) .offset = offsetof(struct type, name)
-#define MANY(type, name, number) .offset = offsetof(struct type, name), .count_offset = offsetof(struct type, number)
+#define MANY(type, name, number)                                                                             \
+    .offset = offsetof(struct type, name), .count_offset = offsetof(struct type, number)
 
 static const char *const drivers[] = {"kubernetes", "local", NULL};
 static const char *const addresses[] = {[ADDRESS_EXTERNAL_IP] = "external-ip", [ADDRESS_DNS] = "dns", NULL};
@@ -15,7 +17,8 @@ static const char *const states[] = {"present", "absent", NULL};
 static const char *const api_versions[] = {"atoll/v1", NULL};
 static const char *const kinds[] = {"Federation", NULL};
 
-static void read_state(struct reader *reader, const struct field *field, const struct tree_node *value, void *record)
+static void read_state(struct reader *reader, const struct field *field, const struct tree_node *value,
+                       void *record)
 {
     int which = -1;
     struct field choice = {.key = field->key, .choices = states};
@@ -36,8 +39,8 @@ static void write_state(const struct field *field, const void *record, const voi
 static const struct field_kind kind_state = {read_state, write_state};
 
 /* Sets `key` to a list of one map for each of `count` structs of `size` bytes. */
-static void write_list(const struct field *field, const void *items, size_t count, size_t size, const void *defaults,
-                       bool whole, struct json *out)
+static void write_list(const struct field *field, const void *items, size_t count, size_t size,
+                       const void *defaults, bool whole, struct json *out)
 {
     if (count == 0 && !whole && !field->required)
         return;
@@ -56,7 +59,8 @@ static const struct field zone_fields[] = {
     {"driver", &kind_word, TO(spec_zone, driver), .choices = drivers},
     {"project", &kind_string, TO(spec_zone, project), .check = check_project},
     {"namespace", &kind_string, TO(spec_zone, namespace_), .check = check_label},
-    {"egress", &kind_strings, MANY(spec_zone, egress, egress_count), .max = SPEC_RANGES_MAX, .check = check_cidr},
+    {"egress", &kind_strings, MANY(spec_zone, egress, egress_count), .max = SPEC_RANGES_MAX,
+     .check = check_cidr},
     {"labels", &kind_map, MANY(spec_zone, labels, label_count), .max = LABELS_MAX, .check = check_label_value,
      .check_key = check_label_key},
 };
@@ -74,8 +78,8 @@ static const struct field member_fields[] = {
     {"secondaryDelaySecs", &kind_int64, TO(spec_member, secondary_delay_secs), .max = 366 * 86400},
     {"tags", &kind_map, MANY(spec_member, tags, tag_count), .max = LABELS_MAX, .check = check_tag,
      .check_key = check_tag},
-    {"labels", &kind_map, MANY(spec_member, labels, label_count), .max = LABELS_MAX, .check = check_label_value,
-     .check_key = check_label_key},
+    {"labels", &kind_map, MANY(spec_member, labels, label_count), .max = LABELS_MAX,
+     .check = check_label_value, .check_key = check_label_key},
     {"disk", &kind_string, TO(spec_member, disk), .check = check_letter_label},
     {"state", &kind_state, TO(spec_member, absent)},
 };
@@ -98,7 +102,8 @@ static void read_member(struct reader *reader, const struct tree_node *node, str
         out->priority = spec_member_default_priority(out);
 }
 
-/* Ordinals are written on all members, or on none when they are 1, 2, 3 …; a priority when it isn't what follows from the rest. */
+/* Ordinals are written on all members, or on none when they are 1, 2, 3 …; a priority when it isn't what
+ * follows from the rest. */
 static void write_members(const struct field *field, const void *record, const void *defaults, bool whole,
                           struct json *out)
 {
@@ -121,7 +126,7 @@ static void write_members(const struct field *field, const void *record, const v
 }
 
 static void read_members(struct reader *reader, const struct field *field, const struct tree_node *value,
-                          void *record)
+                         void *record)
 {
     struct spec_set *set = record;
     (void)field;
@@ -146,7 +151,8 @@ static const struct field_kind kind_members = {read_members, write_members};
 
 /* ---- a set ---- */
 
-/* MongoDB's settings are known by name, so that a mistyped one is not silently without effect; the numbers' ranges are the server's.
+/* MongoDB's settings are known by name, so that a mistyped one is not silently without effect; the numbers'
+ * ranges are the server's.
  * https://www.mongodb.com/docs/manual/reference/replica-configuration/#mongodb-rsconf-rsconf.settings */
 static const struct known_setting {
     const char *name;
@@ -173,15 +179,21 @@ static const struct known_setting *find_setting(struct reader *reader, const str
     const char *meant = problem_suggest(value->key, names, KNOWN_SETTINGS);
     const char *key = problem_quote(reader->arena, value->key);
     if (strcmp(value->key, "replicaSetId") == 0)
-        READ_ERROR(reader, value->key_mark, "the setting replicaSetId is made by MongoDB and never changes; take it away");
+        READ_ERROR(reader, value->key_mark,
+                   "the setting replicaSetId is made by MongoDB and never changes; take it away");
     else if (strncmp(value->key, "getLastError", 12) == 0)
-        READ_ERROR(reader, value->key_mark, "the setting \"%s\" is not supported; set a default write concern with the "
-                   "server's setDefaultRWConcern", key);
+        READ_ERROR(reader, value->key_mark,
+                   "the setting \"%s\" is not supported; set a default write concern with the "
+                   "server's setDefaultRWConcern",
+                   key);
     else if (meant)
         READ_ERROR(reader, value->key_mark, "unknown setting \"%s\"; did you mean \"%s\"?", key, meant);
     else
-        READ_ERROR(reader, value->key_mark, "unknown setting \"%s\"; MongoDB has chainingAllowed, heartbeatIntervalMillis, "
-                   "heartbeatTimeoutSecs, electionTimeoutMillis, catchUpTimeoutMillis, catchUpTakeoverDelayMillis", key);
+        READ_ERROR(
+            reader, value->key_mark,
+            "unknown setting \"%s\"; MongoDB has chainingAllowed, heartbeatIntervalMillis, "
+            "heartbeatTimeoutSecs, electionTimeoutMillis, catchUpTimeoutMillis, catchUpTakeoverDelayMillis",
+            key);
     return NULL;
 }
 
@@ -204,7 +216,7 @@ static bool read_setting(struct reader *reader, const struct tree_node *value, s
 }
 
 static void read_settings(struct reader *reader, const struct field *field, const struct tree_node *value,
-                           void *record)
+                          void *record)
 {
     struct spec_set *set = record;
     (void)field;
@@ -256,7 +268,8 @@ static const struct record resources_record = RECORD("resources", resources_fiel
 static const struct field rollout_fields[] = {
     {"soak", &kind_duration, TO(spec_set, rollout_soak_ms)},
     {"maxLag", &kind_duration, TO(spec_set, rollout_max_lag_ms)},
-    {"order", &kind_ints, MANY(spec_set, rollout_order, rollout_order_count), .min = 1, .max = SET_MEMBERS_MAX},
+    {"order", &kind_ints, MANY(spec_set, rollout_order, rollout_order_count), .min = 1,
+     .max = SET_MEMBERS_MAX},
 };
 static const struct record rollout_record = RECORD("rollout", rollout_fields);
 
@@ -279,8 +292,8 @@ static const struct field set_fields[] = {
     {"domain", &kind_string, TO(spec_set, domain), .check = check_dns_name},
     {"auth", &kind_bool, TO(spec_set, auth)},
     {"settings", &kind_settings, .max = SETTINGS_MAX},
-    {"mongod", &kind_strings, MANY(spec_set, mongod_arguments, mongod_argument_count), .max = MONGOD_ARGUMENTS_MAX,
-     .check = check_argument},
+    {"mongod", &kind_strings, MANY(spec_set, mongod_arguments, mongod_argument_count),
+     .max = MONGOD_ARGUMENTS_MAX, .check = check_argument},
     {"rollout", &kind_record, .record = &rollout_record},
     {"backup", &kind_record, .record = &backup_record},
     {"drills", &kind_record, .record = &drills_record},
@@ -293,7 +306,8 @@ static const struct record set_record = RECORD("a set", set_fields);
 
 /* ---- the federation ---- */
 
-static void read_zones(struct reader *reader, const struct field *field, const struct tree_node *value, void *record)
+static void read_zones(struct reader *reader, const struct field *field, const struct tree_node *value,
+                       void *record)
 {
     struct spec *spec = record;
     (void)field;
@@ -324,7 +338,8 @@ static void write_zones(const struct field *field, const void *record, const voi
 
 static const struct field_kind kind_zones = {read_zones, write_zones};
 
-static void read_sets(struct reader *reader, const struct field *field, const struct tree_node *value, void *record)
+static void read_sets(struct reader *reader, const struct field *field, const struct tree_node *value,
+                      void *record)
 {
     struct spec *spec = record;
     if (value->kind != TREE_LIST) {
@@ -358,7 +373,8 @@ static void write_sets(const struct field *field, const void *record, const void
 
 static const struct field_kind kind_sets = {read_sets, write_sets};
 
-static const struct field access_fields[] = {{"anonymousStatus", &kind_bool, TO(spec, access_anonymous_status)}};
+static const struct field access_fields[] = {
+    {"anonymousStatus", &kind_bool, TO(spec, access_anonymous_status)}};
 static const struct record access_record = RECORD("access", access_fields);
 
 static const struct field spec_fields[] = {

@@ -1,5 +1,5 @@
-/* Spec -> JSON and YAML. Both go through one tree, so that they can't say different things; the YAML is of the plain kind
- * that people write: blocks, and a short map without lists or maps in it on one line. */
+/* Spec -> JSON and YAML. Both go through one tree, so that they can't say different things; the YAML is of
+ * the plain kind that people write: blocks, and a short map without lists or maps in it on one line. */
 #include <string.h>
 
 #include "config/spec_fields.h"
@@ -23,15 +23,17 @@ static void indent(struct yaml_writer *writer, int depth)
         put(writer, "  ");
 }
 
-/* Whether any YAML reader, old or new, takes the text for itself when it has no quotes: no number, boolean, date or syntax. */
+/* Whether any YAML reader, old or new, takes the text for itself when it has no quotes: no number, boolean,
+ * date or syntax. */
 static bool is_plain(const char *text)
 {
     static const char *const taken[] = {"true", "false", "yes", "no", "on", "off", "null", "y", "n"};
     size_t length = strlen(text);
     bool letter_first = (*text >= 'a' && *text <= 'z') || (*text >= 'A' && *text <= 'Z');
-    bool size = *text >= '1' && *text <= '9' && length < 12 &&
-                strspn(text, "0123456789") + strspn(text + strspn(text, "0123456789"), "kMGTPimshd") == length &&
-                strspn(text, "0123456789") < length;
+    bool size =
+        *text >= '1' && *text <= '9' && length < 12 &&
+        strspn(text, "0123456789") + strspn(text + strspn(text, "0123456789"), "kMGTPimshd") == length &&
+        strspn(text, "0123456789") < length;
     if ((!letter_first && !size) || length > WORD_MAX || text[length - 1] == ':')
         return false;
     for (size_t i = 0; i < sizeof taken / sizeof *taken; i++)
@@ -64,7 +66,8 @@ static bool is_container(const struct json *value)
     return json_is_object(value) || json_is_array(value);
 }
 
-/* One line: a map or list that is short and has nothing nested but short maps of texts (a member with its labels). */
+/* One line: a map or list that is short and has nothing nested but short maps of texts (a member with its
+ * labels). */
 static size_t flow_width(const struct json *value, int depth)
 {
     size_t width = 4;
@@ -101,7 +104,8 @@ static void put_flow(struct yaml_writer *writer, const struct json *value)
 
 static void put_block(struct yaml_writer *writer, const struct json *value, int depth, bool inline_first);
 
-/* What stands behind "key:" or "-": on the same line when it is short, but the map of a set or zone, which has a block. */
+/* What stands behind "key:" or "-": on the same line when it is short, but the map of a set or zone, which
+ * has a block. */
 static void put_value(struct yaml_writer *writer, const struct json *value, int depth, bool in_list)
 {
     bool flow = !is_container(value) || json_count(value) == 0 ||

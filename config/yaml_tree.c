@@ -1,5 +1,5 @@
-/* libyaml's events -> a tree of marked nodes: see yaml_tree.h. Events, not libyaml's documents, because its composer has no bound
- * on depth and is quadratic in it (200,000 opening brackets take it a minute). */
+/* libyaml's events -> a tree of marked nodes: see yaml_tree.h. Events, not libyaml's documents, because its
+ * composer has no bound on depth and is quadratic in it (200,000 opening brackets take it a minute). */
 #include "config/yaml_tree.h"
 
 #include <string.h>
@@ -35,8 +35,7 @@ static struct spec_mark mark_of(const struct loader *loader, yaml_mark_t mark)
 }
 
 /* Says so and ends the reading of this file. */
-#define FATAL(loader, at, ...)                                                                                \
-    problem_add((loader)->problems, (loader)->arena, SPEC_ERROR, (at), __VA_ARGS__)
+#define FATAL(loader, at, ...) problem_add((loader)->problems, (loader)->arena, SPEC_ERROR, (at), __VA_ARGS__)
 
 struct tree_node *tree_get(const struct tree_node *map, const char *key)
 {
@@ -70,7 +69,8 @@ void tree_append(struct tree_node *parent, struct tree_node *child)
     parent->count++;
 }
 
-/* Puts a finished or just opened node where the events are. Keys that are there twice are said, and the first one is kept. */
+/* Puts a finished or just opened node where the events are. Keys that are there twice are said, and the first
+ * one is kept. */
 static int attach(struct loader *loader, struct tree_node *node)
 {
     if (loader->depth == 0) {
@@ -170,8 +170,8 @@ static int on_scalar(struct loader *loader, const yaml_event_t *event, struct sp
     return remember_anchor(loader, event->data.scalar.anchor, node) || attach(loader, node) ? -1 : 0;
 }
 
-static int on_start(struct loader *loader, enum tree_kind kind, const yaml_char_t *anchor, const yaml_char_t *tag,
-                    struct spec_mark mark)
+static int on_start(struct loader *loader, enum tree_kind kind, const yaml_char_t *anchor,
+                    const yaml_char_t *tag, struct spec_mark mark)
 {
     if (at_key(loader))
         return FATAL(loader, mark, "a key must be a word, not a map or list");
@@ -186,8 +186,8 @@ static int on_start(struct loader *loader, enum tree_kind kind, const yaml_char_
     return 0;
 }
 
-/* A copy of what an alias stands for, counted like what is written, so that aliases of aliases can't multiply. Depth is
- * bounded by the check against SPEC_DEPTH_MAX. */
+/* A copy of what an alias stands for, counted like what is written, so that aliases of aliases can't
+ * multiply. Depth is bounded by the check against SPEC_DEPTH_MAX. */
 static struct tree_node *copy(struct loader *loader, const struct tree_node *from, size_t depth,
                               struct spec_mark mark)
 {
@@ -237,14 +237,16 @@ static int on_event(struct loader *loader, const yaml_event_t *event)
     switch (event->type) {
     case YAML_DOCUMENT_START_EVENT:
         if (loader->documents++ > 0)
-            return FATAL(loader, mark,
-                         "a second document (after ---): a spec is one document; write further ones as files of "
-                         "their own, and overlays as -f base.yaml -f overlay.yaml");
+            return FATAL(
+                loader, mark,
+                "a second document (after ---): a spec is one document; write further ones as files of "
+                "their own, and overlays as -f base.yaml -f overlay.yaml");
         return 0;
     case YAML_SCALAR_EVENT:
         return on_scalar(loader, event, mark);
     case YAML_MAPPING_START_EVENT:
-        return on_start(loader, TREE_MAP, event->data.mapping_start.anchor, event->data.mapping_start.tag, mark);
+        return on_start(loader, TREE_MAP, event->data.mapping_start.anchor, event->data.mapping_start.tag,
+                        mark);
     case YAML_SEQUENCE_START_EVENT:
         return on_start(loader, TREE_LIST, event->data.sequence_start.anchor, event->data.sequence_start.tag,
                         mark);
@@ -284,15 +286,15 @@ static int on_syntax_error(struct loader *loader)
     if (parser->error == YAML_MEMORY_ERROR)
         return FATAL(loader, mark_of(loader, parser->mark), "the file needs more memory than there is");
     if (parser->error == YAML_READER_ERROR)
-        return FATAL(loader, mark_of_offset(loader, parser->problem_offset),
-                     "this is not text in UTF-8: %s", parser->problem);
+        return FATAL(loader, mark_of_offset(loader, parser->problem_offset), "this is not text in UTF-8: %s",
+                     parser->problem);
     const char *hint = strstr(parser->problem, "cannot start any token")
                            ? "; lines are indented with spaces, and texts that begin with a sign are quoted"
                            : "";
     if (!parser->context)
         return FATAL(loader, mark_of(loader, parser->problem_mark), "not YAML: %s%s", parser->problem, hint);
-    return FATAL(loader, mark_of(loader, parser->problem_mark), "not YAML: %s, %s (line %d)%s", parser->problem,
-                 parser->context, (int)parser->context_mark.line + 1, hint);
+    return FATAL(loader, mark_of(loader, parser->problem_mark), "not YAML: %s, %s (line %d)%s",
+                 parser->problem, parser->context, (int)parser->context_mark.line + 1, hint);
 }
 
 static int read_events(struct loader *loader)
@@ -309,7 +311,8 @@ static int read_events(struct loader *loader)
     return 0;
 }
 
-struct tree_node *tree_read(const struct spec_source *source, struct arena *arena, struct spec_problems *problems)
+struct tree_node *tree_read(const struct spec_source *source, struct arena *arena,
+                            struct spec_problems *problems)
 {
     static const char byte_order_mark[] = "\xef\xbb\xbf";
     size_t skip = source->length >= 3 && memcmp(source->text, byte_order_mark, 3) == 0 ? 3 : 0;
@@ -317,7 +320,8 @@ struct tree_node *tree_read(const struct spec_source *source, struct arena *aren
     struct loader loader = {.arena = arena, .problems = problems, .source = &text};
     struct spec_mark start = {source->name, 1, 1};
     if (source->length > SPEC_BYTES_MAX) {
-        FATAL(&loader, start, "the file has %zu bytes; at most %d are allowed", source->length, SPEC_BYTES_MAX);
+        FATAL(&loader, start, "the file has %zu bytes; at most %d are allowed", source->length,
+              SPEC_BYTES_MAX);
         return NULL;
     }
     if (!yaml_parser_initialize(&loader.parser)) {

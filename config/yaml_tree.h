@@ -1,5 +1,6 @@
-/* A YAML file (or JSON, which is a part of YAML) as a tree of nodes that know where they were written. Nothing here knows what
- * a spec is. The only place that names libyaml. Hostile input meets the bounds of spec_read.h and those below. */
+/* A YAML file (or JSON, which is a part of YAML) as a tree of nodes that know where they were written.
+ * Nothing here knows what a spec is. The only place that names libyaml. Hostile input meets the bounds of
+ * spec_read.h and those below. */
 #ifndef ATOLL_CONFIG_YAML_TREE_H
 #define ATOLL_CONFIG_YAML_TREE_H
 
@@ -22,15 +23,16 @@ struct tree_node {
     bool plain;       /* a scalar written without quotes: may be a number, true, false or null */
     const char *key;  /* the key that it stands under in its map; "" in a list */
     struct spec_mark key_mark;
-    int place;        /* 1, 2, 3 … among its siblings, in the file that it came from */
+    int place;             /* 1, 2, 3 … among its siblings, in the file that it came from */
     const void *merged_by; /* of spec_merge.c: the overlay's list that has touched it */
     struct tree_node *first, *last, *next;
     size_t count;
 };
 
-/* Reads one document. NULL when there is nothing to go on with (syntax, bounds, no document, more than one); some problems (a key
- * that is there twice) leave a tree to look at further. Nodes live in the arena. */
-struct tree_node *tree_read(const struct spec_source *source, struct arena *arena, struct spec_problems *problems);
+/* Reads one document. NULL when there is nothing to go on with (syntax, bounds, no document, more than one);
+ * some problems (a key that is there twice) leave a tree to look at further. Nodes live in the arena. */
+struct tree_node *tree_read(const struct spec_source *source, struct arena *arena,
+                            struct spec_problems *problems);
 
 /* The value under `key`, or NULL; also when `map` is NULL or no map. */
 struct tree_node *tree_get(const struct tree_node *map, const char *key);
@@ -43,7 +45,8 @@ const char *tree_kind_name(const struct tree_node *node);
 
 void tree_append(struct tree_node *parent, struct tree_node *child);
 
-/* Lays `overlay` over `base`, which it changes and returns (either may be NULL): see spec_read(). In spec_merge.c. */
+/* Lays `overlay` over `base`, which it changes and returns (either may be NULL): see spec_read(). In
+ * spec_merge.c. */
 struct tree_node *tree_merge(struct tree_node *base, struct tree_node *overlay, struct arena *arena,
                              struct spec_problems *problems);
 

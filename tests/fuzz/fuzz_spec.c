@@ -1,5 +1,6 @@
-/* What people (and whoever reaches the controller's port) send as a spec: no bytes may crash the reader, take long or pass the
- * arena's bound; and what was read is read again the same after it was written, in both formats. A byte 0x1e begins an overlay. */
+/* What people (and whoever reaches the controller's port) send as a spec: no bytes may crash the reader, take
+ * long or pass the arena's bound; and what was read is read again the same after it was written, in both
+ * formats. A byte 0x1e begins an overlay. */
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,7 +41,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const char *text = (const char *)data;
     const char *cut = size ? memchr(data, 0x1e, size) : NULL;
     size_t first = cut ? (size_t)(cut - text) : size;
-    struct spec_source sources[] = {{"base", text, first}, {"overlay", cut ? cut + 1 : "", cut ? size - first - 1 : 0}};
+    struct spec_source sources[] = {{"base", text, first},
+                                    {"overlay", cut ? cut + 1 : "", cut ? size - first - 1 : 0}};
     problems = none;
     arena_init(&arena, 16 << 20);
     buffer_init(&said, 0);

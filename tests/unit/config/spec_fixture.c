@@ -5,21 +5,23 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char three_zones[] = "apiVersion: atoll/v1\n"
-                           "kind: Federation\n"
-                           "metadata: {name: prod}\n"
-                           "spec:\n"
-                           "  zones: [{name: a, driver: local}, {name: b, driver: local}, {name: c, driver: local}]\n"
-                           "  sets:\n"
-                           "    - name: mongo\n"
-                           "      image: mongo:7.0\n"
-                           "      storage: {size: 200Gi}\n"
-                           "      members:\n"
-                           "        - {zone: a, labels: {instance: rod}}\n"
-                           "        - {zone: b, labels: {instance: jane}}\n"
-                           "        - {zone: c, labels: {instance: freddy}}\n";
+const char three_zones[] =
+    "apiVersion: atoll/v1\n"
+    "kind: Federation\n"
+    "metadata: {name: prod}\n"
+    "spec:\n"
+    "  zones: [{name: a, driver: local}, {name: b, driver: local}, {name: c, driver: local}]\n"
+    "  sets:\n"
+    "    - name: mongo\n"
+    "      image: mongo:7.0\n"
+    "      storage: {size: 200Gi}\n"
+    "      members:\n"
+    "        - {zone: a, labels: {instance: rod}}\n"
+    "        - {zone: b, labels: {instance: jane}}\n"
+    "        - {zone: c, labels: {instance: freddy}}\n";
 
-static void read_sources(struct reading *reading, const struct spec_source *sources, size_t count, size_t limit)
+static void read_sources(struct reading *reading, const struct spec_source *sources, size_t count,
+                         size_t limit)
 {
     memset(reading, 0, sizeof *reading);
     arena_init(&reading->arena, limit);
@@ -45,7 +47,8 @@ void reading_init(struct reading *reading, const char *text)
 
 void reading_init_overlay(struct reading *reading, const char *base, const char *overlay)
 {
-    struct spec_source sources[] = {{"spec.yaml", base, strlen(base)}, {"overlay.yaml", overlay, strlen(overlay)}};
+    struct spec_source sources[] = {{"spec.yaml", base, strlen(base)},
+                                    {"overlay.yaml", overlay, strlen(overlay)}};
     read_sources(reading, sources, 2, 16 << 20);
 }
 

@@ -19,7 +19,8 @@ struct reading {
     int result;
 };
 
-/* Reads one text (or base and overlay) under the names "spec.yaml" and "overlay.yaml". reading_finish() afterwards. */
+/* Reads one text (or base and overlay) under the names "spec.yaml" and "overlay.yaml". reading_finish()
+ * afterwards. */
 void reading_init(struct reading *reading, const char *text);
 void reading_init_overlay(struct reading *reading, const char *base, const char *overlay);
 void reading_init_bytes(struct reading *reading, const char *text, size_t length, size_t arena_limit);

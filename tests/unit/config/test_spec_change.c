@@ -1,4 +1,5 @@
-/* From one applied spec to the next: nothing leaves by being forgotten, and what never changes is refused with what to write. */
+/* From one applied spec to the next: nothing leaves by being forgotten, and what never changes is refused
+ * with what to write. */
 #include "spec_fixture.h"
 
 #include <string.h>
@@ -17,15 +18,20 @@ static const struct {
                 "      members: [{zone: a}, {zone: b}, {zone: c}, {zone: a, votes: 0}]\n",
      ""},
     {"a forgotten set", HEAD ZONES SET MEMBERS, HEAD ZONES "  sets: []\n",
-     "spec.yaml:6:9: error: set mongo is missing, and nothing leaves by being forgotten; to take it out write {name: mongo, "
+     "spec.yaml:6:9: error: set mongo is missing, and nothing leaves by being forgotten; to take it out "
+     "write {name: mongo, "
      "state: absent}\n"},
     {"a forgotten list of sets", HEAD ZONES SET MEMBERS, HEAD ZONES,
-     "spec.yaml:5:3: error: set mongo is missing, and nothing leaves by being forgotten; to take it out write {name: mongo, "
+     "spec.yaml:5:3: error: set mongo is missing, and nothing leaves by being forgotten; to take it out "
+     "write {name: mongo, "
      "state: absent}\n"},
-    {"a set that is taken out", HEAD ZONES SET MEMBERS, HEAD ZONES "  sets: [{name: mongo, state: absent}]\n", ""},
-    {"a set that was taken out is forgotten", HEAD ZONES "  sets: [{name: mongo, state: absent}]\n", HEAD ZONES, ""},
+    {"a set that is taken out", HEAD ZONES SET MEMBERS, HEAD ZONES "  sets: [{name: mongo, state: absent}]\n",
+     ""},
+    {"a set that was taken out is forgotten", HEAD ZONES "  sets: [{name: mongo, state: absent}]\n",
+     HEAD ZONES, ""},
     {"a forgotten member", HEAD ZONES SET MEMBERS, HEAD ZONES SET "      members: [{zone: a}, {zone: b}]\n",
-     "spec.yaml:10:16: error: member 3 of set mongo (zone c) is missing, and nothing leaves by being forgotten; to take it out "
+     "spec.yaml:10:16: error: member 3 of set mongo (zone c) is missing, and nothing leaves by being "
+     "forgotten; to take it out "
      "write {ordinal: 3, zone: c, state: absent} (and \"ordinal\" on the others)\n"},
     {"a member that is taken out", HEAD ZONES SET MEMBERS,
      HEAD ZONES SET "      members: [{zone: a}, {zone: b}, {zone: c, state: absent}]\n", ""},
@@ -34,11 +40,14 @@ static const struct {
      HEAD ZONES SET "      members: [{zone: a}, {zone: b}]\n", ""},
     {"the first of three is deleted from the list, so that all ordinals shift", HEAD ZONES SET MEMBERS,
      HEAD ZONES SET "      members: [{zone: b}, {zone: c}]\n",
-     "spec.yaml:10:24: error: member 1 of set mongo is in zone a, and an ordinal never changes its zone; write {ordinal: 1, "
+     "spec.yaml:10:24: error: member 1 of set mongo is in zone a, and an ordinal never changes its zone; "
+     "write {ordinal: 1, "
      "zone: a, state: absent} and a new member {ordinal: 4, zone: b}\n"
-     "spec.yaml:10:35: error: member 2 of set mongo is in zone b, and an ordinal never changes its zone; write {ordinal: 2, "
+     "spec.yaml:10:35: error: member 2 of set mongo is in zone b, and an ordinal never changes its zone; "
+     "write {ordinal: 2, "
      "zone: b, state: absent} and a new member {ordinal: 4, zone: c}\n"
-     "spec.yaml:10:16: error: member 3 of set mongo (zone c) is missing, and nothing leaves by being forgotten; to take it out "
+     "spec.yaml:10:16: error: member 3 of set mongo (zone c) is missing, and nothing leaves by being "
+     "forgotten; to take it out "
      "write {ordinal: 3, zone: c, state: absent} (and \"ordinal\" on the others)\n"},
     {"a smaller disk", HEAD ZONES SET MEMBERS,
      HEAD ZONES "  sets:\n    - name: mongo\n      image: mongo:7.0\n      storage: {size: 100Gi}\n" MEMBERS,
@@ -47,29 +56,39 @@ static const struct {
      HEAD ZONES "  sets:\n    - name: mongo\n      image: mongo:7.0\n" MEMBERS,
      "spec.yaml:7:7: error: storage of set mongo can't shrink from 200Gi to 10Gi; disks only grow\n"},
     {"another type of disk", HEAD ZONES SET MEMBERS,
-     HEAD ZONES "  sets:\n    - name: mongo\n      image: mongo:7.0\n      storage: {size: 200Gi, type: pd-standard}\n" MEMBERS,
-     "spec.yaml:9:36: error: storage of set mongo is of type pd-ssd, and a disk's type never changes; write \"type: pd-ssd\"\n"},
+     HEAD ZONES "  sets:\n    - name: mongo\n      image: mongo:7.0\n      storage: {size: 200Gi, type: "
+                "pd-standard}\n" MEMBERS,
+     "spec.yaml:9:36: error: storage of set mongo is of type pd-ssd, and a disk's type never changes; write "
+     "\"type: pd-ssd\"\n"},
     {"an arbiter is made of a member", HEAD ZONES SET MEMBERS,
      HEAD ZONES SET "      members: [{zone: a}, {zone: b}, {zone: c, arbiterOnly: true}]\n",
-     "spec.yaml:10:62: error: arbiterOnly of a member never changes in MongoDB; take member 3 out with \"state: absent\" and add "
+     "spec.yaml:10:62: error: arbiterOnly of a member never changes in MongoDB; take member 3 out with "
+     "\"state: absent\" and add "
      "one with ordinal 4\n"},
-    {"another disk", HEAD ZONES SET MEMBERS, HEAD ZONES SET "      members: [{zone: a, disk: x}, {zone: b}, {zone: c}]\n",
-     "spec.yaml:10:33: error: member 1 of set mongo has its data on disk mongodb-disk1; a member's disk never changes\n"},
+    {"another disk", HEAD ZONES SET MEMBERS,
+     HEAD ZONES SET "      members: [{zone: a, disk: x}, {zone: b}, {zone: c}]\n",
+     "spec.yaml:10:33: error: member 1 of set mongo has its data on disk mongodb-disk1; a member's disk "
+     "never changes\n"},
     {"the disk's own name written out", HEAD ZONES SET MEMBERS,
      HEAD ZONES SET "      members: [{zone: a, disk: mongodb-disk1}, {zone: b}, {zone: c}]\n", ""},
     {"another federation", HEAD ZONES SET MEMBERS,
      "apiVersion: atoll/v1\nkind: Federation\nmetadata: {name: test}\nspec:\n" ZONES SET MEMBERS,
-     "spec.yaml:3:18: error: this controller keeps the federation \"prod\"; a federation's name never changes\n"},
+     "spec.yaml:3:18: error: this controller keeps the federation \"prod\"; a federation's name never "
+     "changes\n"},
     {"another driver under members", HEAD ZONES SET MEMBERS,
      HEAD "  zones: [{name: a}, {name: b, driver: local}, {name: c, driver: local}]\n" SET MEMBERS,
-     "spec.yaml:5:11: error: driver of zone a can't change from \"local\" to \"kubernetes\" while the zone has members; take "
+     "spec.yaml:5:11: error: driver of zone a can't change from \"local\" to \"kubernetes\" while the zone "
+     "has members; take "
      "them out first\n"},
-    {"a zone without members changes", HEAD "  zones: [{name: a}]\n", HEAD "  zones: [{name: a, driver: local}]\n", ""},
-    {"a zone without members leaves", HEAD "  zones: [{name: a}, {name: b}]\n", HEAD "  zones: [{name: a}]\n", ""},
+    {"a zone without members changes", HEAD "  zones: [{name: a}]\n",
+     HEAD "  zones: [{name: a, driver: local}]\n", ""},
+    {"a zone without members leaves", HEAD "  zones: [{name: a}, {name: b}]\n", HEAD "  zones: [{name: a}]\n",
+     ""},
     {"a member that was away comes back elsewhere",
      HEAD ZONES SET "      members: [{zone: a}, {zone: b}, {zone: c, state: absent}]\n",
      HEAD ZONES SET "      members: [{zone: a}, {zone: b}, {zone: a}]\n",
-     "spec.yaml:10:46: error: member 3 of set mongo is in zone c, and an ordinal never changes its zone; write {ordinal: 3, "
+     "spec.yaml:10:46: error: member 3 of set mongo is in zone c, and an ordinal never changes its zone; "
+     "write {ordinal: 3, "
      "zone: c, state: absent} and a new member {ordinal: 4, zone: a}\n"},
 };
 

@@ -9,11 +9,27 @@ static void sizes(void **state)
         const char *text;
         int64_t bytes; /* -1: refused */
     } rows[] = {
-        {"0", 0},       {"1", 1},         {"1024", 1024},   {"1k", 1000},
-        {"1Ki", 1024},  {"1.5Gi", INT64_C(1536) << 20},     {"200Gi", INT64_C(200) << 30},
-        {"1Pi", INT64_C(1) << 50},        {"2T", INT64_C(2000000000000)},
-        {"", -1},       {"Gi", -1},       {"1GB", -1},      {"1 Gi", -1},   {"-1Gi", -1},  {"1.Gi", -1},
-        {".5Gi", -1},   {"1.3", -1},      {"0.1Ki", -1},    {"1e3", -1},    {"1KI", -1},   {"9999999999Pi", -1},
+        {"0", 0},
+        {"1", 1},
+        {"1024", 1024},
+        {"1k", 1000},
+        {"1Ki", 1024},
+        {"1.5Gi", INT64_C(1536) << 20},
+        {"200Gi", INT64_C(200) << 30},
+        {"1Pi", INT64_C(1) << 50},
+        {"2T", INT64_C(2000000000000)},
+        {"", -1},
+        {"Gi", -1},
+        {"1GB", -1},
+        {"1 Gi", -1},
+        {"-1Gi", -1},
+        {"1.Gi", -1},
+        {".5Gi", -1},
+        {"1.3", -1},
+        {"0.1Ki", -1},
+        {"1e3", -1},
+        {"1KI", -1},
+        {"9999999999Pi", -1},
         {"99999999999999999999999999999999", -1},
     };
     (void)state;
@@ -31,10 +47,16 @@ static void durations(void **state)
         const char *text;
         int64_t ms; /* -1: refused */
     } rows[] = {
-        {"0s", 0},          {"500ms", 500}, {"90s", 90000}, {"1h30m", 5400000}, {"7d", 604800000},
-        {"1d2h3m4s5ms", 93784005},          {"1.5s", 1500}, {"366d", INT64_C(31622400000)},
-        {"", -1},           {"5", -1},      {"s", -1},      {"1m1h", -1},       {"1s1s", -1},       {"1h30", -1},
-        {"1w", -1},         {"-1s", -1},    {"1 s", -1},    {"0.5ms", -1},      {"367d", -1},       {"1sm", -1},
+        {"0s", 0},         {"500ms", 500},
+        {"90s", 90000},    {"1h30m", 5400000},
+        {"7d", 604800000}, {"1d2h3m4s5ms", 93784005},
+        {"1.5s", 1500},    {"366d", INT64_C(31622400000)},
+        {"", -1},          {"5", -1},
+        {"s", -1},         {"1m1h", -1},
+        {"1s1s", -1},      {"1h30", -1},
+        {"1w", -1},        {"-1s", -1},
+        {"1 s", -1},       {"0.5ms", -1},
+        {"367d", -1},      {"1sm", -1},
     };
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -47,8 +69,19 @@ static void durations(void **state)
 
 static void what_is_printed_is_parsed_to_the_same(void **state)
 {
-    static const int64_t values[] = {0, 1, 999, 1000, 1024, 60000, 90000, 3600000, 86400000, 10000000000,
-                                     INT64_C(10) << 30, INT64_C(1536) << 20, 31622400000};
+    static const int64_t values[] = {0,
+                                     1,
+                                     999,
+                                     1000,
+                                     1024,
+                                     60000,
+                                     90000,
+                                     3600000,
+                                     86400000,
+                                     10000000000,
+                                     INT64_C(10) << 30,
+                                     INT64_C(1536) << 20,
+                                     31622400000};
     (void)state;
     for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
         struct buffer text;
@@ -72,9 +105,10 @@ static void numbers(void **state)
         bool good;
         double number;
     } rows[] = {
-        {"0", true, 0},      {"-1", true, -1}, {"+2", true, 2},   {"2.5", true, 2.5}, {"010", true, 10}, {"1e3", true, 1000},
-        {".5", true, 0.5},   {"", false, 0},   {"-", false, 0},   {".", false, 0},    {"0x10", false, 0}, {"1e", false, 0},
-        {"1_000", false, 0}, {"inf", false, 0}, {"nan", false, 0}, {"1e999", false, 0},
+        {"0", true, 0},      {"-1", true, -1},    {"+2", true, 2},    {"2.5", true, 2.5},
+        {"010", true, 10},   {"1e3", true, 1000}, {".5", true, 0.5},  {"", false, 0},
+        {"-", false, 0},     {".", false, 0},     {"0x10", false, 0}, {"1e", false, 0},
+        {"1_000", false, 0}, {"inf", false, 0},   {"nan", false, 0},  {"1e999", false, 0},
     };
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -152,8 +186,11 @@ static void forms(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(sizes),   cmocka_unit_test(durations), cmocka_unit_test(what_is_printed_is_parsed_to_the_same),
-        cmocka_unit_test(numbers), cmocka_unit_test(forms),
+        cmocka_unit_test(sizes),
+        cmocka_unit_test(durations),
+        cmocka_unit_test(what_is_printed_is_parsed_to_the_same),
+        cmocka_unit_test(numbers),
+        cmocka_unit_test(forms),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

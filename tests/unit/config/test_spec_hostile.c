@@ -29,7 +29,8 @@ static void expect(const struct buffer *text, const char *expected)
     reading_finish(&reading);
 }
 
-static void expect_repeated(const char *before, const char *part, int times, const char *after, const char *expected)
+static void expect_repeated(const char *before, const char *part, int times, const char *after,
+                            const char *expected)
 {
     struct buffer text;
     buffer_init(&text, 0);
@@ -142,7 +143,8 @@ static void the_file_that_fits_all_bounds_but_the_arena_is_refused(void **state)
     struct buffer text;
     (void)state;
     buffer_init(&text, 0);
-    buffer_append_text(&text, "apiVersion: atoll/v1\nkind: Federation\nmetadata: {name: x}\nspec:\n  zones: [{name: a}]\n  sets:\n");
+    buffer_append_text(&text, "apiVersion: atoll/v1\nkind: Federation\nmetadata: {name: x}\nspec:\n  zones: "
+                              "[{name: a}]\n  sets:\n");
     for (int i = 0; i < 490; i++) {
         buffer_printf(&text, "  - {name: s%d, image: x, members: [", i);
         for (int j = 0; j < 130; j++)
@@ -159,7 +161,8 @@ static void a_thousand_errors_are_counted_and_a_hundred_kept(void **state)
     struct buffer text;
     (void)state;
     buffer_init(&text, 0);
-    buffer_append_text(&text, "apiVersion: atoll/v1\nkind: Federation\nmetadata: {name: x}\nspec:\n  zones:\n");
+    buffer_append_text(&text,
+                       "apiVersion: atoll/v1\nkind: Federation\nmetadata: {name: x}\nspec:\n  zones:\n");
     for (int i = 0; i < 900; i++)
         buffer_append_text(&text, "  - {name: a, foo: 1}\n");
     reading_init(&reading, buffer_text(&text));
@@ -175,7 +178,8 @@ static void an_error_takes_the_place_of_a_warning_when_the_list_is_full(void **s
     struct buffer text;
     (void)state;
     buffer_init(&text, 0);
-    buffer_append_text(&text, "apiVersion: atoll/v1\nkind: Federation\nmetadata: {name: x}\nspec:\n  zones: [{name: a}]\n  sets:\n");
+    buffer_append_text(&text, "apiVersion: atoll/v1\nkind: Federation\nmetadata: {name: x}\nspec:\n  zones: "
+                              "[{name: a}]\n  sets:\n");
     for (int i = 0; i < 200; i++)
         buffer_printf(&text, "  - {name: s%d, image: x, members: [{zone: a}]}\n", i);
     buffer_append_text(&text, "  - {name: last, image: x, members: []}\n");
@@ -196,7 +200,9 @@ static void bytes_that_are_no_text_have_a_place(void **state)
         {"a: b\nc\xff: d", 10, "spec.yaml:2:2: error: this is not text in UTF-8"},
         {"a: \xc0\xaf", 5, "spec.yaml:1:4: error: this is not text in UTF-8"},
         {"a: \xed\xa0\x80", 6, "spec.yaml:1:4: error: this is not text in UTF-8"},
-        {"\xff\xfe" "a\0", 4, "spec.yaml:1:1: error: this is not text in UTF-8"},
+        {"\xff\xfe"
+         "a\0",
+         4, "spec.yaml:1:1: error: this is not text in UTF-8"},
         {"\xe2\x82\xac\xe2\x82\xac: \x01", 9, "spec.yaml:1:5: error: this is not text"},
         {"a: \0b", 5, "spec.yaml:1:4: error: this is not text"},
         {"a: \"x\\0y\"", 9, "spec.yaml:1:4: error: a text with a NUL"},

@@ -1,4 +1,5 @@
-/* Overlays: what merges by what, what is replaced, and that each value keeps the place where it was written. */
+/* Overlays: what merges by what, what is replaced, and that each value keeps the place where it was written.
+ */
 #include "spec_fixture.h"
 
 #include <stdio.h>
@@ -16,8 +17,9 @@ static void maps_merge_key_by_key(void **state)
 {
     struct reading reading;
     (void)state;
-    reading_init_overlay(&reading, three_zones,
-                         "metadata: {name: test}\nspec: {sets: [{name: mongo, storage: {type: pd-balanced}, port: 27018}]}\n");
+    reading_init_overlay(
+        &reading, three_zones,
+        "metadata: {name: test}\nspec: {sets: [{name: mongo, storage: {type: pd-balanced}, port: 27018}]}\n");
     const struct spec_set *set = mongo(&reading);
     assert_string_equal(reading.spec.name, "test");
     assert_true(set->storage_bytes == INT64_C(200) << 30);
@@ -53,7 +55,8 @@ static void new_zones_and_sets_are_added(void **state)
     struct reading reading;
     (void)state;
     reading_init_overlay(&reading, three_zones,
-                         "spec: {zones: [{name: d, driver: local}], sets: [{name: two, image: mongo:7.0, members: [{zone: d}]}]}\n");
+                         "spec: {zones: [{name: d, driver: local}], sets: [{name: two, image: mongo:7.0, "
+                         "members: [{zone: d}]}]}\n");
     mongo(&reading);
     assert_int_equal(reading.spec.zone_count, 4);
     assert_int_equal(reading.spec.set_count, 2);
@@ -89,15 +92,17 @@ static void each_value_keeps_its_own_place(void **state)
     (void)state;
     strcpy(base, three_zones);
     strcat(base, "      port: 0\n");
-    reading_init_overlay(&reading, base,
-                         "spec:\n  sets:\n    - name: mongo\n      members:\n        - {ordinal: 2, zone: nowhere}\n"
-                         "        - {ordinal: 2, colour: x}\n");
-    assert_string_equal(buffer_text(&reading.said),
-                        "spec.yaml:14:13: error: port 0 must be a whole number from 1 to 65535\n"
-                        "overlay.yaml:5:30: error: there is no zone \"nowhere\"; list it under spec.zones\n"
-                        "overlay.yaml:6:11: error: the member with ordinal 2 is in this list twice; write it once\n"
-                        "overlay.yaml:6:24: error: unknown key \"colour\" in a member; it can have ordinal, zone, priority, "
-                        "votes, hidden, arbiterOnly, secondaryDelaySecs, tags, labels, disk, state\n");
+    reading_init_overlay(
+        &reading, base,
+        "spec:\n  sets:\n    - name: mongo\n      members:\n        - {ordinal: 2, zone: nowhere}\n"
+        "        - {ordinal: 2, colour: x}\n");
+    assert_string_equal(
+        buffer_text(&reading.said),
+        "spec.yaml:14:13: error: port 0 must be a whole number from 1 to 65535\n"
+        "overlay.yaml:5:30: error: there is no zone \"nowhere\"; list it under spec.zones\n"
+        "overlay.yaml:6:11: error: the member with ordinal 2 is in this list twice; write it once\n"
+        "overlay.yaml:6:24: error: unknown key \"colour\" in a member; it can have ordinal, zone, priority, "
+        "votes, hidden, arbiterOnly, secondaryDelaySecs, tags, labels, disk, state\n");
     reading_finish(&reading);
 }
 
@@ -106,7 +111,8 @@ static void an_overlay_with_another_type_is_told_where_it_stands(void **state)
     struct reading reading;
     (void)state;
     reading_init_overlay(&reading, three_zones, "spec:\n  sets:\n    - {name: mongo, storage: 5Gi}\n");
-    assert_string_equal(buffer_text(&reading.said), "overlay.yaml:3:30: error: storage must be a map, not a text\n");
+    assert_string_equal(buffer_text(&reading.said),
+                        "overlay.yaml:3:30: error: storage must be a map, not a text\n");
     reading_finish(&reading);
 }
 

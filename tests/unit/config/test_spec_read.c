@@ -1,5 +1,6 @@
-/* Reading: every value of the contract arrives, every default is right, and each file of cases/ gives exactly the problems, with
- * their places, that are written in it behind "#> ". After a change on purpose: ATOLL_REWRITE=1 test_spec_read, and read the diff. */
+/* Reading: every value of the contract arrives, every default is right, and each file of cases/ gives exactly
+ * the problems, with their places, that are written in it behind "#> ". After a change on purpose:
+ * ATOLL_REWRITE=1 test_spec_read, and read the diff. */
 #include "spec_fixture.h"
 
 #include <dirent.h>
@@ -51,7 +52,8 @@ static const char everything[] =
     "  tls: false\n"
     "  access: {anonymousStatus: true}\n"
     "  zones:\n"
-    "    - {name: a, project: example-1, namespace: db, egress: [203.0.113.0/24, '2001:db8::/32'], labels: {tier: gold}}\n"
+    "    - {name: a, project: example-1, namespace: db, egress: [203.0.113.0/24, '2001:db8::/32'], labels: "
+    "{tier: gold}}\n"
     "    - {name: b, driver: local}\n"
     "    - {name: c}\n"
     "  sets:\n"
@@ -146,10 +148,12 @@ static void json_is_read_by_the_same_path(void **state)
 {
     struct reading reading;
     (void)state;
-    reading_init(&reading, "{\"apiVersion\": \"atoll/v1\", \"kind\": \"Federation\", \"metadata\": {\"name\": \"prod\"},\n"
-                           " \"spec\": {\"zones\": [{\"name\": \"a\", \"driver\": \"local\"}],\n"
-                           "\t\"sets\": [{\"name\": \"mongo\", \"image\": \"mongo:7.0\", \"port\": 0,\n"
-                           "  \"members\": [{\"zone\": \"a\"}]}]}}");
+    reading_init(
+        &reading,
+        "{\"apiVersion\": \"atoll/v1\", \"kind\": \"Federation\", \"metadata\": {\"name\": \"prod\"},\n"
+        " \"spec\": {\"zones\": [{\"name\": \"a\", \"driver\": \"local\"}],\n"
+        "\t\"sets\": [{\"name\": \"mongo\", \"image\": \"mongo:7.0\", \"port\": 0,\n"
+        "  \"members\": [{\"zone\": \"a\"}]}]}}");
     assert_string_equal(buffer_text(&reading.said),
                         "spec.yaml:3:59: error: port 0 must be a whole number from 1 to 65535\n");
     reading_finish(&reading);
@@ -174,8 +178,8 @@ static void names_are_those_of_the_founding_description(void **state)
     static const struct {
         int ordinal;
         const char *service;
-    } rows[] = {{1, "mongo-svc-a"},    {2, "mongo-svc-b"},   {25, "mongo-svc-y"},  {26, "mongo-svc-z"},
-                {27, "mongo-svc-aa"},  {28, "mongo-svc-ab"}, {52, "mongo-svc-az"}, {53, "mongo-svc-ba"},
+    } rows[] = {{1, "mongo-svc-a"},    {2, "mongo-svc-b"},    {25, "mongo-svc-y"},  {26, "mongo-svc-z"},
+                {27, "mongo-svc-aa"},  {28, "mongo-svc-ab"},  {52, "mongo-svc-az"}, {53, "mongo-svc-ba"},
                 {702, "mongo-svc-zz"}, {703, "mongo-svc-aaa"}};
     struct arena arena;
     struct spec_set set = {.name = "mongo"};
@@ -250,7 +254,8 @@ static void check_case(const char *path)
     if (getenv("ATOLL_REWRITE"))
         rewrite(path, text, buffer_text(&said));
     else if (strcmp(buffer_text(&said), buffer_text(&expected)) != 0)
-        fail_msg("%s\nis expected to give\n%sand gives\n%s", path, buffer_text(&expected), buffer_text(&said));
+        fail_msg("%s\nis expected to give\n%sand gives\n%s", path, buffer_text(&expected),
+                 buffer_text(&said));
     buffer_finish(&expected);
     buffer_finish(&said);
     reading_finish(&reading);

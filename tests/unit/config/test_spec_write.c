@@ -11,7 +11,8 @@ static const char rich[] =
     "  tls: false\n"
     "  access: {anonymousStatus: true}\n"
     "  zones:\n"
-    "    - {name: a, project: example-1, namespace: db, egress: [203.0.113.0/24, '2001:db8::/32'], labels: {tier: 'on', n: '5'}}\n"
+    "    - {name: a, project: example-1, namespace: db, egress: [203.0.113.0/24, '2001:db8::/32'], labels: "
+    "{tier: 'on', n: '5'}}\n"
     "    - {name: b, driver: local}\n"
     "    - {name: 1e3-c}\n"
     "  sets:\n"
@@ -167,12 +168,14 @@ static void what_changed_is_told_in_lines(void **state)
     (void)state;
     buffer_init(&lines, 0);
     reading_init(&before, three_zones);
-    reading_init_overlay(&after, three_zones,
-                         "spec:\n  tls: false\n  zones: [{name: d, driver: local}]\n  sets:\n    - name: mongo\n"
-                         "      image: mongo:8.0\n      settings: {electionTimeoutMillis: 5000}\n      rollout: {soak: 1h}\n"
-                         "      sourceRanges: [192.0.2.0/24]\n      domain: \n      backup: {schedule: '@daily'}\n"
-                         "      members: [{labels: {instance: roger, x: y}}, {state: absent}, {ordinal: 3}, {ordinal: 4, zone: d}]\n"
-                         "    - {name: two, image: mongo:7.0, members: [{zone: a}]}\n");
+    reading_init_overlay(
+        &after, three_zones,
+        "spec:\n  tls: false\n  zones: [{name: d, driver: local}]\n  sets:\n    - name: mongo\n"
+        "      image: mongo:8.0\n      settings: {electionTimeoutMillis: 5000}\n      rollout: {soak: 1h}\n"
+        "      sourceRanges: [192.0.2.0/24]\n      domain: \n      backup: {schedule: '@daily'}\n"
+        "      members: [{labels: {instance: roger, x: y}}, {state: absent}, {ordinal: 3}, {ordinal: 4, "
+        "zone: d}]\n"
+        "    - {name: two, image: mongo:7.0, members: [{zone: a}]}\n");
     if (after.result)
         fail_msg("%s", buffer_text(&after.said));
     assert_int_equal(spec_diff(&before.spec, &after.spec, &lines), 12);
@@ -204,8 +207,10 @@ static void what_changed_is_told_in_lines(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_is_written_is_read_the_same), cmocka_unit_test(strange_texts_survive),
-        cmocka_unit_test(defaults_are_left_away),           cmocka_unit_test(a_buffer_that_is_too_small_is_an_error),
+        cmocka_unit_test(what_is_written_is_read_the_same),
+        cmocka_unit_test(strange_texts_survive),
+        cmocka_unit_test(defaults_are_left_away),
+        cmocka_unit_test(a_buffer_that_is_too_small_is_an_error),
         cmocka_unit_test(what_changed_is_told_in_lines),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
