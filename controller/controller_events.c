@@ -71,7 +71,7 @@ static void tell_config(struct teller *teller, const struct plan *before, const 
     static const struct replica_config none = {.term = -1};
     const struct replica_config *former = before ? &before->config : &none;
     char from[64], to[64];
-    if (former->version == after->config.version && former->term == after->config.term)
+    if (former->version == after->config.version && (!former->version || former->term == after->config.term))
         return;
     controller_tell(teller->controller, EVENT_CONFIGURATION_CHANGED,
                     &(struct event_words){.set = teller->set->name,

@@ -76,12 +76,13 @@ static bool next_revision(struct controller *controller, int64_t *out)
     return true;
 }
 
-/* The zone's intent now, or false when it is not to be sent. */
+/* The zone's intent now, or false when it is not to be sent. A zone that has not told this controller what it holds gets none:
+ * a plan made without knowing would hold or start members that run already (its agent goes on with the intent that it has). */
 static bool build(struct controller *controller, const struct zone_state_of *zone, struct arena *arena,
                   struct intent *out)
 {
     size_t wanted = 0, count = 0;
-    if (!all_settled(controller, zone, &wanted) || wanted > ZONE_MEMBERS_MAX)
+    if (!zone->sight.has_report || !all_settled(controller, zone, &wanted) || wanted > ZONE_MEMBERS_MAX)
         return false;
     struct intent_member *members = arena_array(arena, wanted, sizeof *members);
     if (wanted && !members)
