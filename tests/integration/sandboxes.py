@@ -27,6 +27,7 @@ spec:
     - {name: europe-west1-d, driver: local}
   sets:
     - name: mongo
+      image: mongo:7.0
       settings: {electionTimeoutMillis: 1000, heartbeatIntervalMillis: 200}
       members:
         - {zone: us-east1-b, labels: {instance: rod}}
@@ -62,6 +63,16 @@ def wait_until(condition, timeout, what):
         if time.monotonic() > deadline:
             raise AssertionError(f"not within {timeout:g} s: {what} (last: {value!r})")
         time.sleep(0.05)
+
+
+def summary_of(status):
+    """What a failure shows of a status document: phases and states, and what is waited for."""
+    lines = []
+    for one in status["sets"]:
+        members = ", ".join(f"{each['name']} {each['state']}/{each['phase']}" for each in one["members"])
+        lines.append(f"set {one['name']} {one['phase']}: {members}")
+        lines += [f"  waits: {each['message']}" for each in one["waits"]]
+    return "\n".join(lines) or "no sets"
 
 
 class Sandbox:
@@ -143,15 +154,20 @@ class Sandbox:
         return next((each for one in self.status()["sets"] for each in one["members"] if each["name"] == name), None)
 
     def wait_for(self, condition, timeout=30, what="the status to be so"):
-        """Until condition(status document) is true; a controller that is away is waited for."""
-
-        def look():
+        """Until condition(status document) is true; gives that document. A controller that is away is waited for."""
+        deadline = time.monotonic() + timeout * self.slowness
+        seen = "no status"
+        while True:
             try:
-                return condition(self.status())
-            except (OSError, ValueError):
-                return None
-
-        return wait_until(look, timeout * self.slowness, what)
+                status = self.status()
+                if condition(status):
+                    return status
+                seen = summary_of(status)
+            except (OSError, ValueError) as error:
+                seen = f"no status: {error}"
+            if time.monotonic() > deadline:
+                raise AssertionError(f"not within {timeout * self.slowness:g} s: {what}; seen last: {seen}")
+            time.sleep(0.05)
 
     def wait_healthy(self, timeout=60):
         return self.wait_for(
