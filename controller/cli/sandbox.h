@@ -2,7 +2,7 @@
  *
  *   DIR/sandbox.json    the marker, and what must survive a restart: ports, mongod, zones in their order
  *   DIR/lock            flocked by the supervisor as long as the sandbox runs
- *   DIR/url             the reading listener's URL
+ *   DIR/url             the reading listener's URL; DIR/control-url the main one's
  *   DIR/healthy         it has come up once, so its data may matter to someone
  *   DIR/supervisor.log  DIR/logs/  what supervisor and daemons said
  *   DIR/controller/     DIR/zones/ZONE/   the state of the daemons
@@ -29,6 +29,7 @@ enum {
     X("controller")                                                                                           \
     X("zones")                                                                                                \
     X("logs")                                                                                                 \
+    X("control-url")                                                                                          \
     X("url")                                                                                                  \
     X("healthy")                                                                                              \
     X("supervisor.log")                                                                                       \

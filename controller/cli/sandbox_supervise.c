@@ -15,10 +15,20 @@
 
 enum { ORPHAN_PATIENCE_MS = 5000 };
 
+/* What a controller before this one wrote must not be taken for the new one's. */
+static void forget_url(const struct supervisor *supervisor, const char *name)
+{
+    char path[PATH_MAX];
+    if (sandbox_path(path, supervisor->dir, name, NULL) == 0)
+        file_remove_tree(path, NULL);
+}
+
 void supervisor_settle_ports(struct supervisor *supervisor)
 {
     struct sandbox *sandbox = &supervisor->sandbox;
     struct error err;
+    forget_url(supervisor, "controller/url");
+    forget_url(supervisor, "controller/control-url");
     int listen_port = sandbox_free_port(sandbox->listen_port, SANDBOX_LISTEN_PORT, 0);
     int read_port = sandbox_free_port(sandbox->read_port, SANDBOX_READ_PORT, listen_port);
     if (listen_port == sandbox->listen_port && read_port == sandbox->read_port)
@@ -34,22 +44,29 @@ void supervisor_settle_ports(struct supervisor *supervisor)
         child_stop(supervisor->agents[i], SIGTERM); /* started again with the new URL */
 }
 
-/* Copies the controller's reading URL to DIR/url as soon as it is there. */
-static void on_url_poll(uv_timer_t *timer)
+/* Copies one of the controller's URLs to the sandbox's own folder; -1 while it isn't there yet. */
+static int copy_url(const struct supervisor *supervisor, const char *name)
 {
-    struct supervisor *supervisor = timer->data;
-    char from[PATH_MAX], to[PATH_MAX];
+    char from[PATH_MAX], to[PATH_MAX], below[64];
     struct buffer text;
     struct error err;
+    snprintf(below, sizeof below, "controller/%s", name);
     buffer_init(&text, 0);
-    if (sandbox_path(from, supervisor->dir, "controller/url", &err) == 0 && sandbox_path(to, supervisor->dir, "url", &err) == 0 &&
-        file_read(from, 4096, &text, &err) == 0 && text.length) {
-        if (file_replace(to, text.data, text.length, 0600, &err))
-            log_error("url", "%s", err.message);
-        log_info("url", "the controller listens; read at %.*s", (int)strcspn(text.data, "\n"), text.data);
-        uv_timer_stop(timer);
-    }
+    int result = sandbox_path(from, supervisor->dir, below, &err) || sandbox_path(to, supervisor->dir, name, &err) ||
+                 file_read(from, 4096, &text, &err) || text.length == 0 ? -1 : 0;
+    if (result == 0 && file_replace(to, text.data, text.length, 0600, &err))
+        log_error("url", "%s", err.message);
+    else if (result == 0)
+        log_info("url", "the controller's %s is %.*s", name, (int)strcspn(text.data, "\n"), text.data);
     buffer_finish(&text);
+    return result;
+}
+
+/* As soon as the controller has written both. */
+static void on_url_poll(uv_timer_t *timer)
+{
+    if (copy_url(timer->data, "control-url") == 0 && copy_url(timer->data, "url") == 0)
+        uv_timer_stop(timer);
 }
 
 void supervisor_controller_started(struct supervisor *supervisor)
