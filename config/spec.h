@@ -18,6 +18,7 @@ enum {
     SPEC_RANGES_MAX = 256,
     SPEC_DEFAULT_PORT = 27017,
     SPEC_ORDINAL_MAX = 9999, /* ordinals are never given again, so they may pass SET_MEMBERS_MAX */
+    SPEC_ARGUMENTS_BYTES_MAX = 4096, /* of all arguments of a set, so that a full zone's intent fits its bound */
     SPEC_DEFAULT_BACKUP_KEEP = 7,
     SPEC_DEFAULT_ROLLOUT_SOAK_MS = 10 * 60 * 1000,
     SPEC_DEFAULT_ROLLOUT_MAX_LAG_MS = 10 * 1000,
@@ -29,7 +30,7 @@ enum {
 
 struct tree_node; /* where a thing was written, key by key: of config/ alone; NULL when it was not read from a file */
 
-/* Where a value was written; line 0: nowhere (a default, or it came as JSON). */
+/* Where a value was written; line 0: nowhere (a default). */
 struct spec_mark {
     const char *file;
     int line, column;

@@ -92,9 +92,15 @@ static void check_arguments(struct checker *checker, const struct spec_set *set)
         CHECK_ERROR(checker, item->mark,
                     "mongod's arguments must begin with an option like --oplogSize, not \"%s\"",
                     problem_quote(checker->arena, item->text));
-    for (; item; item = item->next)
+    size_t bytes = 0;
+    for (; item; item = item->next) {
+        bytes += strlen(item->text);
         if (item->kind == TREE_SCALAR)
             check_argument_is_free(checker, item->text, item->mark);
+    }
+    if (bytes > SPEC_ARGUMENTS_BYTES_MAX)
+        CHECK_ERROR(checker, list->mark, "mongod's arguments have %zu bytes together; at most %d are allowed",
+                    bytes, SPEC_ARGUMENTS_BYTES_MAX);
 }
 
 /* ---- sets ---- */
@@ -224,6 +230,20 @@ static void collect_disks(struct checker *checker, struct disk_use *uses)
     }
 }
 
+/* What a zone's intent can hold; members that are being taken out are in it too. `uses` are ordered by zone.
+ */
+static void check_zone_sizes(struct checker *checker, const struct disk_use *uses, size_t count)
+{
+    for (size_t from = 0, to; from < count; from = to) {
+        for (to = from; to < count && strcmp(uses[to].zone, uses[from].zone) == 0; to++)
+            ;
+        const struct spec_zone *zone = spec_find_zone(checker->spec, uses[from].zone);
+        if (zone && to - from > ZONE_MEMBERS_MAX)
+            CHECK_ERROR(checker, zone->mark, "zone %s has %zu members; at most %d can be in one zone",
+                        zone->name, to - from, ZONE_MEMBERS_MAX);
+    }
+}
+
 /* Two members with one disk in one zone would be two mongods on one set of files. */
 static void check_disks(struct checker *checker)
 {
@@ -235,6 +255,7 @@ static void check_disks(struct checker *checker)
         return;
     collect_disks(checker, uses);
     qsort(uses, count, sizeof *uses, by_disk);
+    check_zone_sizes(checker, uses, count);
     for (size_t i = 1; i < count; i++) {
         const struct disk_use *a = &uses[i - 1], *b = &uses[i];
         bool same_member = strcmp(a->set, b->set) == 0 && a->member->ordinal == b->member->ordinal;

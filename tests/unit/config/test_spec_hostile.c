@@ -190,6 +190,25 @@ static void an_error_takes_the_place_of_a_warning_when_the_list_is_full(void **s
     buffer_finish(&text);
 }
 
+static void a_zone_and_the_arguments_of_a_set_fit_an_intent(void **state)
+{
+    struct buffer text;
+    (void)state;
+    buffer_init(&text, 0);
+    buffer_append_text(&text, "apiVersion: atoll/v1\nkind: Federation\nmetadata: {name: x}\nspec:\n"
+                              "  zones: [{name: a, driver: local}]\n  sets:\n");
+    for (int i = 0; i < 201; i++)
+        buffer_printf(&text, "  - {name: s%d, image: x, members: [{zone: a}]}\n", i);
+    buffer_append_text(&text, "  - {name: last, image: x, members: [{zone: a}], mongod: [");
+    for (int i = 0; i < 5; i++)
+        buffer_printf(&text, "--x%0*d,", 1000, i);
+    buffer_append_text(&text, "]}\n");
+    expect(&text, "spec.yaml:5:11: error: zone a has 202 members; at most 200 can be in one zone");
+    expect(&text,
+           "spec.yaml:208:58: error: mongod's arguments have 5015 bytes together; at most 4096 are allowed");
+    buffer_finish(&text);
+}
+
 static void bytes_that_are_no_text_have_a_place(void **state)
 {
     static const struct {
@@ -242,6 +261,7 @@ int main(void)
         cmocka_unit_test(the_file_that_fits_all_bounds_but_the_arena_is_refused),
         cmocka_unit_test(a_thousand_errors_are_counted_and_a_hundred_kept),
         cmocka_unit_test(an_error_takes_the_place_of_a_warning_when_the_list_is_full),
+        cmocka_unit_test(a_zone_and_the_arguments_of_a_set_fit_an_intent),
         cmocka_unit_test(bytes_that_are_no_text_have_a_place),
         cmocka_unit_test(a_byte_order_mark_is_no_part_of_the_first_key),
     };
