@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { SINGLE_NODE_DELAY_MS = 30, TAKEOVER_FRESHNESS_SECS = 2 };
+enum { SINGLE_NODE_DELAY_MS = 100, TAKEOVER_FRESHNESS_SECS = 2 };
 
 static void ask_voters(struct sim *sim);
 

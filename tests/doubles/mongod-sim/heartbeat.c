@@ -269,7 +269,7 @@ static void heartbeat_reply(struct sim *sim, const bson_t *body, bson_t *out)
     put_optime(out, "opTime", sim->oplog.last);
     if (get_bool(body, "checkEmpty", false))
         bson_append_bool(out, "hasData", -1, !documents_empty(&sim->oplog.docs) || sim->oplog.count > 0);
-    if (rs->config && rs->config->has_id) /* the server sends it as metadata of the message */
+    if (bson_has_field(body, "checkEmpty") && rs->config && rs->config->has_id) /* the server's is in the message's metadata */
         bson_append_oid(out, "replicaSetId", -1, &rs->config->id);
 }
 

@@ -1,0 +1,230 @@
+"""Replica sets of stand-ins (or real mongods) on free loopback addresses, for tests that speak to members themselves.
+
+ATOLL_BIN=DIR says where the programs are; without it build/bin. A Cluster is a context manager: whatever happens, its
+processes, which it knows by their handles, are ended and its files removed.
+"""
+import os
+import pathlib
+import random
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+
+import pymongo
+from pymongo.errors import OperationFailure, PyMongoError
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+STOP_TIMEOUT_SECS = 20
+
+
+def find_binary(name="atoll-mongod-sim"):
+    """The program's path; a clear error when it was not built."""
+    path = pathlib.Path(os.environ.get("ATOLL_BIN", ROOT / "build" / "bin")) / name
+    if not path.exists():
+        raise FileNotFoundError(f"there is no {path}: run `make` first, or set ATOLL_BIN")
+    return path.resolve()
+
+
+def wait_until(condition, timeout=15, what="the condition", interval=0.02):
+    """Polls until condition() gives something true, and gives that. Errors of members that are not there yet count as no."""
+    deadline = time.monotonic() + timeout
+    last = None
+    while True:
+        try:
+            value = condition()
+            if value:
+                return value
+            last = value
+        except PyMongoError as error:
+            last = error
+        if time.monotonic() > deadline:
+            raise AssertionError(f"{what} did not come true within {timeout} s (last: {last!r})")
+        time.sleep(interval)
+
+
+def free_network(hosts, port=None):
+    """A prefix "127.A" and a port on which all of the given last parts ("1.1") can be listened on."""
+    for _ in range(200):
+        prefix = f"127.{random.randint(20, 250)}"
+        chosen = port or random.randint(20000, 32000)
+        sockets = []
+        try:
+            for host in hosts:
+                s = socket.socket()
+                sockets.append(s)
+                s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                s.bind((f"{prefix}.{host}", chosen))
+            return prefix, chosen
+        except OSError:
+            continue
+        finally:
+            for s in sockets:
+                s.close()
+    raise AssertionError("no free loopback addresses were found")
+
+
+class Member:
+    """One process: its addresses, its data directory, and clients to it."""
+
+    def __init__(self, cluster, addresses, port, directory, arguments):
+        self.cluster, self.addresses, self.port = cluster, addresses, port
+        self.host = f"{addresses[0]}:{port}"
+        self.directory, self.arguments = directory, list(arguments)
+        self.process, self.client = None, None
+
+    def start(self, *extra):
+        self.directory.mkdir(exist_ok=True)
+        command = [str(self.cluster.binary), "--port", str(self.port), "--bind_ip", ",".join(self.addresses),
+                   "--dbpath", str(self.directory), "--replSet", self.cluster.set_name, "--nounixsocket",
+                   "--logpath", str(self.log), "--logappend", *self.arguments, *extra]
+        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+        wait_until(lambda: self.run("ping"), what=f"{self.host} answering")
+        return self
+
+    @property
+    def log(self):
+        return self.directory.with_suffix(".log")
+
+    def open(self, **options):
+        """A client of this member alone."""
+        options = {"directConnection": True, "serverSelectionTimeoutMS": 3000, "retryWrites": False,
+                   "retryReads": False, **options}
+        client = pymongo.MongoClient(self.host, **options)
+        self.cluster.clients.append(client)
+        return client
+
+    def run(self, *command, db="admin", **fields):
+        """Runs a command, from any state; gives its reply or raises."""
+        if self.client is None:
+            self.client = self.open()
+        return self.client[db].command(*command, read_preference=pymongo.ReadPreference.PRIMARY_PREFERRED, **fields)
+
+    def error(self, *command, db="admin", **fields):
+        """Runs a command that must fail; gives the details of the error."""
+        try:
+            reply = self.run(*command, db=db, **fields)
+        except OperationFailure as error:
+            return error.details
+        raise AssertionError(f"{command} should have failed, but gave {reply}")
+
+    def state(self):
+        return self.run("replSetGetStatus")["myState"]
+
+    def is_primary(self):
+        try:
+            return bool(self.run("isMaster").get("ismaster"))
+        except PyMongoError:
+            return False
+
+    def config(self):
+        return self.run("replSetGetConfig")["config"]
+
+    def wait_for_state(self, state, timeout=15):
+        wait_until(lambda: self.state() == state, timeout, f"{self.host} in state {state}")
+
+    def alive(self):
+        return self.process is not None and self.process.poll() is None
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+        self.forget_client()
+
+    def stop(self):
+        """A clean stop; gives the exit status."""
+        self.process.terminate()
+        status = self.process.wait(timeout=STOP_TIMEOUT_SECS)
+        self.forget_client()
+        return status
+
+    def wipe(self):
+        shutil.rmtree(self.directory)
+
+    def forget_client(self):
+        if self.client:
+            self.client.close()
+        self.client = None
+
+
+class Cluster:
+    """`with Cluster(3) as cluster`: three processes, not initiated. members[i].host are their addresses."""
+
+    def __init__(self, count=3, arguments=(), set_name="mongo", binary=None, addresses=None):
+        self.binary = binary or find_binary()
+        self.set_name, self.arguments, self.clients = set_name, arguments, []
+        self.wanted = addresses or [[f"{i + 1}.1"] for i in range(count)]
+
+    def __enter__(self):
+        self.directory = pathlib.Path(tempfile.mkdtemp(prefix="sim-"))
+        self.prefix, self.port = free_network([a for one in self.wanted for a in one])
+        self.members = []
+        try:
+            for one in self.wanted:
+                self.add(one).start()
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
+        return self
+
+    def add(self, lasts):
+        """One more process, not started."""
+        member = Member(self, [f"{self.prefix}.{a}" for a in lasts], self.port,
+                        self.directory / f"node{len(self.members) + 1}", self.arguments)
+        self.members.append(member)
+        return member
+
+    def __exit__(self, kind, _value, _trace):
+        for client in self.clients:
+            client.close()
+        for member in self.members:
+            if member.alive():
+                member.process.terminate()
+        for member in self.members:
+            if member.process:
+                try:
+                    member.process.wait(timeout=STOP_TIMEOUT_SECS)
+                except subprocess.TimeoutExpired:
+                    member.kill()
+        if kind:
+            self.print_logs()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def print_logs(self, lines=40):
+        for member in self.members:
+            if member.log.exists():
+                print(f"--- {member.host}\n" + "\n".join(member.log.read_text().splitlines()[-lines:]))
+
+    def initiate(self, count=None, election_ms=600, timeout=20, **members):
+        """One replSetInitiate of the first `count` members, and waits until all hold data. Extra fields per index: m1={...}."""
+        hosts = self.members[:count]
+        config = {"_id": self.set_name, "settings": {"electionTimeoutMillis": election_ms},
+                  "members": [{"_id": i, "host": m.host, **members.get(f"m{i}", {})} for i, m in enumerate(hosts)]}
+        self.members[0].run("replSetInitiate", config)
+        self.wait_healthy(hosts, timeout)
+        return self.primary()
+
+    def wait_healthy(self, members=None, timeout=20):
+        members = members or self.members
+        wait_until(lambda: sorted(m.state() for m in members) and any(m.is_primary() for m in members) and
+                   all(m.state() in (1, 2, 7) for m in members), timeout, "all members healthy")
+
+    def primary(self, timeout=15):
+        return wait_until(lambda: next((m for m in self.members if m.alive() and m.is_primary()), None), timeout, "a primary")
+
+    def secondaries(self):
+        return [m for m in self.members if m.alive() and m.state() == 2]
+
+    def wait_committed(self, timeout=15):
+        primary = self.primary()
+        wait_until(lambda: primary.run("replSetGetConfig", commitmentStatus=True)["commitmentStatus"], timeout,
+                   "the configuration committed")
+
+    def reconfig(self, change, **options):
+        """Reads the configuration from the primary, lets change(config) edit it, raises the version, sends it."""
+        primary = self.primary()
+        config = primary.config()
+        change(config)
+        config["version"] += 1
+        return primary.run("replSetReconfig", config, **options)
