@@ -36,6 +36,17 @@ static bool any(const struct situation *situation, uint64_t require, uint64_t fo
     return situation_first(situation, require, forbid) != NULL;
 }
 
+/* A voter is down, unreached or silent; one that copies data, has moved, or has just been born is on its way. */
+static bool is_degraded(const struct situation *situation)
+{
+    const struct plan *previous = situation->input->previous;
+    bool newborn = previous && (previous->phase == PHASE_INITIATING || previous->phase == PHASE_JOINING);
+    for (size_t i = 0; newborn && i < situation->member_count; i++)
+        newborn = !situation->members[i].known_down;
+    return (!newborn && any(situation, M_LISTED | M_VOTES, M_HEALTHY | M_SYNCING | M_FOLLOWABLE | M_ABSENT)) ||
+           any(situation, M_ZONE_SILENT, M_ABSENT) || any(situation, M_DISK_LOST, M_ABSENT);
+}
+
 static enum set_phase unborn_phase(const struct plan *plan)
 {
     return plan->ledger.birth == BIRTH_INTENDED ? PHASE_INITIATING : PHASE_PROVISIONING;
@@ -56,10 +67,10 @@ enum set_phase set_phase_of(const struct situation *situation, const struct rule
         return PHASE_INITIATING; /* the first election is to come */
     if (rule->outcome == OUTCOME_DONE && !plan->ledger_changed)
         return PHASE_HEALTHY;
-    /* A voter that is down, unreached or silent; one that only copies data or has moved is on its way. */
-    if (!situation->primary || any(situation, M_LISTED | M_VOTES, M_HEALTHY | M_SYNCING | M_FOLLOWABLE | M_ABSENT) ||
-        any(situation, M_ZONE_SILENT, M_ABSENT) || any(situation, M_DISK_LOST, M_ABSENT))
+    if (!situation->primary || is_degraded(situation))
         return PHASE_DEGRADED;
+    if (situation->input->previous && situation->input->previous->phase == PHASE_INITIATING)
+        return PHASE_JOINING;
     if (any(situation, 0, M_LISTED | M_ABSENT) || any(situation, M_LISTED | M_VOTE_WANTED, M_VOTES) ||
         any(situation, M_LISTED | M_SYNCING, M_ABSENT))
         return PHASE_JOINING;

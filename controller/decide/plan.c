@@ -58,11 +58,14 @@ static void plan_member(const struct situation *situation, const struct member_s
         .votes = listed ? listed->votes : 0,
         .priority = listed ? listed->priority : 0,
         .lag_seconds = member->lag_seconds,
+        .behind_since_ms = member->behind_since_ms,
         .facts = member->facts,
     };
     plan_run(situation, member, out);
     const struct rule *rule = rules_match(RULES_OF_MEMBER, member->facts);
     remember_rule(plan, rule->number);
+    out->rule = rule->number;
+    out->sentence = member_sentence(situation, member, rule->sentence);
     member_wait(situation, member, rule, out);
 }
 
@@ -160,6 +163,8 @@ static void plan_the_set(struct situation *situation, struct plan *plan)
     follow_outcome(situation, rule, plan);
     own_action(situation, rule, plan);
     set_wait(situation, rule, plan);
+    plan->rule = rule->number;
+    plan->sentence = set_sentence(situation, plan, rule->sentence);
     plan->facts = situation->facts;
     plan->primary = situation->primary ? situation->primary->wanted->ordinal : 0;
     plan->config = situation->config;

@@ -81,6 +81,9 @@ struct member_plan {
     int votes;
     double priority;
     int64_t lag_seconds;     /* behind the primary; -1: not known */
+    int64_t behind_since_ms; /* wall: since when more than a little; 0: it isn't */
+    int rule;                /* the row that fired for it, and its sentence */
+    const char *sentence;
     uint64_t facts;          /* for explain: see rules.h */
     bool waiting;
     struct wait wait;        /* when `waiting` */
@@ -101,6 +104,8 @@ enum { PLAN_RULES_MAX = 128, PLAN_WAITS_MAX = 64 };
 struct plan {
     enum set_phase phase;
     uint64_t facts;
+    int rule;              /* the row that fired for the set, and its sentence */
+    const char *sentence;
     int primary;             /* ordinal of the primary, 0: none is known */
     struct replica_config config; /* the newest that is known; version 0: none */
     bool config_committed;

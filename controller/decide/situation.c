@@ -241,6 +241,14 @@ static bool is_healthy(const struct situation *situation, const struct member_si
     return member->fresh;
 }
 
+static int64_t behind_since(const struct plan_input *input, int ordinal)
+{
+    for (size_t i = 0; input->previous && i < input->previous->member_count; i++)
+        if (input->previous->members[i].ordinal == ordinal && input->previous->members[i].behind_since_ms)
+            return input->previous->members[i].behind_since_ms;
+    return input->now_ms;
+}
+
 static void find_lag(const struct situation *situation, struct member_situation *member)
 {
     if (!situation->primary || !member->listed || member->state == MEMBER_ARBITER)
@@ -254,7 +262,11 @@ static void find_lag(const struct situation *situation, struct member_situation 
         return;
     int64_t lag = (int64_t)situation->primary->view->mongod.optime.seconds - optime.seconds;
     member->lag_seconds = lag > 0 ? lag : 0;
-    if (member->lag_seconds > LAG_SMALL_SECONDS + member->listed->secondary_delay_secs)
+    if (member->lag_seconds <= LAG_SMALL_SECONDS + member->listed->secondary_delay_secs)
+        return;
+    member->facts |= M_BEHIND;
+    member->behind_since_ms = behind_since(situation->input, member->wanted->ordinal);
+    if (situation->input->now_ms - member->behind_since_ms >= LAG_PATIENCE_MS)
         member->facts |= M_LAGGING;
 }
 

@@ -67,7 +67,8 @@ enum outcome {
 
 enum {
     VIEW_FRESH_MS = 10000,     /* a mongod's answer older than this says nothing about now */
-    LAG_SMALL_SECONDS = 10,    /* behind the primary by no more than this a member may get its vote */
+    LAG_SMALL_SECONDS = 15,    /* behind the primary by no more than this a member may get its vote; an idle set's writes are 10 s apart */
+    LAG_PATIENCE_MS = 6000,    /* agents tell of optimes at different moments: so long it must last to be a lag */
     BIRTH_PATIENCE_MS = 60000, /* so long the birth waits for members that are proven new but late */
     LOOK_AGAIN_MS = 5000,      /* the world is looked at again after this even when nothing seems to change */
 };
@@ -85,6 +86,7 @@ struct member_situation {
     enum zone_state zone_state;           /* with FAILED concluded */
     enum member_state state;
     int64_t lag_seconds;                  /* -1: not known */
+    int64_t behind_since_ms;              /* 0: it isn't */
 };
 
 struct situation {

@@ -10,7 +10,7 @@ static const char *member_detail(const struct situation *situation, const struct
 {
     if (!member->view)
         return "";
-    if (has(member->facts, M_LAGGING))
+    if (has(member->facts, M_BEHIND))
         return arena_printf(situation->arena, "%lld", (long long)member->lag_seconds);
     if (member->view->waiting.message[0])
         return member->view->waiting.message;
@@ -111,7 +111,7 @@ void member_wait(const struct situation *situation, const struct member_situatio
     out->wait = (struct wait){
         .subject = arena_string(situation->arena, member->node),
         .reason = rule->reason,
-        .message = member_sentence(situation, member, rule->sentence),
+        .message = out->sentence,
         .ended_by = member_sentence(situation, member, rule->ended_by),
         .since_ms = situation->input->now_ms,
         .rule = rule->number,

@@ -492,7 +492,7 @@ static void a_member_gets_its_vote_back_only_when_it_has_the_data(void **state)
     f->views[2].mongod.state = MEMBER_SECONDARY;
     f->views[2].mongod.optime.seconds = 900;
     assert_int_equal(fixture_plan(f)->action.kind, ACTION_NONE);
-    assert_true(plan_fired(&f->plan, 237));
+    assert_true(plan_fired(&f->plan, 238));
     f->views[2].mongod.optime.seconds = 1000;
     const struct plan *plan = fixture_plan(f);
     assert_true(plan_fired(plan, 81));
@@ -638,6 +638,21 @@ static void priorities_and_settings_are_set(void **state)
     fixture_finish(f);
 }
 
+static void a_moment_behind_is_no_lag(void **state)
+{
+    WITH_FIXTURE(3);
+    fixture_healthy(f);
+    f->views[0].mongod.optime.seconds += 60; /* the first write after a quiet minute; the others' word is older */
+    assert_int_equal(fixture_plan(f)->phase, PHASE_HEALTHY);
+    f->now_ms += 6000;
+    assert_int_equal(fixture_plan(f)->phase, PHASE_DEGRADED);
+    assert_true(plan_fired(&f->plan, 237));
+    f->views[1].mongod.optime.seconds += 60;
+    f->views[2].mongod.optime.seconds += 60;
+    assert_int_equal(fixture_plan(f)->phase, PHASE_HEALTHY);
+    fixture_finish(f);
+}
+
 static void waits_keep_their_since(void **state)
 {
     WITH_FIXTURE(3);
@@ -716,6 +731,7 @@ int main(void)
         cmocka_unit_test(a_primary_that_leaves_steps_down_first),
         cmocka_unit_test(before_a_set_is_known_a_leaver_is_left_alone),
         cmocka_unit_test(priorities_and_settings_are_set),
+        cmocka_unit_test(a_moment_behind_is_no_lag),
         cmocka_unit_test(waits_keep_their_since),
         cmocka_unit_test(memory_that_runs_out_is_an_error_at_each_point),
     };
