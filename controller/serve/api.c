@@ -146,45 +146,38 @@ void serve_federation_diff(struct exchange *exchange)
 
 /* ---- explain ---- */
 
-static bool fired(const struct plan *plan, int number)
-{
-    for (size_t i = 0; i < plan->rule_count; i++)
-        if (plan->rules[i] == number)
-            return true;
-    return false;
-}
-
-static void append_rule(struct json *list, const struct rule *rule, bool fires, const char *unmet)
+static struct json *append_rule(struct json *list, const struct rule *rule, const char *sentence, bool fires,
+                                const char *unmet)
 {
     struct json *json = json_append(list, json_object());
     json_set_int(json, "rule", rule->number);
     json_set_string(json, "name", rule->name);
     json_set_string(json, "outcome", rule_outcome_name(rule));
-    json_set_string(json, "sentence", rule->sentence);
+    json_set_string(json, "sentence", sentence);
     json_set_bool(json, "fires", fires);
     json_set_string(json, "unmet", unmet ? unmet : fires ? "" : "an earlier rule was taken");
+    return json;
 }
 
 static void append_set_rules(struct json *list, const struct plan *plan)
 {
     size_t count = 0;
     const struct rule *rules = rules_of(RULES_OF_SET, &count);
-    for (size_t i = 0; i < count; i++)
-        append_rule(list, &rules[i], fired(plan, rules[i].number),
+    for (size_t i = 0; i < count; i++) {
+        bool fires = rules[i].number == plan->rule;
+        append_rule(list, &rules[i], fires ? plan->sentence : rules[i].sentence, fires,
                     rule_unmet(RULES_OF_SET, &rules[i], plan->facts));
+    }
 }
 
-/* A member's table is told for each of its members: the rows that fire for it. */
+/* Of the members' table: the row that fires for each. */
 static void append_member_rules(struct json *list, const struct set_view *set)
 {
     struct arena arena;
     arena_init(&arena, 0);
     for (size_t i = 0; i < set->plan->member_count; i++) {
-        const struct rule *rule = rules_match(RULES_OF_MEMBER, set->plan->members[i].facts);
-        struct json *json;
-        append_rule(list, rule, true, NULL);
-        for (json = (struct json *)json_first(list); json_next(json); json = (struct json *)json_next(json))
-            continue;
+        const struct member_plan *member = &set->plan->members[i];
+        struct json *json = append_rule(list, rules_find(member->rule), member->sentence, true, NULL);
         json_set_string(json, "member", spec_member_names(set->set, &set->set->members[i], &arena).node);
     }
     arena_finish(&arena);
