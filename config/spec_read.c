@@ -18,6 +18,19 @@ static struct tree_node *read_trees(const struct spec_source *sources, size_t co
     return broken ? NULL : merged; /* with a part missing the rest would only give errors that are none */
 }
 
+/* A spec is stored as it is written, and has to be read again from that after a restart: with what aliases
+ * repeat. */
+static void check_written_size(struct reader *reader, const struct spec *spec, struct spec_mark start)
+{
+    struct buffer text;
+    struct error err = {0};
+    buffer_init(&text, SPEC_BYTES_MAX);
+    if (spec_write(spec, SPEC_JSON, &text, &err))
+        READ_ERROR(reader, start, "written out as JSON the spec must have at most %d bytes: %s",
+                   SPEC_BYTES_MAX, err.message);
+    buffer_finish(&text);
+}
+
 static void read_tree(struct reader *reader, const struct tree_node *tree, struct spec *spec)
 {
     const struct tree_node *body = tree_get(tree, "spec");
@@ -55,6 +68,8 @@ int spec_read(const struct spec_source *sources, size_t count, struct arena *are
         problems->errors = errors_before;
         READ_ERROR(&reader, start, "the spec needs more memory than it may have");
     }
+    if (problems->errors == errors_before)
+        check_written_size(&reader, &spec, start);
     problems_sort(problems, sources, count);
     if (problems->errors > errors_before)
         return -1;

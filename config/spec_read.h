@@ -6,6 +6,7 @@
 #include "config/spec.h"
 #include "proto/base/buffer.h"
 
+enum { SPEC_ARENA_BYTES = 96 << 20 /* enough for whatever is within the other bounds */ };
 enum { SPEC_PROBLEMS_MAX = 100, SPEC_DEPTH_MAX = 24, SPEC_NODES_MAX = 200000, SPEC_SCALAR_MAX = 16384, SPEC_FILES_MAX = 16 };
 
 enum spec_severity { SPEC_ERROR, SPEC_WARNING };
@@ -31,7 +32,8 @@ struct spec_source {
 /* Reads YAML (of which JSON is a part), later sources as overlays of earlier ones: maps key by key, list items by `name`
  * (members by `ordinal`, or by their place where none is written), other lists replaced whole. Fills in defaults and
  * checks the rules between fields. 0 when there is no error (warnings may be there); else -1, *out untouched and
- * `problems` says why. `arena` should be bounded. */
+ * `problems` says why. `arena` should be bounded (SPEC_ARENA_BYTES); values, marks and problems live
+ * in it, but for the names of the sources, which the caller keeps as long. What is accepted can be read again after spec_write(). */
 int spec_read(const struct spec_source *sources, size_t count, struct arena *arena, struct spec *out,
               struct spec_problems *problems);
 

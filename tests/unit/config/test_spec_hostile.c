@@ -155,6 +155,34 @@ static void the_file_that_fits_all_bounds_but_the_arena_is_refused(void **state)
     buffer_finish(&text);
 }
 
+/* 400 sets with the same 4 KiB of arguments and the same 8 KiB of tags, by aliases. */
+static void append_repeated_sets(struct buffer *text)
+{
+    for (int i = 0; i < 400; i++) {
+        buffer_printf(text, "  - {name: s%d, image: x, mongod: %s", i, i ? "*m" : "&m [");
+        for (int j = 0; j < 4 && i == 0; j++)
+            buffer_printf(text, "--x%0*d,", 1000, j);
+        buffer_printf(text, "%s, members: [{zone: %s, tags: %s", i ? "" : "]", i % 2 ? "a" : "b",
+                      i ? "*t" : "&t {");
+        for (int j = 0; j < 32 && i == 0; j++)
+            buffer_printf(text, "k%0*d: v%0*d,", 120, j, 120, j);
+        buffer_printf(text, "%s}]}\n", i ? "" : "}");
+    }
+}
+
+static void a_small_file_that_aliases_make_too_large_to_be_stored_is_refused(void **state)
+{
+    struct buffer text;
+    (void)state;
+    buffer_init(&text, 0);
+    buffer_append_text(&text, "apiVersion: atoll/v1\nkind: Federation\nmetadata: {name: x}\nspec:\n"
+                              "  zones: [{name: a, driver: local}, {name: b, driver: local}]\n  sets:\n");
+    append_repeated_sets(&text);
+    assert_true(text.length < 60000);
+    expect(&text, "spec.yaml:1:1: error: written out as JSON the spec must have at most 4194304 bytes");
+    buffer_finish(&text);
+}
+
 static void a_thousand_errors_are_counted_and_a_hundred_kept(void **state)
 {
     struct reading reading;
@@ -259,6 +287,7 @@ int main(void)
         cmocka_unit_test(aliases_do_not_nest_deeper_than_text_may),
         cmocka_unit_test(anchors_entries_and_texts_have_bounds),
         cmocka_unit_test(the_file_that_fits_all_bounds_but_the_arena_is_refused),
+        cmocka_unit_test(a_small_file_that_aliases_make_too_large_to_be_stored_is_refused),
         cmocka_unit_test(a_thousand_errors_are_counted_and_a_hundred_kept),
         cmocka_unit_test(an_error_takes_the_place_of_a_warning_when_the_list_is_full),
         cmocka_unit_test(a_zone_and_the_arguments_of_a_set_fit_an_intent),
