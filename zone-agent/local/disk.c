@@ -119,10 +119,13 @@ static int change(struct local_member *member, const struct local_disk *changed,
     return 0;
 }
 
-/* It held data once; best effort, for it is said again. */
-void local_disk_set_filled(struct local_member *member)
+/* Remembers that the disk has held data; best effort, for it is said again. */
+void local_disk_note_filled(struct local_member *member)
 {
+    char data[LOCAL_PATH_MAX];
     struct local_disk disk = member->disk;
+    if (!disk.exists || !disk.used || disk.filled || local_disk_data_path(member, data, NULL) || !holds_data(data))
+        return;
     disk.filled = true;
     change(member, &disk, NULL);
 }
@@ -160,10 +163,8 @@ void local_disk_look(struct local_member *member)
         disk_vanished(member);
         return;
     }
-    bool has_data = holds_data(at.data);
-    if (has_data && disk->used && !disk->filled)
-        local_disk_set_filled(member);
-    bool lost_data = disk->filled && !has_data; /* the mark alone was left */
+    local_disk_note_filled(member);
+    bool lost_data = disk->filled && !holds_data(at.data); /* the mark alone was left */
     bool lost_mark = access(at.outer, F_OK) != 0 && errno == ENOENT;
     if (!has_inner_mark(&at, disk->id) || lost_mark || lost_data)
         content_vanished(member, &at);

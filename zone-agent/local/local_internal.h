@@ -155,7 +155,7 @@ int local_disk_create(struct local_member *member, const struct intent_member *w
 int local_disk_load(struct local_driver *driver, const char *name, struct error *err);
 int local_disk_mark(struct local_member *member, const char *replica_set_id, struct error *err);
 int local_disk_set_used(struct local_member *member, struct error *err);
-void local_disk_set_filled(struct local_member *member);
+void local_disk_note_filled(struct local_member *member);
 /* Looks whether the disk is still the one that it was; gives it another id when its content is gone. Only while no pod runs. */
 void local_disk_look(struct local_member *member);
 int64_t local_disk_usage(const char *data_path); /* bytes; blocks: for a worker thread */

@@ -82,6 +82,7 @@ static void on_dialed(uv_connect_t *request, int status)
         return;
     member->pod.ready = true;
     uv_timer_stop(&member->pod.check);
+    local_disk_note_filled(member);
     local_problem_clear(member, "pod");
     local_changed(member->driver);
 }
