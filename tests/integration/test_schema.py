@@ -2,6 +2,7 @@
 to what they are laid over), and it accepts or refuses the reader's own cases as each of them says in its line "# schema:"."""
 import copy
 import json
+import os
 import pathlib
 import subprocess
 
@@ -89,7 +90,7 @@ def test_the_schema_says_of_each_case_what_the_case_says_of_it(path):
     assert reader_refuses or not problem, "the schema refuses what the reader takes"
 
 
-ATOLL = ROOT / "build/bin/atoll"
+ATOLL = pathlib.Path(os.environ.get("ATOLL_BIN", ROOT / "build/bin")) / "atoll"
 
 
 @pytest.mark.skipif(not ATOLL.exists(), reason="atoll is not built")
