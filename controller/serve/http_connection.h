@@ -1,0 +1,88 @@
+/* What the parts of the HTTP server share: http.c (sockets, with the library), http_connection.c (a connection's states),
+ * http_answer.c (answers and streams). Nobody else includes it. */
+#ifndef ATOLL_CONTROLLER_SERVE_HTTP_CONNECTION_H
+#define ATOLL_CONTROLLER_SERVE_HTTP_CONNECTION_H
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "controller/serve/http.h"
+#include "controller/serve/http_reply.h"
+#include "controller/serve/http_request.h"
+#include "proto/base/buffer.h"
+
+enum { HTTP_CHUNK = 16384 /* one read, one write */ };
+
+enum http_connection_state {
+    STATE_READING,    /* a request, or waiting for one */
+    STATE_ANSWERING,  /* the handler has it, and will answer */
+    STATE_STREAMING,  /* the handler sends parts */
+    STATE_FLUSHING,   /* the answer is complete, but not sent */
+    STATE_LINGERING,  /* sent; what the client still sends is dropped, or the kernel would take the answer back from it */
+    STATE_DEAD        /* to be closed by the library as soon as it can */
+};
+
+struct lws; /* the library's */
+struct lws_context;
+
+struct http_connection {
+    struct http_server *server;
+    struct lws *socket;
+    unsigned slot;
+    uint64_t id; /* of the request that is answered, or 0 */
+    enum http_connection_state state;
+    struct buffer in, out;
+    size_t sent; /* bytes of `out` */
+    size_t request_length; /* bytes of `in` that are the request under way */
+    uint64_t deadline_ms; /* on the loop's clock; 0 for none */
+    bool http_1_0, keep_alive, head_alone, gzip, continued;
+    char remote[INET6_ADDRSTRLEN + 16];
+};
+
+struct http_server {
+    uv_loop_t *loop;
+    struct http_handler handler;
+    struct http_server_options options; /* with the defaults filled in; its strings are not used after the start */
+    char *name;
+    struct lws_context *library;
+    int port;
+    bool loopback;
+    struct http_connection **slots; /* connections_max of them */
+    unsigned count, next_slot;
+    uint64_t serial;
+    struct http_packed packed;
+    struct http_fields *fields; /* of the request that is looked at; one at a time */
+    uv_timer_t sweep;           /* the next deadline of a connection */
+    uv_timer_t turn;            /* counts turns of the loop while closing */
+    int open_handles, turns_left;
+    bool destroyed;
+    void (*closed)(void *context);
+    void *closed_context;
+};
+
+/* Sockets, in http.c. None of them calls back from inside, but http_socket_close(). */
+void http_socket_want_write(struct http_connection *connection);
+void http_socket_set_reading(struct http_connection *connection, bool on);
+bool http_socket_is_blocked(const struct http_connection *connection); /* the library holds unsent bytes */
+int http_socket_write(struct http_connection *connection, const void *data, size_t length); /* takes all, or -1 */
+void http_socket_shut_sending(struct http_connection *connection);
+void http_socket_close(struct http_connection *connection); /* not from inside the library's events */
+
+/* Connections, in http_connection.c. What gives int gives -1 when the socket is to be closed. */
+struct http_connection *http_connection_open(struct http_server *server, struct lws *socket); /* NULL: no room */
+void http_connection_free(struct http_connection *connection);
+int http_connection_on_bytes(struct http_connection *connection, const char *data, size_t length);
+int http_connection_on_writable(struct http_connection *connection);
+int http_connection_kill(struct http_connection *connection); /* soon, from the loop; its id is void at once. -1 */
+void http_connection_set_deadline(struct http_connection *connection, int64_t after_ms); /* 0 for none */
+/* The living connection whose request has the id, in that state; or NULL. */
+struct http_connection *http_connection_find(struct http_server *server, uint64_t id, enum http_connection_state state);
+
+/* Answers, in http_answer.c. */
+int http_connection_respond_error(struct http_connection *connection, int status, const char *code, const char *message,
+                                  const char *const *headers);
+
+#endif
