@@ -123,12 +123,13 @@ static int follow(struct remote *remote, const char *path, struct following *fol
     return following->status;
 }
 
+/* `base` ends with ? or &. */
 static void filtered(struct buffer *path, const char *base, const char *set)
 {
     buffer_init(path, 0);
     buffer_append_text(path, base);
     if (set) {
-        buffer_append_text(path, "?set=");
+        buffer_append_text(path, "set=");
         path_append(path, set);
     }
 }
@@ -137,7 +138,7 @@ static int show(struct remote *remote, const char *set, bool follows, bool json)
 {
     struct error err;
     struct buffer path;
-    filtered(&path, "/v1/events", set);
+    filtered(&path, "/v1/events?limit=1000&", set);
     struct json *answer = remote_get(remote, buffer_text(&path), &err);
     buffer_finish(&path);
     if (!answer) {
@@ -156,7 +157,7 @@ static int show(struct remote *remote, const char *set, bool follows, bool json)
     json_destroy(answer);
     if (status || !follows)
         return status;
-    filtered(&path, "/events", set);
+    filtered(&path, "/events?", set);
     status = follow(remote, buffer_text(&path), &following);
     buffer_finish(&path);
     return status;

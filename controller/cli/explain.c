@@ -1,4 +1,5 @@
 /* atoll explain: say what a set is doing or waiting for, and why. */
+#include <ctype.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -9,25 +10,11 @@
 #include "controller/cli/text.h"
 #include "proto/base/clock.h"
 
+enum { ACTION_MAX = 128 };
+
 static const char *get(const struct json *object, const char *key)
 {
     return json_get_text(object, key, "");
-}
-
-static void print_fired(const struct json *answer, struct buffer *out)
-{
-    const struct json *rules = json_get(answer, "rules");
-    bool first = true;
-    for (const struct json *rule = json_first(rules); rule; rule = json_next(rule)) {
-        if (!json_get_bool(rule, "fires", false))
-            continue;
-        if (first)
-            buffer_append_text(out, "Decided by:\n");
-        first = false;
-        buffer_printf(out, "  rule %lld: ", (long long)json_get_int(rule, "rule", 0));
-        text_escape(*get(rule, "sentence") ? get(rule, "sentence") : get(rule, "name"), out);
-        buffer_append_text(out, "\n");
-    }
 }
 
 void explain_print(const struct json *answer, int64_t now_ms, struct buffer *out)
@@ -43,18 +30,29 @@ void explain_print(const struct json *answer, int64_t now_ms, struct buffer *out
         wait_text(wait, now_ms, out);
         buffer_append_text(out, "\n");
     }
-    print_fired(answer, out);
 }
 
-/* "step-down", "Step Down" and "step_down" are the same action. */
-static bool same_action(const char *a, const char *b)
+/* Letters and digits, lower case, with one - between words: "reconfigure: hosts" is reconfigure-hosts. */
+static void action_words(const char *text, char out[ACTION_MAX])
 {
-    for (; *a && *b; a++, b++) {
-        bool gap_a = strchr("-_ ", *a) != NULL, gap_b = strchr("-_ ", *b) != NULL;
-        if (gap_a != gap_b || (!gap_a && (*a | 0x20) != (*b | 0x20)))
-            return false;
+    size_t length = 0;
+    for (; *text && length + 2 < ACTION_MAX; text++) {
+        if (isalnum((unsigned char)*text))
+            out[length++] = (char)tolower((unsigned char)*text);
+        else if (length && out[length - 1] != '-')
+            out[length++] = '-';
     }
-    return *a == *b;
+    out[length] = '\0';
+}
+
+/* Whether the user's words are the action's, or its first ones. */
+static bool same_action(const char *action, const char *asked)
+{
+    char all[ACTION_MAX], some[ACTION_MAX];
+    action_words(action, all);
+    action_words(asked, some);
+    size_t length = strlen(some);
+    return length && strncmp(all, some, length) == 0 && (all[length] == '\0' || all[length] == '-');
 }
 
 size_t explain_why_not(const struct json *answer, const char *action, struct buffer *out)

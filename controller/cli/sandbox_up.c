@@ -153,11 +153,11 @@ static void say_next(const struct up *up)
     if (sandbox_folder(NULL, usual, NULL) || strcmp(usual, up->dir) != 0)
         snprintf(option, sizeof option, " --dir %s", up->dir);
     console_say("\nThe sandbox is up in %s. What to do next:\n"
-                "  atoll status%s --watch              look on\n"
-                "  atoll explain %s%s               what it is doing or waiting for\n"
-                "  atoll connection-string %s%s     what to connect with\n"
-                "  atoll sandbox fault %s-node1 move-address%s   see an address move, and the set follow\n"
-                "  atoll sandbox down%s                stop it and remove every trace",
+                "  look on:                 atoll status --watch%s\n"
+                "  what it waits for:       atoll explain %s%s\n"
+                "  what to connect with:    atoll connection-string %s%s\n"
+                "  see an address move:     atoll sandbox fault %s-node1 move-address%s\n"
+                "  remove every trace:      atoll sandbox down%s",
                 up->dir, option, set, option, set, option, set, option, option);
 }
 

@@ -76,23 +76,21 @@ int status_show(struct remote *remote, const char *set, const char *format, bool
 
 struct watch {
     const char *set, *format;
-    const char *url;
-    unsigned attempt; /* of dialling the stream again */
-    int status;
+    char shown[128];  /* the ETag of what was shown, without its quotes; "" before */
+    unsigned attempt; /* of dialling again */
+    struct sse sse;
 };
 
-static int end_stream(void *context, const char *name, const char *data)
+/* The stream begins with where the document stands; only what was not shown yet is a change. */
+static int on_stream_event(void *context, const char *name, const char *data)
 {
-    (void)data;
-    *(bool *)context = strcmp(name, "status") == 0;
-    return *(bool *)context;
-}
-
-/* Waits for the next sign that the document has changed. */
-static int await_change(struct remote *remote, struct sse *sse, struct error *err)
-{
-    sse_restart(sse);
-    return remote_stream(remote, "/events", NULL, sse_feed, sse, err);
+    const struct watch *watch = context;
+    if (strcmp(name, "status") != 0)
+        return 0;
+    struct json *json = json_parse(data, strlen(data), SSE_LINE_MAX, NULL);
+    bool changed = strcmp(json_get_text(json, "etag", ""), watch->shown) != 0;
+    json_destroy(json);
+    return changed;
 }
 
 static int watch_lost(struct watch *watch, const struct error *err)
@@ -102,41 +100,45 @@ static int watch_lost(struct watch *watch, const struct error *err)
     return 0;
 }
 
-static int watch_loop(struct remote *remote, struct watch *watch)
+/* Always from the whole document: its ETag is the one that the stream tells of. */
+static int watch_print(struct watch *watch, const struct json *document)
+{
+    const struct json *set = watch->set ? status_find_set(document, watch->set) : NULL;
+    struct error err;
+    if (!watch->set || set)
+        return print(set ? set : document, set != NULL, watch->format, true);
+    error_set(&err, ERROR_NOT_FOUND, "there is no set \"%s\"", watch->set);
+    return fail(&err, watch->set);
+}
+
+static int watch_once(struct remote *remote, struct watch *watch)
 {
     struct error err;
-    struct sse sse;
-    bool changed = false;
-    int status = 0;
-    char last[128] = "";
-    sse_init(&sse, end_stream, &changed);
-    while (status == 0) {
-        struct reply reply;
-        struct buffer path;
-        buffer_init(&path, 0);
-        buffer_append_text(&path, watch->set ? "/status/sets/" : "/status");
-        if (watch->set)
-            path_append(&path, watch->set);
-        int failed = remote_call(remote, &(struct request){.path = buffer_text(&path)}, &reply, &err);
-        buffer_finish(&path);
-        if (failed) {
-            status = *last ? watch_lost(watch, &err) : fail(&err, watch->set);
-            continue;
-        }
-        struct json *document = reply_check(&reply, &err) ? NULL : reply_json(&reply, &err);
-        if (!document)
-            status = fail(&err, watch->set);
-        else if (strcmp(last, reply.etag) != 0 || !*last)
-            status = print(document, watch->set != NULL, watch->format, true);
-        snprintf(last, sizeof last, "%s", *reply.etag ? reply.etag : "-");
-        json_destroy(document);
-        reply_finish(&reply);
-        if (status == 0 && await_change(remote, &sse, &err))
-            status = watch_lost(watch, &err);
-        else
-            watch->attempt = 0;
-    }
-    sse_finish(&sse);
+    struct reply reply;
+    if (remote_call(remote, &(struct request){.path = "/status"}, &reply, &err))
+        return *watch->shown ? watch_lost(watch, &err) : fail(&err, watch->set);
+    struct json *document = reply_check(&reply, &err) ? NULL : reply_json(&reply, &err);
+    int status = document ? watch_print(watch, document) : *watch->shown ? watch_lost(watch, &err) : fail(&err, watch->set);
+    const char *etag = reply.etag + (*reply.etag == '"');
+    snprintf(watch->shown, sizeof watch->shown, "%.*s", (int)strcspn(etag, "\""), etag);
+    json_destroy(document);
+    reply_finish(&reply);
+    if (status)
+        return status;
+    sse_restart(&watch->sse);
+    if (remote_stream(remote, "/events", NULL, sse_feed, &watch->sse, &err))
+        return watch_lost(watch, &err);
+    watch->attempt = 0;
+    return EXIT_DONE;
+}
+
+static int watch_loop(struct remote *remote, struct watch *watch)
+{
+    int status = EXIT_DONE;
+    sse_init(&watch->sse, on_stream_event, watch);
+    while (status == EXIT_DONE)
+        status = watch_once(remote, watch);
+    sse_finish(&watch->sse);
     return status;
 }
 
