@@ -306,6 +306,7 @@ static void a_client_that_does_not_read_its_answer_is_hung_up_on(void **state)
     buffer_init(&in, 0);
     int fd = fixture_connect(fixture);
     fixture_send(fixture, fd, "GET /text?size=30000000 HTTP/1.1\r\n" HOST "\r\n");
+    fixture_wait(fixture, fixture->requests == 1);
     uint64_t began = uv_hrtime();
     while (uv_hrtime() - began < UINT64_C(1000000000))
         fixture_turn(fixture);
