@@ -12,3 +12,9 @@ set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
 set(CPACK_DEBIAN_PACKAGE_SECTION database)
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
 include(CPack)
+
+# What no room installs itself
+install(TARGETS atoll-controller atoll-mongod-sim)
+install(FILES ${CMAKE_SOURCE_DIR}/LICENSE DESTINATION share/doc/atoll RENAME copyright)
+install(DIRECTORY ${CMAKE_SOURCE_DIR}/config/examples DESTINATION share/doc/atoll)
+install(FILES ${CMAKE_SOURCE_DIR}/config/federation.schema.json DESTINATION share/atoll)

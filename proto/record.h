@@ -47,7 +47,8 @@ struct field {
     unsigned flags;
     size_t offset, count_offset;
     int64_t min, max;  /* of integers */
-    int64_t fallback;  /* of numbers and enums: what an absent key means; such a value is not written */
+    int64_t fallback;  /* of numbers and enums: what an absent key means; such a number is not written, states
+                          always are */
     size_t most;       /* bytes of a string, items of a list */
     const char *bound; /* the name of `most`, for messages */
     size_t text_most;  /* bytes of each string in a list or map */

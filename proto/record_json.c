@@ -76,7 +76,7 @@ static void write_number(struct json *object, const struct field *field, const v
     int64_t number = field->kind == FIELD_DOUBLE ? 0 : field_integer(field, value);
     bool is_fallback =
         field->kind == FIELD_DOUBLE ? real == (double)field->fallback : number == field->fallback;
-    if (is_fallback && !(field->flags & FIELD_REQUIRED))
+    if (is_fallback && !(field->flags & FIELD_REQUIRED) && field->kind != FIELD_ENUM)
         return;
     if (field->kind == FIELD_DOUBLE)
         json_set_double(object, field->key, real);

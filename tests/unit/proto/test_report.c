@@ -103,11 +103,12 @@ static void what_is_absent_is_not_known(void **state)
     assert_int_equal(mongod->config.version, 0);
     assert_int_equal(mongod->config.term, -1);
     assert_string_equal(mongod->config.set, "");
-    /* and what is not known is not written */
+    /* and what is not known is not written, but for states */
     assert_string_equal(
         print_json(report_write(&report, REPORT_WHOLE), &text),
         "{\"zone\":\"z\",\"runId\":\"r\",\"sequence\":1,\"epoch\":0,\"revision\":0,\"members\":"
-        "[{\"holding\":{\"set\":\"m\",\"ordinal\":2}}]}");
+        "[{\"holding\":{\"set\":\"m\",\"ordinal\":2,\"disk\":{\"state\":\"Absent\"}},"
+                        "\"mongod\":{\"answer\":\"not-asked\",\"state\":\"UNKNOWN\"}}]}");
     buffer_finish(&text);
     arena_finish(&arena);
 }
