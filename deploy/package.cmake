@@ -14,7 +14,11 @@ set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
 include(CPack)
 
 # What no room installs itself
-install(TARGETS atoll-controller atoll-mongod-sim)
+foreach(program atoll-controller atoll-mongod-sim)
+  if(TARGET ${program})
+    install(TARGETS ${program})
+  endif()
+endforeach()
 install(FILES ${CMAKE_SOURCE_DIR}/LICENSE DESTINATION share/doc/atoll RENAME copyright)
 install(DIRECTORY ${CMAKE_SOURCE_DIR}/config/examples DESTINATION share/doc/atoll)
 install(FILES ${CMAKE_SOURCE_DIR}/config/federation.schema.json DESTINATION share/atoll)
