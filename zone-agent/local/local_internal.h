@@ -11,7 +11,7 @@
 enum {
     LOCAL_PATH_MAX = 1024,
     LOCAL_NAME_MAX = 255,
-    LOCAL_HOST_MAX = 16,                 /* an IPv4 address */
+    LOCAL_HOST_MAX = 24,                 /* an IPv4 address, made of any number */
     LOCAL_STATE_BYTES_MAX = 256 * 1024,  /* of one state file */
     LOCAL_SERVICE_FIRST = 1, LOCAL_SERVICE_LAST = 127,
     LOCAL_POD_FIRST = 128, LOCAL_POD_LAST = 254,
@@ -56,7 +56,7 @@ struct local_pod {
     bool ready, terminating, killed;
     int64_t restarts, started_at_ms;
     unsigned failures;
-    char last_exit[256];
+    char last_exit[512];
     int pidfd;             /* -1: none */
     uv_process_t *process; /* our own child; NULL when it was taken over */
     uv_poll_t *watch;      /* of a taken over one */
