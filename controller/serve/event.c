@@ -101,6 +101,8 @@ const struct event *event_ring_add(struct event_ring *ring, const struct event *
 const struct event *event_ring_next(const struct event_ring *ring, uint64_t after, const char *set)
 {
     uint64_t first = ring->next_id - ring->count;
+    if (after >= ring->next_id)
+        return NULL;
     for (uint64_t id = after + 1 > first ? after + 1 : first; id < ring->next_id; id++) {
         const struct event *event = &ring->events[id % EVENTS_KEPT];
         if (!set || !*set || strcmp(event->set, set) == 0)

@@ -74,6 +74,9 @@ void serve_events_stream(struct exchange *exchange)
     if (!check_set(exchange, set))
         return;
     uint64_t last_event = last && *last ? strtoull(last, NULL, 10) : site->ring.next_id - 1;
+    /* An id that was never given is of a store or a clock that is gone: this client starts over. */
+    if (last_event >= site->ring.next_id)
+        last_event = 0;
     struct stream *stream = stream_open(exchange, STREAM_EVENTS, "text/event-stream");
     if (!stream)
         return;
