@@ -55,8 +55,8 @@ format-check: ## fails when clang-format would change something
 sandbox: deps all ## bring a sandbox of three zones up on this machine; `build/bin/atoll sandbox down` removes it
 	@build/bin/atoll sandbox up $(SANDBOX_ARGUMENTS)
 
-bench: all ## measure; results in build/bench.json
-	@$(PYTHON) tests/bench/run.py build/release build/bench.json
+bench: all ## the figures, each beside its yardstick, in about five minutes; results in build/bench.json
+	@$(PYTHON) tests/bench/run.py build/bin build/bench.json
 
 fuzz: deps-develop ## each fuzz target for FUZZ_SECONDS (60)
 	@[ -f build/fuzz/build.ninja ] || cmake --preset fuzz

@@ -1,27 +1,33 @@
 #!/usr/bin/python3
-"""Builds and runs the measurements, prints them and collects them: `run.py BUILD_DIR OUTPUT.json`."""
+"""Runs all measurements, prints each beside its yardstick, and collects them: `run.py BIN_DIR OUTPUT.json`.
+
+OUTPUT.json is a list of {name, value, unit, yardstick, yardstickValue, ratio, aim, met}.
+"""
 import json
-import os
 import pathlib
-import platform
-import subprocess
 import sys
 
+import figures
 
-def main(build, output):
-    subprocess.run(["cmake", "--build", build, "--target", "bench_all"], check=True, stdout=subprocess.DEVNULL)
+
+def show(result):
+    line = f"{result['name']}: {result['value']} {result['unit']}"
+    line += f" | {result['yardstick']}: {result['yardstickValue']} | ratio {result['ratio']}"
+    if result["aim"]:
+        line += f" | aim {result['aim']}: {'met' if result['met'] else 'MISSED'}"
+    print(line, flush=True)
+
+
+def main(bin_dir, output):
     results = []
-    for program in sorted(pathlib.Path(build, "bench").glob("bench_*")):
-        done = subprocess.run([program], check=True, capture_output=True, text=True)
-        for line in done.stdout.splitlines():
-            result = {"program": program.name} | json.loads(line)
-            results.append(result)
-            print("  ".join(f"{key}: {value}" for key, value in result.items()))
-    machine = {"cpus": os.cpu_count(), "machine": platform.machine(), "system": platform.release()}
-    pathlib.Path(output).write_text(json.dumps({"machine": machine, "results": results}, indent=2) + "\n")
+    for result in figures.measure(bin_dir):
+        show(result)
+        results.append(result)
+    pathlib.Path(output).write_text(json.dumps(results, indent=2) + "\n")
+    print(f"written to {output}")
 
 
 if __name__ == "__main__":
     if len(sys.argv) != 3:
-        sys.exit("usage: run.py BUILD_DIR OUTPUT.json")
+        sys.exit("usage: run.py BIN_DIR OUTPUT.json")
     main(*sys.argv[1:])
