@@ -8,15 +8,20 @@ import pathlib
 import random
 import shutil
 import socket
+import struct
 import subprocess
 import tempfile
+import threading
 import time
 
+import bson
 import pymongo
-from pymongo.errors import OperationFailure, PyMongoError
+from pymongo.errors import AutoReconnect, OperationFailure, PyMongoError
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 STOP_TIMEOUT_SECS = 20
+COMMAND_TIMEOUT_SECS = 60
+OP_MSG = 2013
 
 
 def find_binary(name="atoll-mongod-sim"):
@@ -65,6 +70,45 @@ def free_network(hosts, port=None):
     raise AssertionError("no free loopback addresses were found")
 
 
+class Connection:
+    """One connection that sends commands exactly as they are written: no session, no read preference, no monitoring thread,
+    and no pause of half a second after an error, as a driver makes it."""
+
+    def __init__(self, host):
+        address, port = host.rsplit(":", 1)
+        try:
+            self.socket = socket.create_connection((address, int(port)), timeout=3)
+        except OSError as error:
+            raise AutoReconnect(f"{host}: {error}") from error
+        self.socket.settimeout(COMMAND_TIMEOUT_SECS)
+
+    def command(self, command, db):
+        body = b"\0\0\0\0\0" + bson.encode({**command, "$db": db})
+        try:
+            self.socket.sendall(struct.pack("<iiii", 16 + len(body), 1, 0, OP_MSG) + body)
+            size, _, _, opcode = struct.unpack("<iiii", self._receive(16))
+            answer = self._receive(size - 16)
+        except OSError as error:
+            raise AutoReconnect(str(error) or "connection closed") from error
+        assert opcode == OP_MSG and answer[4] == 0
+        reply = bson.decode(answer[5:])
+        if not reply.get("ok"):
+            raise OperationFailure(reply.get("errmsg", ""), reply.get("code"), reply)
+        return reply
+
+    def _receive(self, size):
+        data = b""
+        while len(data) < size:
+            part = self.socket.recv(size - len(data))
+            if not part:
+                raise AutoReconnect("connection closed")
+            data += part
+        return data
+
+    def close(self):
+        self.socket.close()
+
+
 class Member:
     """One process: its addresses, its data directory, and clients to it."""
 
@@ -72,7 +116,7 @@ class Member:
         self.cluster, self.addresses, self.port = cluster, addresses, port
         self.host = f"{addresses[0]}:{port}"
         self.directory, self.arguments = directory, list(arguments)
-        self.process, self.client = None, None
+        self.process, self.connection = None, None
 
     def start(self, *extra):
         self.directory.mkdir(exist_ok=True)
@@ -95,11 +139,22 @@ class Member:
         self.cluster.clients.append(client)
         return client
 
-    def run(self, *command, db="admin", **fields):
-        """Runs a command, from any state; gives its reply or raises."""
-        if self.client is None:
-            self.client = self.open()
-        return self.client[db].command(*command, read_preference=pymongo.ReadPreference.PRIMARY_PREFERRED, **fields)
+    def run(self, command, value=1, db="admin", **fields):
+        """Runs a command (its name and value, or a whole document), in any state; gives its reply, or raises OperationFailure
+        with the details, or AutoReconnect when the connection broke; the next run makes a new one."""
+        document = dict(command) if isinstance(command, dict) else {command: value, **fields}
+        connection = self.connection or Connection(self.host)
+        self.connection = None
+        try:
+            reply = connection.command(document, db)
+            self.connection = connection
+            return reply
+        except OperationFailure:
+            self.connection = connection
+            raise
+        finally:
+            if self.connection is None:
+                connection.close()
 
     def error(self, *command, db="admin", **fields):
         """Runs a command that must fail; gives the details of the error."""
@@ -130,22 +185,22 @@ class Member:
     def kill(self):
         self.process.kill()
         self.process.wait()
-        self.forget_client()
+        self.disconnect()
 
     def stop(self):
         """A clean stop; gives the exit status."""
         self.process.terminate()
         status = self.process.wait(timeout=STOP_TIMEOUT_SECS)
-        self.forget_client()
+        self.disconnect()
         return status
 
     def wipe(self):
         shutil.rmtree(self.directory)
 
-    def forget_client(self):
-        if self.client:
-            self.client.close()
-        self.client = None
+    def disconnect(self):
+        if self.connection:
+            self.connection.close()
+        self.connection = None
 
 
 class Cluster:
@@ -179,6 +234,7 @@ class Cluster:
         for client in self.clients:
             client.close()
         for member in self.members:
+            member.disconnect()
             if member.alive():
                 member.process.terminate()
         for member in self.members:
@@ -228,3 +284,73 @@ class Cluster:
         change(config)
         config["version"] += 1
         return primary.run("replSetReconfig", config, **options)
+
+
+class Forwarder:
+    """A load balancer in front of one member: passes bytes from an address to a target, and can be cut and healed."""
+
+    def __init__(self, address, port, target):
+        self.address, self.port, self.target = address, port, target
+        self.listener, self.sockets, self.lock = None, [], threading.Lock()
+
+    def open(self):
+        self.listener = socket.socket()
+        self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.listener.bind((self.address, self.port))
+        self.listener.listen(64)
+        threading.Thread(target=self._accept, args=(self.listener,), daemon=True).start()
+        return self
+
+    def _accept(self, listener):
+        while True:
+            try:
+                near, _ = listener.accept()
+            except OSError:
+                return
+            try:
+                far = socket.create_connection(self.target, timeout=5)
+            except OSError:
+                near.close()
+                continue
+            far.settimeout(None)
+            with self.lock:
+                self.sockets += [near, far]
+            for a, b in ((near, far), (far, near)):
+                threading.Thread(target=self._pass, args=(a, b), daemon=True).start()
+
+    @staticmethod
+    def _pass(source, sink):
+        try:
+            while data := source.recv(65536):
+                sink.sendall(data)
+        except OSError:
+            pass
+        for s in (source, sink):
+            try:
+                s.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+    def close(self):
+        """Refuses from now on, and breaks what is open."""
+        if self.listener:
+            try:
+                self.listener.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+            self.listener.close()
+            self.listener = None
+        with self.lock:
+            for s in self.sockets:
+                try:
+                    s.shutdown(socket.SHUT_RDWR)
+                except OSError:
+                    pass
+                s.close()
+            self.sockets = []
+
+    def __enter__(self):
+        return self.open()
+
+    def __exit__(self, *_):
+        self.close()

@@ -11,7 +11,7 @@ import time
 import bson
 import pytest
 from bson import json_util
-from pymongo.errors import AutoReconnect, NotMasterError, OperationFailure
+from pymongo.errors import AutoReconnect, OperationFailure
 
 from sim_cluster import Cluster, wait_until
 
@@ -96,13 +96,10 @@ class Replay:
         entry = self.cases[case]
         self.done.add(case)
         command = self.translate({k: v for k, v in entry["command"].items()
-                                  if k not in ("$clusterTime", "$db", "$readPreference", "lsid")})
-        command = bson.SON(command)
+                                  if k not in ("$clusterTime", "$db", "lsid")})
         try:
             return self.member(entry).run(command, db=entry["db"])
         except OperationFailure as error:
-            return error.details
-        except NotMasterError as error:
             return error.details
         except AutoReconnect as error:
             return error
