@@ -7,8 +7,12 @@
 #include <string.h>
 
 #include "config/yaml_tree.h"
+#include "controller/cli/console.h"
 #include "controller/cli/sandbox.h"
+#include "proto/base/clock.h"
 #include "proto/base/file.h"
+
+enum { SANDBOX_START_MS = 5000, SANDBOX_POLL_MS = 50 };
 
 int context_open_sandbox(const char *dir, struct remote *remote, struct error *err)
 {
@@ -18,8 +22,15 @@ int context_open_sandbox(const char *dir, struct remote *remote, struct error *e
             return error_set(err, ERROR_UNREACHABLE, "the sandbox in %s doesn't run; `atoll sandbox up` resumes it", dir);
         return error_set(err, ERROR_UNREACHABLE, "there is no sandbox in %s; `atoll sandbox up` makes one", dir);
     }
-    if (sandbox_url(dir, url, sizeof url, err))
-        return error_wrap(err, "the sandbox in %s is still starting", dir);
+    /* Its controller may be just being started again. */
+    int64_t end_ms = clock_monotonic_ms(&clock_system) + SANDBOX_START_MS;
+    while (sandbox_url(dir, url, sizeof url, err)) {
+        if (clock_monotonic_ms(&clock_system) > end_ms) {
+            error_set(err, ERROR_UNREACHABLE, "the controller of the sandbox in %s has not started yet; %s/logs says more", dir, dir);
+            return -1;
+        }
+        console_pause(SANDBOX_POLL_MS);
+    }
     return remote_open(remote, url, err);
 }
 

@@ -13,8 +13,13 @@
 /* Members need no time for a clean end: their data goes too. */
 enum { DAEMON_PATIENCE_MS = 8000, MEMBER_PATIENCE_MS = 3000 };
 
+struct ended {
+    bool any;
+    size_t members;
+};
+
 /* Who restarts others goes first. */
-static int stop_all(const char *dir, size_t *stopped, struct error *err)
+static int stop_all(const char *dir, struct ended *ended, struct error *err)
 {
     static const struct {
         enum process_kind kind;
@@ -23,7 +28,8 @@ static int stop_all(const char *dir, size_t *stopped, struct error *err)
     size_t left = 0;
     for (size_t i = 0; i < sizeof order / sizeof order[0]; i++) {
         struct stopped some = processes_stop(dir, order[i].kind, order[i].patience_ms);
-        *stopped += some.asked;
+        ended->members += order[i].kind == PROCESS_MEMBER ? some.asked : 0;
+        ended->any = ended->any || some.asked;
         left += some.left;
     }
     return left ? error_set(err, ERROR_INTERNAL, "%zu processes of the sandbox in %s could not be ended", left, dir) : 0;
@@ -40,14 +46,13 @@ static void remove_default_parent(const char *dir)
     rmdir(dirname(parent)); /* stays when something else is in it */
 }
 
-static int remove_files(const char *dir, size_t stopped, struct error *err)
+static int remove_files(const char *dir, const struct ended *ended, struct error *err)
 {
     size_t removed = 0;
     bool foreign = false;
     int lock_fd = -1;
-    if (sandbox_is_foreign(dir))
-        return error_set(err, ERROR_REFUSED, "%s holds files that no sandbox made; nothing was removed", dir);
-    if (access(dir, F_OK) == 0 && (sandbox_lock(dir, &lock_fd, err) || sandbox_remove(dir, &removed, &foreign, err))) {
+    bool others = sandbox_is_foreign(dir); /* no sandbox, but somebody's files */
+    if (!others && access(dir, F_OK) == 0 && (sandbox_lock(dir, &lock_fd, err) || sandbox_remove(dir, &removed, &foreign, err))) {
         if (lock_fd >= 0)
             close(lock_fd);
         return -1;
@@ -55,10 +60,10 @@ static int remove_files(const char *dir, size_t stopped, struct error *err)
     if (lock_fd >= 0)
         close(lock_fd);
     remove_default_parent(dir);
-    if (stopped == 0 && removed <= 1) /* the lock alone was made by this command itself */
+    if (!ended->any && removed <= 1) /* the lock alone was made by this command itself */
         printf("There is no sandbox in %s; nothing to do.\n", dir);
     else
-        printf("Stopped %zu processes, removed %s%s.\n", stopped, foreign ? "the sandbox's files from " : "", dir);
+        printf("Stopped the sandbox and its %zu members, removed %s%s.\n", ended->members, foreign ? "its files from " : "", dir);
     if (foreign)
         console_say("%s stays: other files are in it.", dir);
     return 0;
@@ -68,8 +73,8 @@ int command_sandbox_down(const struct invocation *invocation)
 {
     struct error err;
     char dir[PATH_MAX];
-    size_t stopped = 0;
-    if (sandbox_folder(invocation_text(invocation, "dir"), dir, &err) || stop_all(dir, &stopped, &err) || remove_files(dir, stopped, &err)) {
+    struct ended ended = {0};
+    if (sandbox_folder(invocation_text(invocation, "dir"), dir, &err) || stop_all(dir, &ended, &err) || remove_files(dir, &ended, &err)) {
         if (err.code == ERROR_CONFLICT)
             return console_fail(&err, "Another `atoll sandbox up` or `down` is at work there; try again when it has ended");
         return console_fail(&err, NULL);

@@ -2,6 +2,7 @@
  * behind; what was healthy once is never removed here. */
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -135,6 +136,11 @@ static int give_up(struct up *up, const struct error *err)
     say_log_end(up, "supervisor.log");
     if (!up->connected)
         say_log_end(up, "logs/controller.log");
+    if (up->connected && up->sandbox.zone_count) {
+        char name[NAME_LENGTH_MAX + 16]; /* a mongod that doesn't start does so in each zone: one speaks for all */
+        snprintf(name, sizeof name, "logs/zone-%s.log", up->sandbox.zones[0]);
+        say_log_end(up, name);
+    }
     processes_stop(up->dir, PROCESS_SUPERVISOR, DAEMON_PATIENCE_MS);
     processes_stop(up->dir, PROCESS_DAEMON, DAEMON_PATIENCE_MS);
     processes_stop(up->dir, PROCESS_MEMBER, MEMBER_PATIENCE_MS);
