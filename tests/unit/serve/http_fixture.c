@@ -7,6 +7,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,6 +45,7 @@ static void on_request(void *context, const struct http_request *request)
 {
     struct fixture *fixture = context;
     fixture->requests++;
+    fixture->expect_seen |= http_request_header(request, "Expect") != NULL;
     snprintf(fixture->last_body, sizeof fixture->last_body, "%.60s", request->body);
     fixture->last_body_length = request->length;
     assert_int_equal(request->body[request->length], 0);
@@ -157,9 +159,10 @@ int fixture_connect(struct fixture *fixture)
     struct sockaddr_in address = {.sin_family = AF_INET,
                                   .sin_port = htons((uint16_t)http_server_port(fixture->server)),
                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), small = 8192;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), small = 8192, segment = 536; /* so that the server soon has no room to write to, as over a network */
     assert_true(fd >= 0);
     setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
+    setsockopt(fd, IPPROTO_TCP, TCP_MAXSEG, &segment, sizeof segment);
     assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
     assert_int_equal(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
     return fd;

@@ -27,7 +27,7 @@ struct fixture {
     uint64_t gone_id;
     char last_body[64];
     size_t last_body_length;
-    bool server_closed;
+    bool server_closed, expect_seen;
 };
 
 /* The server's bounds are small, so that tests are quick: bodies 100,000 bytes, streams 200,000, timeouts 300 ms. */

@@ -236,6 +236,7 @@ static void large_bodies_wait_for_no_100_continue(void **state)
     assert_int_equal(outcome.status, 200);
     assert_int_equal(fixture->last_body_length, sizeof body);
     assert_true(uv_hrtime() - began < UINT64_C(900000000));
+    assert_false(fixture->expect_seen);
 }
 
 static void canceling_is_told_once_and_later(void **state)

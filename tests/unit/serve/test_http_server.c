@@ -283,6 +283,11 @@ static void slow_and_silent_clients_are_hung_up_on(void **state)
         assert_int_equal(in.length, 0);
         close(fd);
     }
+    int idle = fixture_connect(fixture);
+    fixture_send(fixture, idle, "GET / HTTP/1.1\r\n" HOST "\r\n");
+    fixture_wait(fixture, !fixture_receive(idle, &in));
+    assert_non_null(strstr(in.data, "Connection: keep-alive\r\n"));
+    close(idle);
     /* One that drips is not younger for it: the whole request has one deadline. */
     int fd = fixture_connect(fixture);
     uint64_t began = uv_hrtime();
@@ -398,6 +403,49 @@ static void a_stream_whose_client_went_away_is_told(void **state)
     assert_int_equal(fixture->requests, 2);
 }
 
+static void a_client_that_closed_its_side_gets_its_answer(void **state)
+{
+    struct fixture *fixture = *state;
+    struct buffer in;
+    buffer_init(&in, 0);
+    int fd = fixture_connect(fixture);
+    fixture_send(fixture, fd, "GET /later HTTP/1.1\r\n" HOST "\r\n");
+    shutdown(fd, SHUT_WR);
+    fixture_wait(fixture, fixture->later);
+    for (int i = 0; i < 10; i++)
+        fixture_turn(fixture);
+    fixture_answer_later(fixture);
+    fixture_wait(fixture, !fixture_receive(fd, &in));
+    assert_non_null(strstr(in.data, "late\n"));
+    close(fd);
+    buffer_finish(&in);
+}
+
+/* Bytes come from a client whose stream is stuck: they are left in its socket, and the loop sleeps. */
+static void a_stuck_stream_does_not_spin(void **state)
+{
+    struct fixture *fixture = *state;
+    static char block[100000];
+    fixture_restart_server(fixture, &(struct http_server_options){.address = "127.0.0.1", .name = "x", .stream_queue_max = 8000000});
+    int fd = fixture_connect(fixture);
+    fixture_send(fixture, fd, "GET /stream HTTP/1.1\r\n" HOST "\r\n");
+    fixture_wait(fixture, fixture->stream_count == 1);
+    for (int i = 0; i < 70; i++) {
+        assert_int_equal(http_stream_write(fixture->server, fixture->streams[0], block, sizeof block), 0);
+        fixture_turn(fixture);
+    }
+    fixture_send(fixture, fd, "GET / HTTP/1.1\r\n");
+    uv_timer_set_repeat(&fixture->tick, 100);
+    fixture_turn(fixture);
+    uint64_t began = uv_hrtime();
+    size_t turns = 0;
+    for (; uv_hrtime() - began < UINT64_C(500000000); turns++)
+        fixture_turn(fixture);
+    if (turns > 50)
+        fail_msg("%zu turns of the loop in half a second", turns);
+    close(fd);
+}
+
 static void more_connections_than_the_bound_are_hung_up_on(void **state)
 {
     struct fixture *fixture = *state;
@@ -485,6 +533,8 @@ int main(void)
         HTTP_TEST(a_slow_reader_of_a_stream_hits_the_bound),
         HTTP_TEST(a_stream_that_waits_for_nothing_is_not_timed_out),
         HTTP_TEST(a_stream_whose_client_went_away_is_told),
+        HTTP_TEST(a_client_that_closed_its_side_gets_its_answer),
+        HTTP_TEST(a_stuck_stream_does_not_spin),
         HTTP_TEST(more_connections_than_the_bound_are_hung_up_on),
         HTTP_TEST(a_server_that_cannot_listen_says_why),
         HTTP_TEST(a_server_is_destroyed_in_the_middle_of_everything),
