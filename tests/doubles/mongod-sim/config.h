@@ -59,6 +59,7 @@ int config_voters(const struct config *config);
 int config_majority(const struct config *config);          /* of votes */
 int config_writable_voters(const struct config *config);   /* voters that hold data */
 int config_write_majority(const struct config *config);    /* what w: "majority" waits for */
+bool config_default_majority(const struct config *config); /* the implicit write concern is majority (5.0+), else w: 1 */
 /* Orders by (term, version); where one has no term, by version alone, like the server. */
 int config_compare(int64_t version_a, int64_t term_a, int64_t version_b, int64_t term_b);
 /* "{version: 5, term: 1}" */

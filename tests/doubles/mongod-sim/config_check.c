@@ -58,6 +58,15 @@ int config_write_majority(const struct config *c)
     return majority < writable ? majority : writable;
 }
 
+/* https://www.mongodb.com/docs/manual/reference/write-concern/#implicit-default-write-concern */
+bool config_default_majority(const struct config *c)
+{
+    int arbiters = 0;
+    for (int i = 0; i < c->count; i++)
+        arbiters += c->members[i].arbiter;
+    return c->server_version >= 5 && (!arbiters || config_writable_voters(c) > config_majority(c));
+}
+
 int config_compare(int64_t version_a, int64_t term_a, int64_t version_b, int64_t term_b)
 {
     if (term_a >= 0 && term_b >= 0 && term_a != term_b)
@@ -239,6 +248,10 @@ int config_compatible(const struct config *old, const struct config *new, bool f
         for (int i = 0; i < old->count; i++)
             if (check_same_member(new, &old->members[i], &new->members[j], err))
                 return -1;
+    if (!force && config_default_majority(old) != config_default_majority(new))
+        return fail(err, CODE_CONFIG_INCOMPATIBLE,
+                    "Reconfig attempted to install a config that would change the implicit default write concern. Use the "
+                    "setDefaultRWConcern command to set a cluster-wide write concern and try the reconfig again.");
     if (!force && new->server_version >= 5 && voters_changed(old, new) > 1)
         return fail(err, CODE_INVALID_CONFIG,
                     "Non force replica set reconfig can only add or remove at most 1 voting member.");

@@ -265,7 +265,7 @@ static void heartbeat_reply(struct sim *sim, const bson_t *body, bson_t *out)
         bson_append_int64(out, "term", -1, rs->term);
         bson_append_int64(out, "primaryId", -1, rs->primary >= 0 ? rs->config->members[rs->primary].id : -1);
     }
-    put_optime(out, "durableOpTime", sim->oplog.durable);
+    put_optime(out, "durableOpTime", sim->oplog.syncing ? OPTIME_NULL : sim->oplog.durable); /* a half copy counts for nothing */
     put_optime(out, "opTime", sim->oplog.last);
     if (get_bool(body, "checkEmpty", false))
         bson_append_bool(out, "hasData", -1, !documents_empty(&sim->oplog.docs) || sim->oplog.count > 0);

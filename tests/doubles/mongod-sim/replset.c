@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { FIND_SELF_INTERVAL_MS = 1000 };
+
 const char *state_name(enum member_state state)
 {
     static const char *const names[] = {"STARTUP",  "PRIMARY", "SECONDARY", "RECOVERING", "",       "STARTUP2",
@@ -154,7 +156,7 @@ void replset_install(struct sim *sim, struct config *config, int self)
     rs->self = self;
     rs->config_state = CONFIG_STEADY;
     rs->config_generation++;
-    rs->find_self_ms = sim_now(sim) + 1000;
+    rs->find_self_ms = sim_now(sim) + FIND_SELF_INTERVAL_MS;
     rs->primary = config_find_id(config, primary_id);
     log_line("REPL", "new configuration %s installed; this node is %s", config_name(config, name, sizeof name),
              self < 0 ? "not in it" : config->members[self].host);
@@ -362,6 +364,7 @@ static void on_self_found_again(struct sim *sim, int index, void *data)
 {
     uint64_t generation = *(uint64_t *)data;
     free(data);
+    sim->rs.find_self_ms = sim_now(sim) + FIND_SELF_INTERVAL_MS;
     if (index >= 0 && sim->rs.self < 0 && sim->rs.config_generation == generation)
         replset_install(sim, config_reference(sim->rs.config), index);
 }
@@ -375,7 +378,7 @@ static void look_for_self_again(struct sim *sim, int64_t now, int64_t *next)
     if (now >= rs->find_self_ms) {
         uint64_t *generation = xcalloc(1, sizeof *generation);
         *generation = rs->config_generation;
-        rs->find_self_ms = now + 2000;
+        rs->find_self_ms = INT64_MAX; /* until this search has ended */
         self_find(sim, rs->config, false, on_self_found_again, generation);
     }
     *next = rs->find_self_ms < *next ? rs->find_self_ms : *next;

@@ -153,7 +153,8 @@ static void on_connection(uv_stream_t *listener, int status)
     uv_tcp_init(&sim->loop, &c->tcp);
     c->next = sim->server.clients;
     sim->server.clients = c;
-    if (uv_accept(listener, (uv_stream_t *)&c->tcp) < 0 || ++sim->server.client_count > CLIENTS_MAX) {
+    sim->server.client_count++;
+    if (uv_accept(listener, (uv_stream_t *)&c->tcp) < 0 || sim->server.client_count > CLIENTS_MAX) {
         client_close(c);
         return;
     }

@@ -69,7 +69,7 @@ static int read_concern(const struct sim *sim, const bson_t *body, struct write_
 {
     bson_t doc;
     bson_iter_t it;
-    w->majority = !sim_is_old(sim);
+    w->majority = config_default_majority(sim->rs.config);
     w->w = 1;
     if (!get_document(body, "writeConcern", &doc))
         return 0;
