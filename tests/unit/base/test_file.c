@@ -19,7 +19,7 @@ static char folder[64];
 static int make_folder(void **state)
 {
     (void)state;
-    strcpy(folder, "/tmp/atoll-test-XXXXXX");
+    strcpy(folder, "/tmp/test-file-XXXXXX");
     return mkdtemp(folder) ? 0 : -1;
 }
 
