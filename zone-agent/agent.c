@@ -59,9 +59,11 @@ static int save_intent(struct agent *agent, const struct intent *intent, struct 
     struct buffer text;
     buffer_init(&text, INTENT_BYTES_MAX);
     struct json *json = intent_write(intent);
-    int result = json ? json_print(json, JSON_COMPACT, &text, err) : error_set(err, ERROR_NO_MEMORY, "no memory");
+    int result =
+        json ? json_print(json, JSON_COMPACT, &text, err) : error_set(err, ERROR_NO_MEMORY, "no memory");
     if (result == 0)
-        result = agent->environment.save(agent->environment.context, INTENT_FILE, text.data, text.length, err);
+        result =
+            agent->environment.save(agent->environment.context, INTENT_FILE, text.data, text.length, err);
     json_destroy(json);
     buffer_finish(&text);
     return result;
@@ -165,8 +167,8 @@ void agent_destroy(struct agent *agent)
 
 /* ---- the intent ---- */
 
-/* Is `to` older than what we have, by (epoch, revision)? A higher epoch with a lower revision is a controller whose store
- * was lost: it rules. */
+/* Is `to` older than what we have, by (epoch, revision)? A higher epoch with a lower revision is a controller
+ * whose store was lost: it rules. */
 static bool is_older(const struct agent *agent, const struct intent *to)
 {
     if (to->epoch != agent->intent.epoch)
@@ -177,17 +179,20 @@ static bool is_older(const struct agent *agent, const struct intent *to)
 static int check_intent(struct agent *agent, const struct intent *intent, struct error *err)
 {
     if (strcmp(intent->zone, agent->zone))
-        return error_set(err, ERROR_INVALID, "this intent is for zone %s; this is the agent of zone %s", intent->zone,
-                         agent->zone);
-    if (agent->intent.revision && agent->intent.member_count && strcmp(agent->intent.federation, intent->federation))
-        return error_set(err, ERROR_CONFLICT,
-                         "this intent is of federation %s, but this zone's members belong to federation %s; give the "
-                         "agent another directory for another federation",
-                         intent->federation, agent->intent.federation);
+        return error_set(err, ERROR_INVALID, "this intent is for zone %s; this is the agent of zone %s",
+                         intent->zone, agent->zone);
+    if (agent->intent.revision && agent->intent.member_count &&
+        strcmp(agent->intent.federation, intent->federation))
+        return error_set(
+            err, ERROR_CONFLICT,
+            "this intent is of federation %s, but this zone's members belong to federation %s; give the "
+            "agent another directory for another federation",
+            intent->federation, agent->intent.federation);
     return 0;
 }
 
-/* What comes with an epoch is obeyed only after that epoch is durable: else a crash would let a deposed controller in again. */
+/* What comes with an epoch is obeyed only after that epoch is durable: else a crash would let a deposed
+ * controller in again. */
 static int accept_epoch(struct agent *agent, int64_t epoch, struct error *err)
 {
     if (epoch < agent->epoch)
@@ -261,8 +266,9 @@ static void take_report_answer(struct agent *agent, const struct link_answer *an
 {
     struct agent_message *report = &agent->report;
     if (answer->err) {
-        report->not_before_ms = agent_now(agent) + backoff_ms(report->failures++, AGENT_REPORT_RETRY_FIRST_MS,
-                                                              AGENT_REPORT_RETRY_MOST_MS, agent->environment.random);
+        report->not_before_ms =
+            agent_now(agent) + backoff_ms(report->failures++, AGENT_REPORT_RETRY_FIRST_MS,
+                                          AGENT_REPORT_RETRY_MOST_MS, agent->environment.random);
         agent->report_dirty = true;
         agent->sent_steady_known = false;
         return;
@@ -275,7 +281,8 @@ static void take_report_answer(struct agent *agent, const struct link_answer *an
         agent->report_dirty = agent->report_forced = true;
 }
 
-void agent_link_answer(struct agent *agent, enum link_message kind, uint64_t id, const struct link_answer *answer)
+void agent_link_answer(struct agent *agent, enum link_message kind, uint64_t id,
+                       const struct link_answer *answer)
 {
     struct agent_message *message = kind == LINK_REPORT ? &agent->report : &agent->heartbeat;
     if (!id || message->id != id)

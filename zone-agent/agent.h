@@ -1,7 +1,8 @@
-/* The agent's state machine: intent, holdings and probes come in; steps, probes, reports and heartbeats go out. It knows no event
- * loop, socket, clock or file of its own: all of that is the environment, so that whole agents run on virtual time in one
- * process. Single-threaded. Inputs only note what happened and ask to be woken; all work is done in agent_tick(), so an
- * environment may call any input from within any of its own functions. */
+/* The agent's state machine: intent, holdings and probes come in; steps, probes, reports and heartbeats go
+ * out. It knows no event loop, socket, clock or file of its own: all of that is the environment, so that
+ * whole agents run on virtual time in one process. Single-threaded. Inputs only note what happened and ask to
+ * be woken; all work is done in agent_tick(), so an environment may call any input from within any of its own
+ * functions. */
 #ifndef ATOLL_ZONE_AGENT_AGENT_H
 #define ATOLL_ZONE_AGENT_AGENT_H
 
@@ -41,8 +42,8 @@ struct link_answer {
     bool report_wanted;
 };
 
-/* All pointers must outlive the agent. Every send and probe is answered at most once, by its id; one that is never answered
- * is held for lost after its deadline. */
+/* All pointers must outlive the agent. Every send and probe is answered at most once, by its id; one that is
+ * never answered is held for lost after its deadline. */
 struct agent_environment {
     const struct clock *clock;
     const struct random *random;
@@ -53,7 +54,8 @@ struct agent_environment {
     /* Small named files, durable when `save` returns 0. `load`: ERROR_NOT_FOUND when there is none. */
     int (*save)(void *context, const char *name, const char *text, size_t length, struct error *err);
     int (*load)(void *context, const char *name, struct buffer *out, struct error *err);
-    /* Calls agent_tick() at or soon after this monotonic time, never from within; replaces an earlier wish. */
+    /* Calls agent_tick() at or soon after this monotonic time, never from within; replaces an earlier wish.
+     */
     void (*wake_at)(void *context, int64_t monotonic_ms);
     /* A sentence for the log; may be NULL. `rule` 0: none. */
     void (*note)(void *context, bool is_problem, const char *sentence);
@@ -65,23 +67,27 @@ struct agent_options {
 
 struct agent;
 
-/* Loads what was saved: the agent works from its last intent at once, with or without a controller. Fails when what was saved
- * can't be read (an agent that has forgotten its epoch might obey a deposed controller). */
+/* Loads what was saved: the agent works from its last intent at once, with or without a controller. Fails
+ * when what was saved can't be read (an agent that has forgotten its epoch might obey a deposed controller).
+ */
 struct agent *agent_create(const struct agent_options *options, const struct agent_environment *environment,
                            struct error *err);
 void agent_destroy(struct agent *agent);
 
-/* A line of the intent stream. Refused (-1) when its epoch is below the accepted one, when it is for another zone or federation,
- * or when it can't be made durable; then nothing has changed. One that is older than the present intent is ignored. */
+/* A line of the intent stream. Refused (-1) when its epoch is below the accepted one, when it is for another
+ * zone or federation, or when it can't be made durable; then nothing has changed. One that is older than the
+ * present intent is ignored. */
 int agent_intent(struct agent *agent, const struct intent_event *event, struct error *err);
 
 void agent_holdings_changed(struct agent *agent);
 void agent_step_done(struct agent *agent, uint64_t step_id, const struct error *err);
 
-/* A member's answer. Takes over `arena`, in which `view` lives; `view->answer` MONGOD_SILENT with a problem when it did not answer. */
+/* A member's answer. Takes over `arena`, in which `view` lives; `view->answer` MONGOD_SILENT with a problem
+ * when it did not answer. */
 void agent_probe_done(struct agent *agent, uint64_t id, struct arena *arena, const struct mongod_view *view);
 
-void agent_link_answer(struct agent *agent, enum link_message kind, uint64_t id, const struct link_answer *answer);
+void agent_link_answer(struct agent *agent, enum link_message kind, uint64_t id,
+                       const struct link_answer *answer);
 
 /* Does all that is due. */
 void agent_tick(struct agent *agent);

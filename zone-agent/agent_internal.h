@@ -1,12 +1,13 @@
-/* What the parts of the agent share: agent.c (inputs, order of work, memory of the intent), agent_member.c (one member's steps
- * and probes), agent_report.c (reports and heartbeats). Nobody else includes this. */
+/* What the parts of the agent share: agent.c (inputs, order of work, memory of the intent), agent_member.c
+ * (one member's steps and probes), agent_report.c (reports and heartbeats). Nobody else includes this. */
 #ifndef ATOLL_ZONE_AGENT_AGENT_INTERNAL_H
 #define ATOLL_ZONE_AGENT_AGENT_INTERNAL_H
 
 #include "zone-agent/agent.h"
 #include "zone-agent/decide/reconcile.h"
 
-/* Sets and ordinals that an agent can have at a time: those of the intent and those that only the zone still holds. */
+/* Sets and ordinals that an agent can have at a time: those of the intent and those that only the zone still
+ * holds. */
 enum { AGENT_MEMBERS_MAX = 2 * ZONE_MEMBERS_MAX };
 
 struct agent_member {
@@ -30,8 +31,8 @@ struct agent_member {
     /* One probe in flight at most. */
     uint64_t probe_id; /* 0: none */
     int64_t probe_sent_at_ms, probe_due_at_ms;
-    uint64_t incarnation;         /* of the process that `view` is about */
-    char route[HOST_LENGTH_MAX];  /* "": no pod to ask */
+    uint64_t incarnation;        /* of the process that `view` is about */
+    char route[HOST_LENGTH_MAX]; /* "": no pod to ask */
     unsigned probe_failures;
     struct arena view_arena;
     struct mongod_view view;
@@ -78,12 +79,13 @@ struct agent {
 int64_t agent_now(const struct agent *agent);
 uint64_t agent_next_id(struct agent *agent);
 void agent_wake(struct agent *agent);
-void agent_note(struct agent *agent, bool is_problem, const char *format, ...) __attribute__((format(printf, 3, 4)));
+void agent_note(struct agent *agent, bool is_problem, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 
 /* agent_member.c */
 void agent_members_look(struct agent *agent);          /* observes, reconciles, begins steps */
 void agent_members_probe(struct agent *agent);         /* begins the probes that are due */
-bool agent_members_retry(const struct agent *agent);    /* a failed step is due again */
+bool agent_members_retry(const struct agent *agent);   /* a failed step is due again */
 int64_t agent_members_due(const struct agent *agent);  /* when the next of either is due */
 void agent_members_forget_intent(struct agent *agent); /* before the intent's arena goes */
 void agent_members_finish(struct agent *agent);

@@ -1,4 +1,5 @@
-/* One member after the other: what the zone holds of it is looked at, its next step is begun, and its mongod is asked. */
+/* One member after the other: what the zone holds of it is looked at, its next step is begun, and its mongod
+ * is asked. */
 #include "zone-agent/agent_internal.h"
 
 #include <assert.h>
@@ -9,14 +10,22 @@
 /* ---- the list of members ---- */
 
 static const struct mongod_view nobody_asked = {
-    .answer = MONGOD_NOT_ASKED, .problem = "", .age_ms = -1, .version = "", .state = MEMBER_UNKNOWN,
-    .self_id = -1, .term = -1, .primary_id = -1, .optime = {.term = -1},
+    .answer = MONGOD_NOT_ASKED,
+    .problem = "",
+    .age_ms = -1,
+    .version = "",
+    .state = MEMBER_UNKNOWN,
+    .self_id = -1,
+    .term = -1,
+    .primary_id = -1,
+    .optime = {.term = -1},
     .config = {.set = "", .term = -1, .replica_set_id = ""},
 };
 
 /* Before the first look: nothing is decided, and that is what the report says. */
 static const struct decision not_looked = {
-    .name = "", .outcome = DECISION_WAIT,
+    .name = "",
+    .outcome = DECISION_WAIT,
     .waiting = {.code = "zone_not_seen", .message = "the zone has not been looked at yet"},
 };
 
@@ -38,8 +47,8 @@ static struct agent_member *add_member(struct agent *agent, const char *set, int
         return NULL;
     agent->members = grown;
     member = &grown[agent->member_count++];
-    *member = (struct agent_member){.ordinal = ordinal, .view = nobody_asked, .answered_at_ms = -1,
-                                    .decision = not_looked};
+    *member = (struct agent_member){
+        .ordinal = ordinal, .view = nobody_asked, .answered_at_ms = -1, .decision = not_looked};
     snprintf(member->set, sizeof member->set, "%s", set);
     arena_init(&member->view_arena, 0);
     return member;
@@ -65,7 +74,8 @@ void agent_members_forget_intent(struct agent *agent)
         agent->members[i].wanted = NULL;
 }
 
-/* Lays intent and holdings beside each other. One who is in neither is forgotten once nothing is in flight for it. */
+/* Lays intent and holdings beside each other. One who is in neither is forgotten once nothing is in flight
+ * for it. */
 static void match_members(struct agent *agent)
 {
     for (size_t i = 0; i < agent->member_count; i++) {
@@ -127,8 +137,9 @@ void agent_step_done(struct agent *agent, uint64_t step_id, const struct error *
             member->step_problem[0] = 0;
             return;
         }
-        member->step_retry_at_ms = agent_now(agent) + backoff_ms(member->step_failures++, AGENT_STEP_RETRY_FIRST_MS,
-                                                                 AGENT_STEP_RETRY_MOST_MS, agent->environment.random);
+        member->step_retry_at_ms =
+            agent_now(agent) + backoff_ms(member->step_failures++, AGENT_STEP_RETRY_FIRST_MS,
+                                          AGENT_STEP_RETRY_MOST_MS, agent->environment.random);
         snprintf(member->step_problem, sizeof member->step_problem, "%s", err->message);
         member->step_problem_code = err->code;
         agent_note(agent, true, "%s", err->message);
@@ -204,7 +215,9 @@ static void begin_probe(struct agent *agent, struct agent_member *member)
 {
     member->probe_id = agent_next_id(agent);
     member->probe_sent_at_ms = agent_now(agent);
-    struct agent_probe probe = {.set = member->set, .ordinal = member->ordinal, .host = member->route,
+    struct agent_probe probe = {.set = member->set,
+                                .ordinal = member->ordinal,
+                                .host = member->route,
                                 .incarnation = member->incarnation,
                                 .arbiter = member->wanted && member->wanted->arbiter};
     agent->environment.probe(agent->environment.context, member->probe_id, &probe);
@@ -270,7 +283,8 @@ void agent_members_look(struct agent *agent)
     agent->report_dirty = true;
     agent->reached = false;
     if (arena_failed(&agent->holdings_arena)) {
-        agent->holdings = (struct holdings){.zone_problem = {"no_memory", "no memory to look at the zone", 0}};
+        agent->holdings =
+            (struct holdings){.zone_problem = {"no_memory", "no memory to look at the zone", 0}};
         match_members(agent);
         return;
     }

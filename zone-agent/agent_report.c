@@ -1,4 +1,5 @@
-/* What the agent says: the whole report when something that is news has changed, and a small heartbeat with what always changes. */
+/* What the agent says: the whole report when something that is news has changed, and a small heartbeat with
+ * what always changes. */
 #include "zone-agent/agent_internal.h"
 
 #include <string.h>
@@ -18,15 +19,16 @@ static int64_t answer_age(const struct agent *agent, const struct agent_member *
 
 static struct report_member report_of(const struct agent *agent, const struct agent_member *member)
 {
-    struct report_member out = {.holding = member->held ? *member->held : holds_nothing, .mongod = member->view,
+    struct report_member out = {.holding = member->held ? *member->held : holds_nothing,
+                                .mongod = member->view,
                                 .waiting = member->decision.waiting};
     out.holding.set = member->set;
     out.holding.ordinal = member->ordinal;
     if (!member->held && member->wanted)
         out.holding.disk.name = member->wanted->disk;
     if (*member->step_problem)
-        out.holding.problem = (struct problem){error_code_name(member->step_problem_code), member->step_problem,
-                                               member->step_problem_rule};
+        out.holding.problem = (struct problem){error_code_name(member->step_problem_code),
+                                               member->step_problem, member->step_problem_rule};
     out.mongod.age_ms = answer_age(agent, member);
     return out;
 }
@@ -34,9 +36,15 @@ static struct report_member report_of(const struct agent *agent, const struct ag
 static struct report make_report(const struct agent *agent, struct arena *arena)
 {
     struct report report = {
-        .zone = agent->zone, .run_id = agent->run_id, .version = agent->version, .sequence = agent->sent_sequence,
-        .epoch = agent->epoch, .revision = agent->intent.revision, .reached = agent->reached,
-        .driver = agent->driver_name, .zone_problem = agent->holdings.zone_problem,
+        .zone = agent->zone,
+        .run_id = agent->run_id,
+        .version = agent->version,
+        .sequence = agent->sent_sequence,
+        .epoch = agent->epoch,
+        .revision = agent->intent.revision,
+        .reached = agent->reached,
+        .driver = agent->driver_name,
+        .zone_problem = agent->holdings.zone_problem,
     };
     struct report_member *members = arena_array(arena, agent->member_count, sizeof *members);
     for (size_t i = 0; members && i < agent->member_count; i++)
@@ -46,11 +54,13 @@ static struct report make_report(const struct agent *agent, struct arena *arena)
     return report;
 }
 
-static int print_report(const struct report *report, enum report_part part, struct buffer *out, struct error *err)
+static int print_report(const struct report *report, enum report_part part, struct buffer *out,
+                        struct error *err)
 {
     struct json *json = report_write(report, part);
     buffer_clear(out);
-    int result = json ? json_print(json, JSON_COMPACT, out, err) : error_set(err, ERROR_NO_MEMORY, "no memory");
+    int result =
+        json ? json_print(json, JSON_COMPACT, out, err) : error_set(err, ERROR_NO_MEMORY, "no memory");
     json_destroy(json);
     return result;
 }
@@ -66,7 +76,8 @@ static int print_steady(struct agent *agent, struct report *report, struct error
 
 static bool is_news(const struct agent *agent)
 {
-    return agent->report_forced || !agent->sent_steady_known || agent->steady.length != agent->sent_steady.length ||
+    return agent->report_forced || !agent->sent_steady_known ||
+           agent->steady.length != agent->sent_steady.length ||
            memcmp(buffer_text(&agent->steady), buffer_text(&agent->sent_steady), agent->steady.length);
 }
 
@@ -81,20 +92,22 @@ static void dispatch_report(struct agent *agent, struct report *report)
         return;
     }
     buffer_clear(&agent->sent_steady);
-    agent->sent_steady_known = buffer_append(&agent->sent_steady, buffer_text(&agent->steady), agent->steady.length) == 0;
+    agent->sent_steady_known =
+        buffer_append(&agent->sent_steady, buffer_text(&agent->steady), agent->steady.length) == 0;
     agent->sent_sequence = ++agent->sequence;
     agent->report_forced = agent->report_urgent = false;
     agent->report.id = agent_next_id(agent);
     agent->report.sent_at_ms = agent->report_sent_at_ms = agent_now(agent);
-    agent->environment.send(agent->environment.context, LINK_REPORT, agent->report.id, buffer_text(&agent->text),
-                            agent->text.length);
+    agent->environment.send(agent->environment.context, LINK_REPORT, agent->report.id,
+                            buffer_text(&agent->text), agent->text.length);
 }
 
 static int64_t report_due(const struct agent *agent)
 {
     if (!agent->report_dirty || agent->report.id)
         return INT64_MAX;
-    int64_t due = agent->report_urgent || !agent->sequence ? 0 : agent->report_sent_at_ms + AGENT_REPORT_GAP_MS;
+    int64_t due =
+        agent->report_urgent || !agent->sequence ? 0 : agent->report_sent_at_ms + AGENT_REPORT_GAP_MS;
     return due < agent->report.not_before_ms ? agent->report.not_before_ms : due;
 }
 
@@ -121,15 +134,17 @@ static void send_heartbeat(struct agent *agent)
     struct arena arena;
     struct error err = {0};
     arena_init(&arena, 0);
-    struct heartbeat heartbeat = {.run_id = agent->run_id, .sequence = agent->acknowledged_sequence,
-                                  .epoch = agent->epoch, .revision = agent->intent.revision};
+    struct heartbeat heartbeat = {.run_id = agent->run_id,
+                                  .sequence = agent->acknowledged_sequence,
+                                  .epoch = agent->epoch,
+                                  .revision = agent->intent.revision};
     struct pulse_member *pulses = arena_array(&arena, agent->member_count, sizeof *pulses);
     for (size_t i = 0; pulses && i < agent->member_count; i++) {
         const struct agent_member *member = &agent->members[i];
         if (member->present)
-            pulses[heartbeat.member_count++] = (struct pulse_member){
-                member->set, member->ordinal, answer_age(agent, member), member->view.optime,
-                member->held ? member->held->disk.used_bytes : -1};
+            pulses[heartbeat.member_count++] =
+                (struct pulse_member){member->set, member->ordinal, answer_age(agent, member),
+                                      member->view.optime, member->held ? member->held->disk.used_bytes : -1};
     }
     heartbeat.members = pulses;
     struct json *json = heartbeat_write(&heartbeat);

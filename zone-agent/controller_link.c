@@ -98,7 +98,8 @@ static int take_bytes(struct controller_link *link, const char *data, size_t len
         const char *end = memchr(data, '\n', length);
         size_t piece = end ? (size_t)(end - data) : length;
         if (buffer_append(&link->line, data, piece))
-            return error_set(err, ERROR_TOO_LARGE, "a line of the intent stream is longer than INTENT_BYTES_MAX (%d)",
+            return error_set(err, ERROR_TOO_LARGE,
+                             "a line of the intent stream is longer than INTENT_BYTES_MAX (%d)",
                              INTENT_BYTES_MAX);
         if (!end)
             return 0;
@@ -137,7 +138,8 @@ static void on_stream_done(void *context, const struct http_answer *answer, cons
     else if (err)
         problem = *err;
     else if (answer->status / 100 != 2)
-        error_set(&problem, ERROR_PROTOCOL, "the controller answered %d: %.200s", answer->status, answer->body);
+        error_set(&problem, ERROR_PROTOCOL, "the controller answered %d: %.200s", answer->status,
+                  answer->body);
     else
         error_set(&problem, ERROR_UNREACHABLE, "the controller ended the stream");
     link->refused = (struct error){.code = ERROR_NONE};
@@ -156,8 +158,13 @@ static void dial(struct controller_link *link)
     snprintf(url, sizeof url, "%s/v1/zones/%s/intent?watch=true&revision=%lld", link->url, link->zone,
              (long long)link->events.revision(link->events.context));
     struct http_call_options options = {
-        .method = "GET", .url = url, .silence_ms = INTENT_SILENCE_MS, .body_limit = LINK_ANSWER_BYTES_MAX,
-        .on_data = on_stream_data, .done = on_stream_done, .context = link,
+        .method = "GET",
+        .url = url,
+        .silence_ms = INTENT_SILENCE_MS,
+        .body_limit = LINK_ANSWER_BYTES_MAX,
+        .on_data = on_stream_data,
+        .done = on_stream_done,
+        .context = link,
     };
     link->stream = http_client_start(link->client, &options, &err);
     if (link->stream) {
@@ -201,7 +208,8 @@ static void on_call_done(void *context, const struct http_answer *answer, const 
     struct error problem = {0};
     if (!err && read_answer(answer, &out, &problem))
         out.err = &problem;
-    if (link->cut && !link->closing) { /* the answer is lost on the way: told when it would have been given up */
+    if (link->cut &&
+        !link->closing) { /* the answer is lost on the way: told when it would have been given up */
         call->call = NULL;
         release(link);
         return;
@@ -230,9 +238,15 @@ static int start_call(struct link_call *call, const char *text, size_t length, s
     snprintf(url, sizeof url, "%s/v1/zones/%s/%s", link->url, link->zone,
              call->kind == LINK_REPORT ? "report" : "heartbeat");
     struct http_call_options options = {
-        .method = call->kind == LINK_REPORT ? "PUT" : "POST", .url = url, .headers = headers, .body = text,
-        .body_length = length, .timeout_ms = LINK_ANSWER_TIMEOUT_MS, .body_limit = LINK_ANSWER_BYTES_MAX,
-        .done = on_call_done, .context = call,
+        .method = call->kind == LINK_REPORT ? "PUT" : "POST",
+        .url = url,
+        .headers = headers,
+        .body = text,
+        .body_length = length,
+        .timeout_ms = LINK_ANSWER_TIMEOUT_MS,
+        .body_limit = LINK_ANSWER_BYTES_MAX,
+        .done = on_call_done,
+        .context = call,
     };
     call->call = http_client_start(link->client, &options, err);
     if (!call->call)
@@ -293,7 +307,8 @@ struct controller_link *controller_link_create(uv_loop_t *loop, struct http_clie
         length--;
     bool is_http = strncmp(url, "http://", 7) == 0 || strncmp(url, "https://", 8) == 0;
     if (!is_http || length >= LINK_URL_MAX) {
-        error_set(err, ERROR_INVALID, "the controller's URL must look like http://127.0.0.1:7411, not %.200s", url);
+        error_set(err, ERROR_INVALID, "the controller's URL must look like http://127.0.0.1:7411, not %.200s",
+                  url);
         return NULL;
     }
     struct controller_link *link = calloc(1, sizeof *link);

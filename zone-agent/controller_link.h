@@ -1,5 +1,6 @@
-/* The agent's only way to the controller: the watched stream of intents, the reports and the heartbeats, over HTTP. It decides
- * nothing: it dials again with backoff and jitter, bounds what it reads, and hands lines and answers on. */
+/* The agent's only way to the controller: the watched stream of intents, the reports and the heartbeats, over
+ * HTTP. It decides nothing: it dials again with backoff and jitter, bounds what it reads, and hands lines and
+ * answers on. */
 #ifndef ATOLL_ZONE_AGENT_CONTROLLER_LINK_H
 #define ATOLL_ZONE_AGENT_CONTROLLER_LINK_H
 
@@ -28,18 +29,20 @@ struct controller_link;
 /* `url` like "http://127.0.0.1:7411" and `zone` are copied. Dials at once. NULL and `err` when it can't. */
 struct controller_link *controller_link_create(uv_loop_t *loop, struct http_client *client, const char *url,
                                                const char *zone, const struct random *random,
-                                               const struct controller_link_events *events, struct error *err);
+                                               const struct controller_link_events *events,
+                                               struct error *err);
 
-/* Sends a report or heartbeat. `answer` is called at most once, never from within; not at all when the link is destroyed before,
- * or when an older message of this kind is still under way. */
+/* Sends a report or heartbeat. `answer` is called at most once, never from within; not at all when the link
+ * is destroyed before, or when an older message of this kind is still under way. */
 void controller_link_send(struct controller_link *link, enum link_message kind, uint64_t id, const char *text,
                           size_t length);
 
-/* As if the network to the controller were cut: what is open carries nothing any more, what is new gets no answer. */
+/* As if the network to the controller were cut: what is open carries nothing any more, what is new gets no
+ * answer. */
 void controller_link_cut(struct controller_link *link, bool cut);
 
-/* No more events. The http client must be destroyed afterwards, and the loop run until it has nothing left: then the link's memory
- * is freed. NULL is tolerated. */
+/* No more events. The http client must be destroyed afterwards, and the loop run until it has nothing left:
+ * then the link's memory is freed. NULL is tolerated. */
 void controller_link_destroy(struct controller_link *link);
 
 #endif

@@ -1,4 +1,5 @@
-/* The program atoll-zone-agent: options, wiring, and a clean end. Members keep running when the agent ends. */
+/* The program atoll-zone-agent: options, wiring, and a clean end. Members keep running when the agent ends.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -23,10 +24,12 @@
 enum { EXIT_BAD_USAGE = 2, FILES_WANTED = 16384, WAKE_MOST_MS = 60000 };
 
 static const char help[] =
-    "Usage: atoll-zone-agent --dir DIR --zone ZONE --controller URL --driver local --subnet 127.0.Z [--mongod PATH]\n"
+    "Usage: atoll-zone-agent --dir DIR --zone ZONE --controller URL --driver local --subnet 127.0.Z "
+    "[--mongod PATH]\n"
     "Keeps one zone's members as the controller's intent says, and reports what it sees.\n"
     "\n"
-    "  --dir DIR          where its state is kept: the last intent, and with the local driver disks, pods and Services\n"
+    "  --dir DIR          where its state is kept: the last intent, and with the local driver disks, pods "
+    "and Services\n"
     "  --zone ZONE        the zone's name in the federation's spec\n"
     "  --controller URL   the controller, like http://127.0.0.1:7411\n"
     "  --driver NAME      what the zone is made of; `local`: processes and folders of this machine\n"
@@ -66,14 +69,18 @@ static int check_settings(const struct settings *settings)
 {
     const struct {
         const char *name, *value;
-    } needed[] = {{"--dir", settings->dir}, {"--zone", settings->zone}, {"--controller", settings->controller},
-                  {"--driver", settings->driver}, {"--subnet", settings->subnet}};
+    } needed[] = {{"--dir", settings->dir},
+                  {"--zone", settings->zone},
+                  {"--controller", settings->controller},
+                  {"--driver", settings->driver},
+                  {"--subnet", settings->subnet}};
     for (size_t i = 0; i < sizeof needed / sizeof *needed; i++)
         if (!needed[i].value || !*needed[i].value)
             return bad_usage("missing option ", needed[i].name);
     if (strcmp(settings->driver, "local"))
         return bad_usage("the only driver so far is `local`, not ", settings->driver);
-    if (strlen(settings->zone) > NAME_LENGTH_MAX || strspn(settings->zone, "abcdefghijklmnopqrstuvwxyz0123456789-") != strlen(settings->zone))
+    if (strlen(settings->zone) > NAME_LENGTH_MAX ||
+        strspn(settings->zone, "abcdefghijklmnopqrstuvwxyz0123456789-") != strlen(settings->zone))
         return bad_usage("a zone's name has at most 63 of a-z, 0-9 and -, unlike ", settings->zone);
     return 0;
 }
@@ -92,15 +99,29 @@ static int set_log_level(const char *name)
 /* -1: go on; else the exit code. */
 static int read_options(int argc, char **argv, struct settings *out)
 {
-    enum { OPTION_DIR = 256, OPTION_ZONE, OPTION_CONTROLLER, OPTION_DRIVER, OPTION_SUBNET, OPTION_MONGOD, OPTION_LOG_LEVEL,
-           OPTION_HELP, OPTION_VERSION };
-    static const struct option known[] = {
-        {"dir", required_argument, NULL, OPTION_DIR}, {"zone", required_argument, NULL, OPTION_ZONE},
-        {"controller", required_argument, NULL, OPTION_CONTROLLER}, {"driver", required_argument, NULL, OPTION_DRIVER},
-        {"subnet", required_argument, NULL, OPTION_SUBNET}, {"mongod", required_argument, NULL, OPTION_MONGOD},
-        {"log-level", required_argument, NULL, OPTION_LOG_LEVEL}, {"help", no_argument, NULL, OPTION_HELP},
-        {"version", no_argument, NULL, OPTION_VERSION}, {NULL, 0, NULL, 0}};
-    const char **targets[] = {&out->dir, &out->zone, &out->controller, &out->driver, &out->subnet, &out->mongod, &out->log_level};
+    enum {
+        OPTION_DIR = 256,
+        OPTION_ZONE,
+        OPTION_CONTROLLER,
+        OPTION_DRIVER,
+        OPTION_SUBNET,
+        OPTION_MONGOD,
+        OPTION_LOG_LEVEL,
+        OPTION_HELP,
+        OPTION_VERSION
+    };
+    static const struct option known[] = {{"dir", required_argument, NULL, OPTION_DIR},
+                                          {"zone", required_argument, NULL, OPTION_ZONE},
+                                          {"controller", required_argument, NULL, OPTION_CONTROLLER},
+                                          {"driver", required_argument, NULL, OPTION_DRIVER},
+                                          {"subnet", required_argument, NULL, OPTION_SUBNET},
+                                          {"mongod", required_argument, NULL, OPTION_MONGOD},
+                                          {"log-level", required_argument, NULL, OPTION_LOG_LEVEL},
+                                          {"help", no_argument, NULL, OPTION_HELP},
+                                          {"version", no_argument, NULL, OPTION_VERSION},
+                                          {NULL, 0, NULL, 0}};
+    const char **targets[] = {&out->dir,    &out->zone,   &out->controller, &out->driver,
+                              &out->subnet, &out->mongod, &out->log_level};
     int option;
     opterr = 0;
     while ((option = getopt_long(argc, argv, ":", known, NULL)) != -1) {
@@ -156,7 +177,11 @@ static void wake_at(void *context, int64_t monotonic_ms)
     if (program->stopping)
         return;
     uv_update_time(&program->loop);
-    uv_timer_start(&program->wake, on_wake, delay_ms < 0 ? 0 : delay_ms > WAKE_MOST_MS ? WAKE_MOST_MS : (uint64_t)delay_ms, 0);
+    uv_timer_start(&program->wake, on_wake,
+                   delay_ms < 0              ? 0
+                   : delay_ms > WAKE_MOST_MS ? WAKE_MOST_MS
+                                             : (uint64_t)delay_ms,
+                   0);
 }
 
 static void send_message(void *context, enum link_message kind, uint64_t id, const char *text, size_t length)
@@ -224,7 +249,8 @@ static void on_link_state(void *context, const struct error *err)
 {
     (void)context;
     if (err)
-        log_warning("link", "the controller can't be heard: %s; the zone goes on by its last intent", err->message);
+        log_warning("link", "the controller can't be heard: %s; the zone goes on by its last intent",
+                    err->message);
     else
         log_info("link", "connected to the controller");
 }
@@ -278,22 +304,29 @@ static int lock_folder(struct program *program, const char *dir, struct error *e
 static int start_parts(struct program *program, const struct settings *settings, struct error *err)
 {
     const struct probe_events probe_events = {program, on_probe_done};
-    const struct controller_link_events link_events = {program, on_intent, on_answer, on_revision, on_link_state};
-    const struct local_driver_options driver_options = {
-        &program->loop, program->dir, settings->subnet, settings->mongod, &clock_system, &random_system,
-        {program, on_holdings_changed, on_step_done}, on_zone_cut};
+    const struct controller_link_events link_events = {program, on_intent, on_answer, on_revision,
+                                                       on_link_state};
+    const struct local_driver_options driver_options = {&program->loop,
+                                                        program->dir,
+                                                        settings->subnet,
+                                                        settings->mongod,
+                                                        &clock_system,
+                                                        &random_system,
+                                                        {program, on_holdings_changed, on_step_done},
+                                                        on_zone_cut};
     const struct agent_options agent_options = {settings->zone, ATOLL_VERSION, settings->driver};
 
     if (!(program->driver = local_driver_create(&driver_options, err)) ||
         !(program->probe = probe_create(&program->loop, &clock_system, &probe_events, err)))
         return -1;
-    const struct agent_environment environment = {&clock_system, &random_system, program->driver, program, send_message,
-                                                  ask_member, save, load, wake_at, note};
+    const struct agent_environment environment = {
+        &clock_system, &random_system, program->driver, program, send_message, ask_member,
+        save,          load,           wake_at,         note};
     if (!(program->agent = agent_create(&agent_options, &environment, err)) ||
         !(program->client = http_client_create(&program->loop, "atoll-zone-agent/" ATOLL_VERSION, err)))
         return -1;
-    program->link = controller_link_create(&program->loop, program->client, settings->controller, settings->zone,
-                                           &random_system, &link_events, err);
+    program->link = controller_link_create(&program->loop, program->client, settings->controller,
+                                           settings->zone, &random_system, &link_events, err);
     return program->link ? 0 : -1;
 }
 
@@ -322,8 +355,8 @@ static int run(const struct settings *settings)
         log_error("main", "%s", err.message);
         stop(&program);
     } else {
-        log_info("main", "agent %s of zone %s, driver %s, directory %s", ATOLL_VERSION, settings->zone, settings->driver,
-                 program.dir);
+        log_info("main", "agent %s of zone %s, driver %s, directory %s", ATOLL_VERSION, settings->zone,
+                 settings->driver, program.dir);
     }
     uv_run(&program.loop, UV_RUN_DEFAULT);
     agent_destroy(program.agent);

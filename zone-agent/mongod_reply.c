@@ -1,4 +1,5 @@
-/* BSON replies of a mongod -> values: see mongod_reply.h. Numbers come as int32, int64 or double, depending on version and command. */
+/* BSON replies of a mongod -> values: see mongod_reply.h. Numbers come as int32, int64 or double, depending
+ * on version and command. */
 #include "zone-agent/mongod_reply.h"
 
 #include <string.h>
@@ -74,8 +75,16 @@ static struct optime get_optime(const bson_t *document, const char *key)
 struct mongod_view mongod_view_empty(void)
 {
     return (struct mongod_view){
-        .answer = MONGOD_NOT_ASKED, .problem = "", .age_ms = -1, .version = "", .state = MEMBER_UNKNOWN, .self_id = -1,
-        .term = -1, .primary_id = -1, .optime = {.term = -1}, .config = {.set = "", .term = -1, .replica_set_id = ""},
+        .answer = MONGOD_NOT_ASKED,
+        .problem = "",
+        .age_ms = -1,
+        .version = "",
+        .state = MEMBER_UNKNOWN,
+        .self_id = -1,
+        .term = -1,
+        .primary_id = -1,
+        .optime = {.term = -1},
+        .config = {.set = "", .term = -1, .replica_set_id = ""},
     };
 }
 
@@ -94,7 +103,8 @@ const char *mongod_reply_version(const bson_t *reply, struct arena *arena)
 
 static struct peer_view read_peer(const bson_t *document, struct arena *arena)
 {
-    struct peer_view peer = {.id = (int)get_int(document, "_id", -1), .host = arena_string(arena, get_text(document, "name"))};
+    struct peer_view peer = {.id = (int)get_int(document, "_id", -1),
+                             .host = arena_string(arena, get_text(document, "name"))};
     if (!member_state_from_number(get_int(document, "state", MEMBER_UNKNOWN), &peer.state))
         peer.state = MEMBER_UNKNOWN;
     peer.healthy = get_double(document, "health", 0) > 0;
@@ -114,8 +124,8 @@ static size_t count_items(const bson_t *array, size_t most)
     return count;
 }
 
-static void read_peers(const bson_t *reply, struct arena *arena, struct mongod_view *view, int64_t *config_version,
-                       int64_t *config_term)
+static void read_peers(const bson_t *reply, struct arena *arena, struct mongod_view *view,
+                       int64_t *config_version, int64_t *config_term)
 {
     bson_t array, document;
     bson_iter_t at;
@@ -155,11 +165,12 @@ static void read_failed_status(const bson_t *reply, struct arena *arena, struct 
         return;
     }
     view->answer = MONGOD_SILENT;
-    view->problem = arena_printf(arena, "replSetGetStatus: %.300s (code %d)", get_text(reply, "errmsg"), code);
+    view->problem =
+        arena_printf(arena, "replSetGetStatus: %.300s (code %d)", get_text(reply, "errmsg"), code);
 }
 
-void mongod_reply_status(const bson_t *reply, struct arena *arena, struct mongod_view *view, int64_t *config_version,
-                         int64_t *config_term)
+void mongod_reply_status(const bson_t *reply, struct arena *arena, struct mongod_view *view,
+                         int64_t *config_version, int64_t *config_term)
 {
     *config_version = 0;
     *config_term = -1;
@@ -208,7 +219,8 @@ static void read_tags(const bson_t *document, struct arena *arena, struct config
     struct key_value *list = arena_array(arena, most, sizeof *list);
     while (list && out->tag_count < most && bson_iter_next(&at)) {
         list[out->tag_count].key = arena_string(arena, bson_iter_key(&at));
-        list[out->tag_count++].value = arena_string(arena, BSON_ITER_HOLDS_UTF8(&at) ? bson_iter_utf8(&at, NULL) : "");
+        list[out->tag_count++].value =
+            arena_string(arena, BSON_ITER_HOLDS_UTF8(&at) ? bson_iter_utf8(&at, NULL) : "");
     }
     out->tags = list;
 }
@@ -260,8 +272,9 @@ static void read_settings(const bson_t *config, struct arena *arena, struct repl
             out->replica_set_id = arena_string(arena, id);
         }
         if (is_bool || BSON_ITER_HOLDS_NUMBER(&at))
-            list[out->setting_count++] = (struct setting){arena_string(arena, bson_iter_key(&at)),
-                                                          is_bool ? bson_iter_bool(&at) : bson_iter_as_double(&at), is_bool};
+            list[out->setting_count++] =
+                (struct setting){arena_string(arena, bson_iter_key(&at)),
+                                 is_bool ? bson_iter_bool(&at) : bson_iter_as_double(&at), is_bool};
     }
     out->settings = list;
 }

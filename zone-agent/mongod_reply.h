@@ -7,7 +7,8 @@
 #include "proto/base/error.h"
 #include "proto/model.h"
 
-/* Codes of replies that are answers, not failures. https://www.mongodb.com/docs/manual/reference/error-codes/ */
+/* Codes of replies that are answers, not failures. https://www.mongodb.com/docs/manual/reference/error-codes/
+ */
 enum {
     MONGOD_UNAUTHORIZED = 13,
     MONGOD_COMMAND_NOT_FOUND = 59,
@@ -25,18 +26,19 @@ struct mongod_view mongod_view_empty(void);
 const char *mongod_reply_version(const bson_t *reply, struct arena *arena);
 
 /* `replSetGetStatus`, or its error reply, into state, self_id, term, primary_id, optime, peers and answer:
- * 94 is MONGOD_NOT_INITIALIZED, 93 and state REMOVED are MONGOD_NOT_IN_CONFIG, any other error is MONGOD_SILENT with a problem. At
- * most SET_MEMBERS_MAX peers are read. `config_version` and `config_term`: of the configuration that it uses (0, -1: not told).
+ * 94 is MONGOD_NOT_INITIALIZED, 93 and state REMOVED are MONGOD_NOT_IN_CONFIG, any other error is
+ * MONGOD_SILENT with a problem. At most SET_MEMBERS_MAX peers are read. `config_version` and `config_term`:
+ * of the configuration that it uses (0, -1: not told).
  * https://www.mongodb.com/docs/manual/reference/command/replSetGetStatus/ */
-void mongod_reply_status(const bson_t *reply, struct arena *arena, struct mongod_view *view, int64_t *config_version,
-                         int64_t *config_term);
+void mongod_reply_status(const bson_t *reply, struct arena *arena, struct mongod_view *view,
+                         int64_t *config_version, int64_t *config_term);
 
-/* `hello` or `isMaster`: an arbiter, and a member whose status can't be read, say here what they are. Fills only what is not known
- * yet. https://www.mongodb.com/docs/manual/reference/command/hello/ */
+/* `hello` or `isMaster`: an arbiter, and a member whose status can't be read, say here what they are. Fills
+ * only what is not known yet. https://www.mongodb.com/docs/manual/reference/command/hello/ */
 void mongod_reply_hello(const bson_t *reply, struct mongod_view *view);
 
-/* `replSetGetConfig`. `commitment`: NULL, or says whether the reply tells about it and what. -1 when there is no configuration in it.
- * https://www.mongodb.com/docs/manual/reference/command/replSetGetConfig/ */
+/* `replSetGetConfig`. `commitment`: NULL, or says whether the reply tells about it and what. -1 when there is
+ * no configuration in it. https://www.mongodb.com/docs/manual/reference/command/replSetGetConfig/ */
 struct mongod_commitment {
     bool known, committed;
 };

@@ -1,7 +1,7 @@
 /* Asks members through mongo-c-driver on a worker thread: see probe.h.
  *
- * A target (one member's client and what was learned from it) belongs to the loop, and to the worker while it is `busy`; the two never
- * touch it at once, so that there is no lock. */
+ * A target (one member's client and what was learned from it) belongs to the loop, and to the worker while it
+ * is `busy`; the two never touch it at once, so that there is no lock. */
 #include "zone-agent/probe.h"
 
 #include <mongoc/mongoc.h>
@@ -60,7 +60,8 @@ static mongoc_client_t *open_client(const char *host)
 {
     char text[HOST_LENGTH_MAX + 256];
     snprintf(text, sizeof text,
-             "mongodb://%s/?directConnection=true&connectTimeoutMS=%d&socketTimeoutMS=%d&serverSelectionTimeoutMS=%d"
+             "mongodb://%s/"
+             "?directConnection=true&connectTimeoutMS=%d&socketTimeoutMS=%d&serverSelectionTimeoutMS=%d"
              "&heartbeatFrequencyMS=3600000&retryReads=false",
              host, PROBE_TIMEOUT_MS, PROBE_TIMEOUT_MS, PROBE_TIMEOUT_MS);
     bson_error_t problem;
@@ -122,7 +123,8 @@ static int ask_status(struct target *target, int64_t *config_version, int64_t *c
     return result;
 }
 
-/* `hello` is asked only where the status didn't tell, to spare an idle zone. Versions before 4.4.2 say 59 to it. */
+/* `hello` is asked only where the status didn't tell, to spare an idle zone. Versions before 4.4.2 say 59 to
+ * it. */
 static int ask_hello(struct target *target, struct error *err)
 {
     bson_t reply;
@@ -163,7 +165,8 @@ static int ask_config(struct target *target, struct error *err)
     arena_finish(&target->config_arena);
     target->config = mongod_view_empty().config;
     target->commitment = (struct mongod_commitment){false, false};
-    if (result == 0 && mongod_reply_config(&reply, &target->config_arena, &target->config, &target->commitment, &ignored) == 0)
+    if (result == 0 && mongod_reply_config(&reply, &target->config_arena, &target->config,
+                                           &target->commitment, &ignored) == 0)
         target->config_at_ms = clock_monotonic_ms(&target->clock);
     if (arena_failed(&target->config_arena))
         target->config = mongod_view_empty().config;

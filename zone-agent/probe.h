@@ -1,5 +1,5 @@
-/* Asks the zone's own members, by the local route: one MongoDB client per member, kept open, on a worker thread because it
- * blocks. Only this file's .c names mongo-c-driver. */
+/* Asks the zone's own members, by the local route: one MongoDB client per member, kept open, on a worker
+ * thread because it blocks. Only this file's .c names mongo-c-driver. */
 #ifndef ATOLL_ZONE_AGENT_PROBE_H
 #define ATOLL_ZONE_AGENT_PROBE_H
 
@@ -8,9 +8,10 @@
 #include "zone-agent/agent.h"
 
 enum {
-    PROBE_TIMEOUT_MS = 1000,         /* of connecting, and of each command */
-    PROBE_CONFIG_REFRESH_MS = 30000, /* the configuration is asked for again when it changed, and once in a while */
-    PROBE_FORGET_MS = 30000,         /* a member that was not asked for so long loses its client */
+    PROBE_TIMEOUT_MS = 1000, /* of connecting, and of each command */
+    PROBE_CONFIG_REFRESH_MS =
+        30000,               /* the configuration is asked for again when it changed, and once in a while */
+    PROBE_FORGET_MS = 30000, /* a member that was not asked for so long loses its client */
 };
 
 struct probe;
@@ -27,8 +28,8 @@ struct probe *probe_create(uv_loop_t *loop, const struct clock *clock, const str
 /* Asks one member. While it is still being asked by an earlier call the answer is MONGOD_SILENT. */
 void probe_ask(struct probe *probe, uint64_t id, const struct agent_probe *what);
 
-/* No more events; the memory goes when what is under way has ended (some seconds at most): run the loop until it has nothing left.
- * NULL is tolerated. */
+/* No more events; the memory goes when what is under way has ended (some seconds at most): run the loop until
+ * it has nothing left. NULL is tolerated. */
 void probe_destroy(struct probe *probe);
 
 #endif

@@ -34,7 +34,7 @@ struct rule {
 #define STEP(kind) DECISION_STEP, kind
 #define WAIT DECISION_WAIT, 0
 #define DONE DECISION_DONE, 0
-#define RULE(number, name, must, must_not, outcome, code, sentence)                                           \
+#define RULE(number, name, must, must_not, outcome, code, sentence)                                          \
     {number, #name, must, must_not, outcome, code, sentence},
 static const struct rule rules[] = {
 #include "zone-agent/decide/rules.def"
@@ -76,9 +76,9 @@ static uint32_t held_facts(const struct member_holding *held)
     const struct pod_holding *pod = &held->pod;
     return disk_facts(&held->disk) | fact(F(SERVICE), held->service_exists) |
            fact(F(ADDRESS), is_set(held->address)) | fact(F(CONTROLLER), held->controller_exists) |
-           fact(F(REPLICAS), held->controller_exists && held->replicas > 0) | fact(F(POD), is_set(pod->name)) |
-           fact(F(POD_RUNNING), pod->running) | fact(F(POD_READY), pod->ready) |
-           fact(F(POD_TERMINATING), pod->terminating);
+           fact(F(REPLICAS), held->controller_exists && held->replicas > 0) |
+           fact(F(POD), is_set(pod->name)) | fact(F(POD_RUNNING), pod->running) |
+           fact(F(POD_READY), pod->ready) | fact(F(POD_TERMINATING), pod->terminating);
 }
 
 static uint32_t facts_of(const struct intent_member *wanted, const struct member_holding *held)
@@ -107,14 +107,10 @@ static const char *placeholder(const char *name, size_t length, const struct int
     const struct {
         const char *name, *value;
     } known[] = {
-        {"node", wanted ? wanted->node : ""},
-        {"disk", wanted ? wanted->disk : ""},
-        {"service", wanted ? wanted->service : ""},
-        {"controller", wanted ? wanted->controller : ""},
-        {"wanted", wanted ? wanted->disk_id : ""},
-        {"set", wanted ? wanted->replica_set_id : ""},
-        {"id", held ? held->disk.id : ""},
-        {"mark", held ? held->disk.replica_set_id : ""},
+        {"node", wanted ? wanted->node : ""},       {"disk", wanted ? wanted->disk : ""},
+        {"service", wanted ? wanted->service : ""}, {"controller", wanted ? wanted->controller : ""},
+        {"wanted", wanted ? wanted->disk_id : ""},  {"set", wanted ? wanted->replica_set_id : ""},
+        {"id", held ? held->disk.id : ""},          {"mark", held ? held->disk.replica_set_id : ""},
         {"pod", held ? held->pod.name : ""},
     };
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
@@ -150,11 +146,13 @@ void reconcile(const struct intent_member *wanted, const struct member_holding *
     while (rule < rules + RULE_COUNT && !rule_fits(rule, now))
         rule++;
     assert(rule < rules + RULE_COUNT); /* 100, 114, 198 and 199 leave no case over */
-    *out = (struct decision){.rule = rule->number, .name = rule->name, .outcome = rule->outcome, .step = rule->step};
+    *out = (struct decision){
+        .rule = rule->number, .name = rule->name, .outcome = rule->outcome, .step = rule->step};
     out->reached = rule->outcome == DECISION_DONE;
     out->waiting = (struct problem){.code = "", .message = ""};
     if (!out->reached)
-        out->waiting = (struct problem){rule->code, expand(rule->sentence, wanted, held, arena), rule->number};
+        out->waiting =
+            (struct problem){rule->code, expand(rule->sentence, wanted, held, arena), rule->number};
 }
 
 const char *reconcile_unmet(int number, const struct intent_member *wanted, const struct member_holding *held)
@@ -184,7 +182,9 @@ static const char *outcome_text(const struct rule *rule)
         STEP_KINDS(X)
 #undef X
     };
-    return rule->outcome == DECISION_WAIT ? "wait" : rule->outcome == DECISION_DONE ? "done" : steps[rule->step];
+    return rule->outcome == DECISION_WAIT   ? "wait"
+           : rule->outcome == DECISION_DONE ? "done"
+                                            : steps[rule->step];
 }
 
 static int dump_conditions(struct buffer *out, const struct rule *rule)
@@ -204,8 +204,8 @@ int reconcile_rules_dump(struct buffer *out, struct error *err)
     for (const struct rule *rule = rules; rule < rules + RULE_COUNT; rule++) {
         failed |= buffer_printf(out, "%d %s\n", rule->number, rule->name);
         failed |= dump_conditions(out, rule);
-        failed |= buffer_printf(out, "    -> %s%s%s\n    \"%s\"\n", outcome_text(rule), *rule->code ? ": " : "",
-                                rule->code, rule->sentence);
+        failed |= buffer_printf(out, "    -> %s%s%s\n    \"%s\"\n", outcome_text(rule),
+                                *rule->code ? ": " : "", rule->code, rule->sentence);
     }
     return failed ? error_set(err, ERROR_NO_MEMORY, "the rules' text does not fit into memory") : 0;
 }

@@ -1,6 +1,8 @@
-/* The control socket of the local driver, DIR/control.sock, mode 0600: what networks and load balancers do to people. One JSON line each
- * way: {"fault":"move-address","member":"mongo-node1"} | {"fault":"cut"|"refuse"|"heal"|"slow","member":"…" or absent for the whole
- * zone,"ms":N} -> {"ok":true,"address":"…"} | {"error":"sentence"}. Faults live in the agent: one that is started again has none. */
+/* The control socket of the local driver, DIR/control.sock, mode 0600: what networks and load balancers do to
+ * people. One JSON line each way: {"fault":"move-address","member":"mongo-node1"} |
+ * {"fault":"cut"|"refuse"|"heal"|"slow","member":"…" or absent for the whole zone,"ms":N} ->
+ * {"ok":true,"address":"…"} | {"error":"sentence"}. Faults live in the agent: one that is started again has
+ * none. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -72,7 +74,8 @@ static int obey(struct local_driver *driver, const struct json *order, struct js
         if (local_service_move(member, err))
             return -1;
     } else if (read_fault(name, &fault)) {
-        return error_set(err, ERROR_INVALID, "unknown fault %.40s; there are move-address, cut, slow, refuse and heal", name);
+        return error_set(err, ERROR_INVALID,
+                         "unknown fault %.40s; there are move-address, cut, slow, refuse and heal", name);
     } else if (fault == FAULT_SLOW && (ms < 1 || ms > SLOW_MS_MAX)) {
         return error_set(err, ERROR_INVALID, "slow needs ms from 1 to %d", SLOW_MS_MAX);
     } else if (member) {
@@ -130,7 +133,8 @@ static void answer_line(struct control_peer *peer, size_t length)
         json_set_string(answer, "error", err.message);
     }
     json_destroy(order);
-    int failed = json_print(answer, JSON_COMPACT, &peer->answer, &err) || buffer_append_text(&peer->answer, "\n");
+    int failed =
+        json_print(answer, JSON_COMPACT, &peer->answer, &err) || buffer_append_text(&peer->answer, "\n");
     json_destroy(answer);
     uv_read_stop((uv_stream_t *)&peer->pipe);
     uv_buf_t text = uv_buf_init(peer->answer.data, (unsigned)peer->answer.length);
@@ -182,13 +186,14 @@ static void on_connection(uv_stream_t *listener, int status)
 
 /* ---- life ---- */
 
-/* A Unix socket's path has at most 107 bytes (unix(7)), and libuv cuts a longer one silently: then the socket is bound by way of its
- * folder's file descriptor. Clients with such a folder do the same. */
+/* A Unix socket's path has at most 107 bytes (unix(7)), and libuv cuts a longer one silently: then the socket
+ * is bound by way of its folder's file descriptor. Clients with such a folder do the same. */
 static int bind_path(struct local_driver *driver, char out[LOCAL_PATH_MAX], struct error *err)
 {
     int length = snprintf(out, LOCAL_PATH_MAX, "%s/control.sock", driver->dir);
     if (length >= LOCAL_PATH_MAX)
-        return error_set(err, ERROR_TOO_LARGE, "the path of the control socket is longer than LOCAL_PATH_MAX (%d)", LOCAL_PATH_MAX);
+        return error_set(err, ERROR_TOO_LARGE,
+                         "the path of the control socket is longer than LOCAL_PATH_MAX (%d)", LOCAL_PATH_MAX);
     unlink(out); /* of an agent that died: the caller holds the directory's lock */
     if (length <= UNIX_PATH_MAX)
         return 0;
@@ -213,7 +218,9 @@ int control_open(struct local_driver *driver, struct error *err)
     umask(before);
     if (result == 0)
         result = uv_listen((uv_stream_t *)&driver->control, CONTROL_PEERS_MAX, on_connection);
-    return result ? error_set(err, ERROR_IO, "%s/control.sock can't be opened: %s", driver->dir, uv_strerror(result)) : 0;
+    return result ? error_set(err, ERROR_IO, "%s/control.sock can't be opened: %s", driver->dir,
+                              uv_strerror(result))
+                  : 0;
 }
 
 static void on_control_closed(uv_handle_t *handle)

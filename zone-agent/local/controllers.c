@@ -1,4 +1,5 @@
-/* The ReplicationController of the local driver: how many pods, of which template, on which disk; a small durable file. */
+/* The ReplicationController of the local driver: how many pods, of which template, on which disk; a small
+ * durable file. */
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -40,7 +41,8 @@ void local_controller_forget(struct local_member *member)
 static int add_argument(struct local_controller *controller, const char *text, struct error *err)
 {
     if (controller->argument_count == MONGOD_ARGUMENTS_MAX)
-        return error_set(err, ERROR_TOO_LARGE, "more arguments for mongod than MONGOD_ARGUMENTS_MAX (%d)", MONGOD_ARGUMENTS_MAX);
+        return error_set(err, ERROR_TOO_LARGE, "more arguments for mongod than MONGOD_ARGUMENTS_MAX (%d)",
+                         MONGOD_ARGUMENTS_MAX);
     char *copy = strdup(text);
     if (!copy)
         return error_set(err, ERROR_NO_MEMORY, "no memory for the arguments of %s", controller->name);
@@ -60,27 +62,31 @@ static int replace(struct local_member *member, struct local_controller *made, s
     return 0;
 }
 
-/* A pod may only be started on the disk that is there now, looked at now: the decision may be older than the disk. */
-static int bind_disk(struct local_member *member, const char *wanted_id, struct local_controller *controller, struct error *err)
+/* A pod may only be started on the disk that is there now, looked at now: the decision may be older than the
+ * disk. */
+static int bind_disk(struct local_member *member, const char *wanted_id, struct local_controller *controller,
+                     struct error *err)
 {
     if (!local_pod_exists(member))
         local_disk_look(member);
     if (!member->disk.exists || !*member->disk.id)
         return error_set(err, ERROR_CONFLICT, "%s can't run: its disk is gone", member->node);
     if (*wanted_id && strcmp(wanted_id, member->disk.id))
-        return error_set(err, ERROR_CONFLICT, "%s can't run: disk %s is %s now, not %s", member->node, member->disk.name,
-                         member->disk.id, wanted_id);
+        return error_set(err, ERROR_CONFLICT, "%s can't run: disk %s is %s now, not %s", member->node,
+                         member->disk.name, member->disk.id, wanted_id);
     if (!*wanted_id && (member->disk.used || member->disk.adopted))
-        return error_set(err, ERROR_CONFLICT, "%s can't run: disk %s may hold data that the intent does not name", member->node,
+        return error_set(err, ERROR_CONFLICT,
+                         "%s can't run: disk %s may hold data that the intent does not name", member->node,
                          member->disk.name);
     local_copy(controller->disk_id, sizeof controller->disk_id, member->disk.id);
     return 0;
 }
 
-int local_controller_apply(struct local_member *member, const struct intent_member *wanted, int replicas, struct error *err)
+int local_controller_apply(struct local_member *member, const struct intent_member *wanted, int replicas,
+                           struct error *err)
 {
-    struct local_controller made = {.exists = true, .replicas = replicas, .port = wanted->port,
-                                    .storage_bytes = wanted->storage_bytes};
+    struct local_controller made = {
+        .exists = true, .replicas = replicas, .port = wanted->port, .storage_bytes = wanted->storage_bytes};
     local_copy(made.name, sizeof made.name, wanted->controller);
     if (replicas && bind_disk(member, wanted->disk_id, &made, err))
         return -1;
@@ -134,10 +140,12 @@ int local_controller_load(struct local_driver *driver, const char *name, struct 
     made.port = (int)json_get_int(json, "port", 27017);
     made.storage_bytes = json_get_int(json, "storageBytes", 0);
     int result = 0;
-    for (const struct json *at = json_first(json_get(json, "arguments")); at && result == 0; at = json_next(at))
+    for (const struct json *at = json_first(json_get(json, "arguments")); at && result == 0;
+         at = json_next(at))
         result = add_argument(&made, json_text(at) ? json_text(at) : "", err);
-    struct local_member *member = local_member_get(driver, json_get_text(json, "set", ""), (int)json_get_int(json, "ordinal", 0),
-                                                   json_get_text(json, "node", ""));
+    struct local_member *member =
+        local_member_get(driver, json_get_text(json, "set", ""), (int)json_get_int(json, "ordinal", 0),
+                         json_get_text(json, "node", ""));
     json_destroy(json);
     if (result || !member) {
         free_arguments(&made);

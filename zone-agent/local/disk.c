@@ -1,6 +1,7 @@
-/* Disks of the local driver: folders with a mark. The mark stands beside the data (atoll-disk.json: whose disk it is, whether it was used)
- * and its id again within it (data/atoll-disk.id): when the inner one is gone, the data is gone, and the disk gets another id, never
- * silently the old one: a member that lost its data must not come back with its vote. */
+/* Disks of the local driver: folders with a mark. The mark stands beside the data (atoll-disk.json: whose
+ * disk it is, whether it was used) and its id again within it (data/atoll-disk.id): when the inner one is
+ * gone, the data is gone, and the disk gets another id, never silently the old one: a member that lost its
+ * data must not come back with its vote. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -15,7 +16,8 @@
 static const char OUTER_MARK[] = "atoll-disk.json", INNER_MARK[] = "atoll-disk.id";
 enum { INNER_MARK_BYTES_MAX = 256, USAGE_DEPTH_MAX = 8 };
 
-static int folder_path(const struct local_driver *driver, const char *name, char out[LOCAL_PATH_MAX], struct error *err)
+static int folder_path(const struct local_driver *driver, const char *name, char out[LOCAL_PATH_MAX],
+                       struct error *err)
 {
     return local_path(driver, out, "disks", name, "", err);
 }
@@ -24,7 +26,8 @@ static int join(char out[LOCAL_PATH_MAX], const char *folder, const char *name, 
 {
     int length = snprintf(out, LOCAL_PATH_MAX, "%s/%s", folder, name);
     if (length < 0 || length >= LOCAL_PATH_MAX)
-        return error_set(err, ERROR_TOO_LARGE, "the path %.100s… is longer than LOCAL_PATH_MAX (%d)", folder, LOCAL_PATH_MAX);
+        return error_set(err, ERROR_TOO_LARGE, "the path %.100s… is longer than LOCAL_PATH_MAX (%d)", folder,
+                         LOCAL_PATH_MAX);
     return 0;
 }
 
@@ -41,7 +44,8 @@ struct places {
     char folder[LOCAL_PATH_MAX], data[LOCAL_PATH_MAX], outer[LOCAL_PATH_MAX], inner[LOCAL_PATH_MAX];
 };
 
-static int find_places(const struct local_driver *driver, const char *name, struct places *out, struct error *err)
+static int find_places(const struct local_driver *driver, const char *name, struct places *out,
+                       struct error *err)
 {
     if (folder_path(driver, name, out->folder, err) || join(out->data, out->folder, "data", err) ||
         join(out->outer, out->folder, OUTER_MARK, err))
@@ -57,7 +61,8 @@ static bool holds_data(const char *data)
         return errno != ENOENT;
     bool found = false;
     for (struct dirent *entry; !found && (entry = readdir(folder));)
-        found = strcmp(entry->d_name, ".") && strcmp(entry->d_name, "..") && strcmp(entry->d_name, INNER_MARK);
+        found =
+            strcmp(entry->d_name, ".") && strcmp(entry->d_name, "..") && strcmp(entry->d_name, INNER_MARK);
     closedir(folder);
     return found;
 }
@@ -87,7 +92,8 @@ static int save_mark(struct local_member *member, const struct local_disk *disk,
     return result;
 }
 
-/* A disk under a new id. The inner mark first: a crash in between leaves the old id outside, and then the two differ again. */
+/* A disk under a new id. The inner mark first: a crash in between leaves the old id outside, and then the two
+ * differ again. */
 static int give_id(struct local_member *member, struct local_disk *disk, struct error *err)
 {
     struct places at;
@@ -124,7 +130,8 @@ void local_disk_note_filled(struct local_member *member)
 {
     char data[LOCAL_PATH_MAX];
     struct local_disk disk = member->disk;
-    if (!disk.exists || !disk.used || disk.filled || local_disk_data_path(member, data, NULL) || !holds_data(data))
+    if (!disk.exists || !disk.used || disk.filled || local_disk_data_path(member, data, NULL) ||
+        !holds_data(data))
         return;
     disk.filled = true;
     change(member, &disk, NULL);
@@ -145,7 +152,8 @@ static void content_vanished(struct local_member *member, const struct places *a
     disk.replica_set_id[0] = 0;
     disk.used_bytes = -1;
     if (give_id(member, &disk, &err)) {
-        local_problem(member, "disk", "disk %s lost its content and can't be marked anew: %s", disk.name, err.message);
+        local_problem(member, "disk", "disk %s lost its content and can't be marked anew: %s", disk.name,
+                      err.message);
         disk.id[0] = 0; /* known to nobody: nothing is started on it */
     }
     member->disk = disk;
@@ -172,15 +180,17 @@ void local_disk_look(struct local_member *member)
 
 /* ---- steps ---- */
 
-static int refuse_other_owner(const struct json *mark, const struct local_member *member, const char *name, struct error *err)
+static int refuse_other_owner(const struct json *mark, const struct local_member *member, const char *name,
+                              struct error *err)
 {
     const char *set = json_get_text(mark, "set", "");
     int64_t ordinal = json_get_int(mark, "ordinal", 0);
     if (strcmp(set, member->set) == 0 && ordinal == member->ordinal)
         return 0;
-    return error_set(err, ERROR_CONFLICT,
-                     "disk %s belongs to member %lld of set %s; give %s another disk, or move that folder away", name,
-                     (long long)ordinal, set, member->node);
+    return error_set(
+        err, ERROR_CONFLICT,
+        "disk %s belongs to member %lld of set %s; give %s another disk, or move that folder away", name,
+        (long long)ordinal, set, member->node);
 }
 
 static void read_mark(const struct json *mark, struct local_disk *out)
@@ -196,7 +206,8 @@ static void read_mark(const struct json *mark, struct local_disk *out)
 }
 
 /* The folder is there with a mark, though it was not when the agent started. */
-static int take_marked_disk(struct local_member *member, struct local_disk *disk, const char *mark_path, struct error *err)
+static int take_marked_disk(struct local_member *member, struct local_disk *disk, const char *mark_path,
+                            struct error *err)
 {
     struct json *mark = local_load(mark_path, err);
     if (!mark)
@@ -236,9 +247,11 @@ int local_disk_load(struct local_driver *driver, const char *name, struct error 
         return 0; /* never became ours */
     struct json *mark = local_load(at.outer, err);
     if (!mark)
-        return error_wrap(err, "the mark of disk %s can't be read; put it right, or move the folder away", name);
-    struct local_member *member = local_member_get(driver, json_get_text(mark, "set", ""), (int)json_get_int(mark, "ordinal", 0),
-                                                   json_get_text(mark, "node", ""));
+        return error_wrap(err, "the mark of disk %s can't be read; put it right, or move the folder away",
+                          name);
+    struct local_member *member =
+        local_member_get(driver, json_get_text(mark, "set", ""), (int)json_get_int(mark, "ordinal", 0),
+                         json_get_text(mark, "node", ""));
     if (member) {
         local_copy(member->disk.name, sizeof member->disk.name, name);
         read_mark(mark, &member->disk);
@@ -253,7 +266,8 @@ int local_disk_mark(struct local_member *member, const char *replica_set_id, str
     if (!disk.exists)
         return error_set(err, ERROR_NOT_FOUND, "there is no disk of %s to mark", member->node);
     if (*disk.replica_set_id && strcmp(disk.replica_set_id, replica_set_id))
-        return error_set(err, ERROR_CONFLICT, "disk %s is marked with replica set %s already", disk.name, disk.replica_set_id);
+        return error_set(err, ERROR_CONFLICT, "disk %s is marked with replica set %s already", disk.name,
+                         disk.replica_set_id);
     local_copy(disk.replica_set_id, sizeof disk.replica_set_id, replica_set_id);
     return change(member, &disk, err);
 }

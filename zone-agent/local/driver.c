@@ -2,10 +2,8 @@
 #include "zone-agent/local/local.h"
 
 #include <arpa/inet.h>
-#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -13,111 +11,6 @@
 #include "proto/base/file.h"
 #include "zone-agent/local/local_internal.h"
 #include "zone-agent/local/process.h"
-
-enum { LOCAL_MEMBERS_MAX = 2 * ZONE_MEMBERS_MAX };
-
-void local_copy(char *out, size_t size, const char *text)
-{
-    snprintf(out, size, "%s", text);
-}
-
-/* Names become file names: nothing that leads elsewhere. */
-bool local_name_is_safe(const char *name)
-{
-    size_t length = strlen(name);
-    if (length == 0 || length > LOCAL_NAME_MAX - 16 || !isalnum((unsigned char)*name))
-        return false;
-    for (const char *at = name; *at; at++)
-        if (!isalnum((unsigned char)*at) && !strchr("-_.", *at))
-            return false;
-    return true;
-}
-
-int local_path(const struct local_driver *driver, char out[LOCAL_PATH_MAX], const char *folder, const char *name,
-               const char *suffix, struct error *err)
-{
-    if (!local_name_is_safe(name))
-        return error_set(err, ERROR_INVALID, "\"%.80s\" can't be a name in %s: letters, digits, - _ . only", name, folder);
-    if (snprintf(out, LOCAL_PATH_MAX, "%s/%s/%s%s", driver->dir, folder, name, suffix) >= LOCAL_PATH_MAX)
-        return error_set(err, ERROR_TOO_LARGE, "the path of %s %s is longer than LOCAL_PATH_MAX (%d)", folder, name, LOCAL_PATH_MAX);
-    return 0;
-}
-
-int local_save(const struct local_driver *driver, const char *folder, const char *name, struct json *json, struct error *err)
-{
-    char path[LOCAL_PATH_MAX];
-    struct buffer text;
-    buffer_init(&text, LOCAL_STATE_BYTES_MAX);
-    int result = local_path(driver, path, folder, name, ".json", err);
-    if (result == 0)
-        result = json_print(json, JSON_PRETTY, &text, err);
-    if (result == 0)
-        result = file_replace(path, text.data, text.length, 0644, err);
-    buffer_finish(&text);
-    json_destroy(json);
-    return result;
-}
-
-struct json *local_load(const char *path, struct error *err)
-{
-    struct buffer text;
-    struct json *json = NULL;
-    buffer_init(&text, LOCAL_STATE_BYTES_MAX);
-    if (file_read(path, LOCAL_STATE_BYTES_MAX, &text, err) == 0)
-        json = json_parse(buffer_text(&text), text.length, LOCAL_STATE_BYTES_MAX, err);
-    if (!json)
-        error_wrap(err, "%s", path);
-    buffer_finish(&text);
-    return json;
-}
-
-/* ---- members ---- */
-
-struct local_member *local_member_find(struct local_driver *driver, const char *set, int ordinal)
-{
-    for (struct local_member *member = driver->members; member; member = member->next)
-        if (member->ordinal == ordinal && strcmp(member->set, set) == 0)
-            return member;
-    return NULL;
-}
-
-struct local_member *local_member_get(struct local_driver *driver, const char *set, int ordinal, const char *node)
-{
-    struct local_member *member = local_member_find(driver, set, ordinal);
-    bool is_valid = local_name_is_safe(set) && local_name_is_safe(node) && ordinal > 0;
-    if (member || !is_valid || driver->member_count == LOCAL_MEMBERS_MAX)
-        return member;
-    member = calloc(1, sizeof *member);
-    if (!member)
-        return NULL;
-    member->driver = driver;
-    member->ordinal = ordinal;
-    member->disk = (struct local_disk){.size_bytes = -1, .used_bytes = -1};
-    member->problem = (struct problem){.code = "", .message = ""};
-    local_copy(member->set, sizeof member->set, set);
-    local_copy(member->node, sizeof member->node, node);
-    local_pod_init(member);
-    member->next = driver->members;
-    driver->members = member;
-    driver->member_count++;
-    return member;
-}
-
-void local_problem(struct local_member *member, const char *code, const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    vsnprintf(member->problem_text, sizeof member->problem_text, format, args);
-    va_end(args);
-    member->problem = (struct problem){code, member->problem_text, 0};
-    local_changed(member->driver);
-}
-
-void local_problem_clear(struct local_member *member, const char *code)
-{
-    if (strcmp(member->problem.code, code) == 0)
-        member->problem = (struct problem){.code = "", .message = ""};
-}
 
 /* ---- what is told to the agent, from the loop ---- */
 
@@ -170,19 +63,30 @@ static struct local_driver *local_of(struct driver *driver)
 static struct disk_holding disk_holding_of(const struct local_member *member, struct arena *arena)
 {
     const struct local_disk *disk = &member->disk;
-    enum disk_state state = !disk->exists ? DISK_ABSENT : !*disk->id ? DISK_FAILED : member->pod.pid ? DISK_ATTACHED : DISK_READY;
-    return (struct disk_holding){.name = arena_string(arena, disk->name), .id = arena_string(arena, disk->id), .state = state,
-                                 .adopted = disk->adopted, .used = disk->used,
+    enum disk_state state = !disk->exists     ? DISK_ABSENT
+                            : !*disk->id      ? DISK_FAILED
+                            : member->pod.pid ? DISK_ATTACHED
+                                              : DISK_READY;
+    return (struct disk_holding){.name = arena_string(arena, disk->name),
+                                 .id = arena_string(arena, disk->id),
+                                 .state = state,
+                                 .adopted = disk->adopted,
+                                 .used = disk->used,
                                  .replica_set_id = arena_string(arena, disk->replica_set_id),
-                                 .size_bytes = disk->size_bytes > 0 ? disk->size_bytes : -1, .used_bytes = disk->used_bytes};
+                                 .size_bytes = disk->size_bytes > 0 ? disk->size_bytes : -1,
+                                 .used_bytes = disk->used_bytes};
 }
 
 static struct pod_holding pod_holding_of(const struct local_member *member, struct arena *arena)
 {
     const struct local_pod *pod = &member->pod;
-    return (struct pod_holding){.name = arena_string(arena, pod->name), .node = *pod->name ? "localhost" : "",
-                                .image_id = *pod->name ? arena_string(arena, member->driver->mongod) : "", .running = pod->pid != 0,
-                                .ready = pod->ready, .terminating = pod->terminating, .restarts = pod->restarts,
+    return (struct pod_holding){.name = arena_string(arena, pod->name),
+                                .node = *pod->name ? "localhost" : "",
+                                .image_id = *pod->name ? arena_string(arena, member->driver->mongod) : "",
+                                .running = pod->pid != 0,
+                                .ready = pod->ready,
+                                .terminating = pod->terminating,
+                                .restarts = pod->restarts,
                                 .last_exit = arena_string(arena, pod->last_exit)};
 }
 
@@ -209,7 +113,8 @@ static void observe(struct driver *base, struct arena *arena, struct holdings *o
             .service_exists = member->service.exists,
             .address = arena_string(arena, member->service.address),
             .pod = pod_holding_of(member, arena),
-            .problem = {arena_string(arena, member->problem.code), arena_string(arena, member->problem.message), 0},
+            .problem = {arena_string(arena, member->problem.code),
+                        arena_string(arena, member->problem.message), 0},
         };
     }
     out->members = members;
@@ -220,19 +125,36 @@ static int do_step(struct local_driver *driver, const struct step *step, struct 
     const struct intent_member *wanted = step->member;
     struct local_member *member = local_member_get(driver, wanted->set, wanted->ordinal, wanted->node);
     if (!member)
-        return error_set(err, ERROR_INVALID, "set %s, ordinal %d, node %s can't be held here: %s", wanted->set, wanted->ordinal,
-                         wanted->node, driver->member_count == LOCAL_MEMBERS_MAX ? "too many members" : "bad name");
+        return error_set(err, ERROR_INVALID, "set %s, ordinal %d, node %s can't be held here: %s",
+                         wanted->set, wanted->ordinal, wanted->node,
+                         driver->member_count == LOCAL_MEMBERS_MAX ? "too many members" : "bad name");
     int result = 0;
     switch (step->kind) {
-    case STEP_CREATE_DISK: result = local_disk_create(member, wanted, err); break;
-    case STEP_MARK_DISK: result = local_disk_mark(member, wanted->replica_set_id, err); break;
-    case STEP_CREATE_SERVICE: result = local_service_create(member, wanted, err); break;
+    case STEP_CREATE_DISK:
+        result = local_disk_create(member, wanted, err);
+        break;
+    case STEP_MARK_DISK:
+        result = local_disk_mark(member, wanted->replica_set_id, err);
+        break;
+    case STEP_CREATE_SERVICE:
+        result = local_service_create(member, wanted, err);
+        break;
     case STEP_CREATE_CONTROLLER:
-    case STEP_UPDATE_CONTROLLER: result = local_controller_apply(member, wanted, wanted->run == RUN_UP ? 1 : 0, err); break;
-    case STEP_SCALE_TO_ONE: result = local_controller_apply(member, wanted, 1, err); break;
-    case STEP_SCALE_TO_ZERO: result = local_controller_scale(member, 0, err); break;
-    case STEP_DELETE_CONTROLLER: result = local_controller_delete(member, err); break;
-    case STEP_DELETE_SERVICE: result = local_service_delete(member, err); break;
+    case STEP_UPDATE_CONTROLLER:
+        result = local_controller_apply(member, wanted, wanted->run == RUN_UP ? 1 : 0, err);
+        break;
+    case STEP_SCALE_TO_ONE:
+        result = local_controller_apply(member, wanted, 1, err);
+        break;
+    case STEP_SCALE_TO_ZERO:
+        result = local_controller_scale(member, 0, err);
+        break;
+    case STEP_DELETE_CONTROLLER:
+        result = local_controller_delete(member, err);
+        break;
+    case STEP_DELETE_SERVICE:
+        result = local_service_delete(member, err);
+        break;
     }
     local_pod_manage(member);
     return result;
@@ -249,7 +171,8 @@ static void perform(struct driver *base, const struct step *step, uint64_t step_
     complete(driver, completion);
 }
 
-static void route(struct driver *base, const char *set, int ordinal, struct arena *arena, struct local_route *out)
+static void route(struct driver *base, const char *set, int ordinal, struct arena *arena,
+                  struct local_route *out)
 {
     struct local_member *member = local_member_find(local_of(base), set, ordinal);
     *out = (struct local_route){.host = ""};
@@ -269,64 +192,6 @@ static void on_look(uv_timer_t *timer)
             local_disk_look(member);
         local_service_open(member);
     }
-}
-
-struct usage {
-    char path[LOCAL_PATH_MAX], set[NAME_LENGTH_MAX + 1];
-    int ordinal;
-    int64_t bytes;
-};
-
-struct usage_list {
-    struct local_driver *driver;
-    size_t count;
-    struct usage items[];
-};
-
-static void on_usage_work(uv_work_t *work)
-{
-    struct usage_list *list = work->data;
-    for (size_t i = 0; i < list->count; i++)
-        list->items[i].bytes = local_disk_usage(list->items[i].path);
-}
-
-static void on_usage_done(uv_work_t *work, int status)
-{
-    struct usage_list *list = work->data;
-    struct local_driver *driver = list->driver;
-    driver->usage_under_way = false;
-    for (size_t i = 0; i < list->count && status == 0; i++) {
-        struct local_member *member = local_member_find(driver, list->items[i].set, list->items[i].ordinal);
-        if (member && member->disk.exists && member->disk.used_bytes != list->items[i].bytes) {
-            member->disk.used_bytes = list->items[i].bytes;
-            local_changed(driver);
-        }
-    }
-    free(list);
-    local_handle_closed(driver);
-}
-
-static void on_usage(uv_timer_t *timer)
-{
-    struct local_driver *driver = timer->data;
-    if (driver->usage_under_way || !driver->member_count)
-        return;
-    struct usage_list *list = calloc(1, sizeof *list + driver->member_count * sizeof list->items[0]);
-    if (!list)
-        return; /* it is only a number for people */
-    list->driver = driver;
-    for (struct local_member *member = driver->members; member; member = member->next) {
-        struct usage *item = &list->items[list->count];
-        if (!member->disk.exists || local_disk_data_path(member, item->path, NULL))
-            continue;
-        local_copy(item->set, sizeof item->set, member->set);
-        item->ordinal = member->ordinal;
-        list->count++;
-    }
-    driver->usage_work.data = list;
-    driver->usage_under_way = true;
-    local_handle_opened(driver);
-    uv_queue_work(driver->loop, &driver->usage_work, on_usage_work, on_usage_done);
 }
 
 /* ---- loading ---- */
@@ -416,7 +281,11 @@ static void close_driver(struct driver *base, void (*closed)(void *context), voi
 }
 
 static const struct driver_functions local_functions = {
-    .name = "local", .observe = observe, .perform = perform, .route = route, .close = close_driver,
+    .name = "local",
+    .observe = observe,
+    .perform = perform,
+    .route = route,
+    .close = close_driver,
 };
 
 /* Three numbers of an IPv4 address in 127.0.0.0/8. */
@@ -425,12 +294,16 @@ static int check_options(const struct local_driver_options *options, struct erro
     struct in_addr address;
     char host[LOCAL_HOST_MAX + 8];
     snprintf(host, sizeof host, "%.15s.1", options->subnet);
-    if (strncmp(options->subnet, "127.", 4) || strlen(options->subnet) > 11 || inet_pton(AF_INET, host, &address) != 1)
-        return error_set(err, ERROR_INVALID, "the subnet must look like 127.0.1, not \"%.40s\"", options->subnet);
+    if (strncmp(options->subnet, "127.", 4) || strlen(options->subnet) > 11 ||
+        inet_pton(AF_INET, host, &address) != 1)
+        return error_set(err, ERROR_INVALID, "the subnet must look like 127.0.1, not \"%.40s\"",
+                         options->subnet);
     if (*options->dir != '/' || strlen(options->dir) >= LOCAL_PATH_MAX / 2)
-        return error_set(err, ERROR_INVALID, "the directory must be an absolute path below %d bytes", LOCAL_PATH_MAX / 2);
+        return error_set(err, ERROR_INVALID, "the directory must be an absolute path below %d bytes",
+                         LOCAL_PATH_MAX / 2);
     if (strlen(options->mongod) >= LOCAL_PATH_MAX)
-        return error_set(err, ERROR_INVALID, "the path of mongod is longer than LOCAL_PATH_MAX (%d)", LOCAL_PATH_MAX);
+        return error_set(err, ERROR_INVALID, "the path of mongod is longer than LOCAL_PATH_MAX (%d)",
+                         LOCAL_PATH_MAX);
     return 0;
 }
 
@@ -443,7 +316,7 @@ static void start_timers(struct local_driver *driver)
         local_handle_opened(driver);
     }
     uv_timer_start(&driver->look, on_look, LOCAL_LOOK_MS, LOCAL_LOOK_MS);
-    uv_timer_start(&driver->usage, on_usage, LOCAL_LOOK_MS, LOCAL_USAGE_MS);
+    uv_timer_start(&driver->usage, local_usage_count, LOCAL_LOOK_MS, LOCAL_USAGE_MS);
 }
 
 struct driver *local_driver_create(const struct local_driver_options *options, struct error *err)

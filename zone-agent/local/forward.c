@@ -1,5 +1,6 @@
-/* The TCP forwarder of a Service: what comes to its address goes to the pod, and back, with back pressure (a direction that can't be written
- * is not read) and little memory: a connection at rest has no buffer at all. Faults of the network are played here. */
+/* The TCP forwarder of a Service: what comes to its address goes to the pod, and back, with back pressure (a
+ * direction that can't be written is not read) and little memory: a connection at rest has no buffer at all.
+ * Faults of the network are played here. */
 #include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
@@ -208,7 +209,8 @@ static void pass(struct side *from, const char *data, size_t length)
 static void on_read(uv_stream_t *stream, ssize_t length, const uv_buf_t *buffer)
 {
     struct connection *connection = stream->data;
-    struct side *from = stream == (uv_stream_t *)&connection->client.socket ? &connection->client : &connection->pod;
+    struct side *from =
+        stream == (uv_stream_t *)&connection->client.socket ? &connection->client : &connection->pod;
     if (length > 0) {
         pass(from, buffer->base, (size_t)length);
     } else if (length == UV_EOF) {
@@ -241,7 +243,8 @@ static void flow_from(struct side *from)
     from->reading = true;
 }
 
-/* Lets both ways go on, or stops them while the network is cut: then the kernels' buffers fill up and nothing moves. */
+/* Lets both ways go on, or stops them while the network is cut: then the kernels' buffers fill up and nothing
+ * moves. */
 static void flow(struct connection *connection)
 {
     if (!connection->connected || connection->closing)
@@ -276,7 +279,8 @@ static void connect_pod(struct connection *connection)
     struct sockaddr_in address;
     connection->connect.data = connection;
     if (!pod->pid || uv_ip4_addr(pod->host, pod->port, &address) ||
-        uv_tcp_connect(&connection->connect, &connection->pod.socket, (const struct sockaddr *)&address, on_connected))
+        uv_tcp_connect(&connection->connect, &connection->pod.socket, (const struct sockaddr *)&address,
+                       on_connected))
         end(connection, true);
 }
 
@@ -310,8 +314,8 @@ static struct connection *make_connection(struct local_member *member)
     return connection;
 }
 
-/* While the network is cut nothing is accepted: the kernel completes the handshake, and then nobody answers. libuv asks no further until
- * the one that waits is accepted. */
+/* While the network is cut nothing is accepted: the kernel completes the handshake, and then nobody answers.
+ * libuv asks no further until the one that waits is accepted. */
 void forward_accept(struct local_member *member)
 {
     struct local_service *service = &member->service;
@@ -323,8 +327,9 @@ void forward_accept(struct local_member *member)
     if (!connection)
         return; /* out of memory: it waits until faults or connections change */
     service->waiting = false;
-    bool accepted = connection->client.opened && connection->pod.opened &&
-                    uv_accept((uv_stream_t *)service->listener, (uv_stream_t *)&connection->client.socket) == 0;
+    bool accepted =
+        connection->client.opened && connection->pod.opened &&
+        uv_accept((uv_stream_t *)service->listener, (uv_stream_t *)&connection->client.socket) == 0;
     if (!accepted || fault == FAULT_REFUSE || service->connection_count > LOCAL_CONNECTIONS_MAX) {
         end(connection, true);
         return;

@@ -1,4 +1,5 @@
-/* What the parts of the local driver share: driver.c (table of functions, members), disk.c, pod.c, service.c with forward.c, control.c. */
+/* What the parts of the local driver share: driver.c (table of functions, members), disk.c, pod.c, service.c
+ * with forward.c, control.c. */
 #ifndef ATOLL_ZONE_AGENT_LOCAL_LOCAL_INTERNAL_H
 #define ATOLL_ZONE_AGENT_LOCAL_LOCAL_INTERNAL_H
 
@@ -10,18 +11,22 @@
 
 enum {
     LOCAL_PATH_MAX = 1024,
+    LOCAL_MEMBERS_MAX = 2 * ZONE_MEMBERS_MAX,
     LOCAL_NAME_MAX = 255,
-    LOCAL_HOST_MAX = 24,                 /* an IPv4 address, made of any number */
-    LOCAL_STATE_BYTES_MAX = 256 * 1024,  /* of one state file */
-    LOCAL_SERVICE_FIRST = 1, LOCAL_SERVICE_LAST = 127,
-    LOCAL_POD_FIRST = 128, LOCAL_POD_LAST = 254,
-    LOCAL_RESTART_FIRST_MS = 500, LOCAL_RESTART_MOST_MS = 10000, /* the first restart is at once */
-    LOCAL_POD_STEADY_MS = 10000,  /* one that ran so long is restarted at once again */
-    LOCAL_POD_GRACE_MS = 30000,   /* from SIGTERM to SIGKILL, as Kubernetes does */
-    LOCAL_READY_CHECK_MS = 25,    /* whether a started pod listens */
-    LOCAL_LOOK_MS = 2000,         /* disks without a pod are looked at so often */
-    LOCAL_USAGE_MS = 30000,       /* used bytes are counted so often */
-    LOCAL_CONNECTIONS_MAX = 1024, /* of one Service */
+    LOCAL_HOST_MAX = 24,                /* an IPv4 address, made of any number */
+    LOCAL_STATE_BYTES_MAX = 256 * 1024, /* of one state file */
+    LOCAL_SERVICE_FIRST = 1,
+    LOCAL_SERVICE_LAST = 127,
+    LOCAL_POD_FIRST = 128,
+    LOCAL_POD_LAST = 254,
+    LOCAL_RESTART_FIRST_MS = 500,
+    LOCAL_RESTART_MOST_MS = 10000,   /* the first restart is at once */
+    LOCAL_POD_STEADY_MS = 10000,     /* one that ran so long is restarted at once again */
+    LOCAL_POD_GRACE_MS = 30000,      /* from SIGTERM to SIGKILL, as Kubernetes does */
+    LOCAL_READY_CHECK_MS = 25,       /* whether a started pod listens */
+    LOCAL_LOOK_MS = 2000,            /* disks without a pod are looked at so often */
+    LOCAL_USAGE_MS = 30000,          /* used bytes are counted so often */
+    LOCAL_CONNECTIONS_MAX = 1024,    /* of one Service */
     LOCAL_FORWARD_BYTES = 16 * 1024, /* in flight in one direction of a connection */
 };
 
@@ -35,8 +40,8 @@ struct local_disk {
     int64_t size_bytes, used_bytes;
 };
 
-/* The ReplicationController: replicas and template. A pod is only started on the disk that it was scaled up for, as a claim is bound to
- * one volume. */
+/* The ReplicationController: replicas and template. A pod is only started on the disk that it was scaled up
+ * for, as a claim is bound to one volume. */
 struct local_controller {
     bool exists;
     int replicas, port;
@@ -50,7 +55,7 @@ struct local_pod {
     char name[LOCAL_NAME_MAX + 1]; /* "": there is no pod */
     char host[LOCAL_HOST_MAX];
     int port;
-    int pid; /* 0: no process */
+    int pid;             /* 0: no process */
     uint64_t start_time; /* /proc/PID/stat, field 22 */
     uint64_t incarnation;
     bool ready, terminating, killed;
@@ -61,7 +66,7 @@ struct local_pod {
     uv_process_t *process; /* our own child; NULL when it was taken over */
     uv_poll_t *watch;      /* of a taken over one */
     uv_timer_t restart, kill, check;
-    uv_tcp_t *dialing;     /* the check whether it listens */
+    uv_tcp_t *dialing; /* the check whether it listens */
 };
 
 enum fault { FAULT_NONE, FAULT_CUT, FAULT_REFUSE, FAULT_SLOW };
@@ -114,7 +119,7 @@ struct local_driver {
     size_t member_count;
     bool changed, closing;
     struct completion *completions, **completions_end;
-    uv_timer_t later;     /* due at once: completions, `changed` */
+    uv_timer_t later; /* due at once: completions, `changed` */
     uv_timer_t look, usage;
     uv_work_t usage_work;
     bool usage_under_way;
@@ -131,17 +136,21 @@ struct local_driver {
     void *closed_context;
 };
 
-/* driver.c */
+/* usage.c */
+void local_usage_count(uv_timer_t *timer); /* a timer's callback, whose data is the driver */
+
+/* driver.c and members.c */
 void local_changed(struct local_driver *driver);
 void local_handle_opened(struct local_driver *driver);
 void local_handle_closed(struct local_driver *driver); /* the driver may be gone afterwards */
 struct local_member *local_member_find(struct local_driver *driver, const char *set, int ordinal);
-struct local_member *local_member_get(struct local_driver *driver, const char *set, int ordinal, const char *node);
+struct local_member *local_member_get(struct local_driver *driver, const char *set, int ordinal,
+                                      const char *node);
 void local_problem(struct local_member *member, const char *code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 void local_problem_clear(struct local_member *member, const char *code);
-int local_path(const struct local_driver *driver, char out[LOCAL_PATH_MAX], const char *folder, const char *name,
-               const char *suffix, struct error *err);
+int local_path(const struct local_driver *driver, char out[LOCAL_PATH_MAX], const char *folder,
+               const char *name, const char *suffix, struct error *err);
 bool local_name_is_safe(const char *name);
 
 /* State files: JSON objects. local_save takes `json` over. */
@@ -156,7 +165,8 @@ int local_disk_load(struct local_driver *driver, const char *name, struct error 
 int local_disk_mark(struct local_member *member, const char *replica_set_id, struct error *err);
 int local_disk_set_used(struct local_member *member, struct error *err);
 void local_disk_note_filled(struct local_member *member);
-/* Looks whether the disk is still the one that it was; gives it another id when its content is gone. Only while no pod runs. */
+/* Looks whether the disk is still the one that it was; gives it another id when its content is gone. Only
+ * while no pod runs. */
 void local_disk_look(struct local_member *member);
 int64_t local_disk_usage(const char *data_path); /* bytes; blocks: for a worker thread */
 int local_disk_data_path(const struct local_member *member, char out[LOCAL_PATH_MAX], struct error *err);
@@ -166,6 +176,12 @@ void local_pod_init(struct local_member *member);
 void local_pod_close(struct local_member *member);
 int local_pod_load(struct local_driver *driver, const char *name, struct error *err);
 void local_pod_manage(struct local_member *member); /* brings the process to what the controller asks for */
+/* pod_start.c */
+void local_pod_make_name(struct local_member *member);
+int local_pod_find_address(struct local_member *member, struct error *err);
+int local_pod_spawn(struct local_member *member, uv_exit_cb on_exit,
+                    struct error *err); /* sets pid, pidfd, process */
+
 bool local_pod_exists(const struct local_member *member);
 
 /* controllers.c */

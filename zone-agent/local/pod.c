@@ -1,22 +1,16 @@
-/* Pods of the local driver: mongod processes in a session of their own that outlive the agent. The state file says which process is whose, by
- * pid, start time and boot id, so that a restarted agent takes running pods over and never starts one twice. */
-#include <arpa/inet.h>
-#include <assert.h>
+/* Pods of the local driver: mongod processes in a session of their own that outlive the agent. The state file
+ * says which process is whose, by pid, start time and boot id, so that a restarted agent takes running pods
+ * over and never starts one twice. */
 #include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "proto/base/file.h"
 #include "zone-agent/local/local_internal.h"
 #include "zone-agent/local/process.h"
-
-enum { POD_ARGUMENTS_MAX = 32 + MONGOD_ARGUMENTS_MAX, SMALL_STORAGE_MB = 20 * 1024, OPLOG_LEAST_MB = 990 };
 
 bool local_pod_exists(const struct local_member *member)
 {
@@ -87,7 +81,8 @@ static void on_dialed(uv_connect_t *request, int status)
     local_changed(member->driver);
 }
 
-/* A pod is ready when its process listens, whatever the state of the replica set: its own Service must lead to it before. */
+/* A pod is ready when its process listens, whatever the state of the replica set: its own Service must lead
+ * to it before. */
 static void on_check(uv_timer_t *timer)
 {
     struct local_member *member = timer->data;
@@ -161,8 +156,8 @@ static void ended(struct local_member *member)
     local_service_pod_gone(member);
     local_disk_look(member);
     if (!on_purpose) {
-        int64_t delay_ms = pod->failures ? backoff_ms(pod->failures - 1, LOCAL_RESTART_FIRST_MS, LOCAL_RESTART_MOST_MS,
-                                                      &member->driver->random)
+        int64_t delay_ms = pod->failures ? backoff_ms(pod->failures - 1, LOCAL_RESTART_FIRST_MS,
+                                                      LOCAL_RESTART_MOST_MS, &member->driver->random)
                                          : 0;
         pod->failures++;
         pod->restarts++;
@@ -179,11 +174,11 @@ static void on_exit_of_child(uv_process_t *process, int64_t status, int signal)
 {
     struct local_member *member = process->data;
     if (signal)
-        snprintf(member->pod.last_exit, sizeof member->pod.last_exit, "%s was ended by signal %d (%s)", member->pod.name, signal,
-                 strsignal(signal));
+        snprintf(member->pod.last_exit, sizeof member->pod.last_exit, "%s was ended by signal %d (%s)",
+                 member->pod.name, signal, strsignal(signal));
     else
-        snprintf(member->pod.last_exit, sizeof member->pod.last_exit, "%s exited with status %lld", member->pod.name,
-                 (long long)status);
+        snprintf(member->pod.last_exit, sizeof member->pod.last_exit, "%s exited with status %lld",
+                 member->pod.name, (long long)status);
     ended(member);
 }
 
@@ -193,7 +188,8 @@ static void on_exit_of_adopted(uv_poll_t *watch, int status, int events)
     (void)status;
     (void)events;
     snprintf(member->pod.last_exit, sizeof member->pod.last_exit,
-             "%s ended; an earlier run of the agent started it, so that its status is not known", member->pod.name);
+             "%s ended; an earlier run of the agent started it, so that its status is not known",
+             member->pod.name);
     ended(member);
 }
 
@@ -226,146 +222,6 @@ static void terminate(struct local_member *member)
 
 /* ---- starting ---- */
 
-static bool address_is_free(const char *host, int port)
-{
-    struct sockaddr_in address;
-    int on = 1;
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0 || uv_ip4_addr(host, port, &address))
-        return false;
-    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    bool is_free = bind(fd, (const struct sockaddr *)&address, sizeof address) == 0 && listen(fd, 1) == 0;
-    close(fd);
-    return is_free;
-}
-
-static bool is_taken_by_another(const struct local_member *member, const char *host, int port)
-{
-    for (const struct local_member *other = member->driver->members; other; other = other->next)
-        if (other != member && *other->pod.name && other->pod.port == port && strcmp(other->pod.host, host) == 0)
-            return true;
-    return false;
-}
-
-static int find_address(struct local_member *member, struct error *err)
-{
-    struct local_pod *pod = &member->pod;
-    char host[LOCAL_HOST_MAX];
-    pod->port = member->controller.port;
-    if (*pod->host && !is_taken_by_another(member, pod->host, pod->port) && address_is_free(pod->host, pod->port))
-        return 0;
-    for (int n = LOCAL_POD_FIRST; n <= LOCAL_POD_LAST; n++) {
-        snprintf(host, sizeof host, "%.11s.%d", member->driver->subnet, n);
-        if (is_taken_by_another(member, host, pod->port) || !address_is_free(host, pod->port))
-            continue;
-        local_copy(pod->host, sizeof pod->host, host);
-        return 0;
-    }
-    return error_set(err, ERROR_CONFLICT, "no address %s.%d to .%d is free on port %d for %s", member->driver->subnet,
-                     LOCAL_POD_FIRST, LOCAL_POD_LAST, pod->port, member->node);
-}
-
-/* "mongo-rc1-x7k2p": the letters that Kubernetes uses, without vowels and look-alikes. */
-static void make_name(struct local_member *member)
-{
-    static const char letters[] = "bcdfghjklmnpqrstvwxz2456789";
-    char tail[6] = "";
-    for (size_t i = 0; i < 5; i++)
-        tail[i] = letters[member->driver->random.next(member->driver->random.context) % (sizeof letters - 1)];
-    snprintf(member->pod.name, sizeof member->pod.name, "%.200s-%s", member->controller.name, tail);
-}
-
-struct command_line {
-    char *arguments[POD_ARGUMENTS_MAX + 1];
-    size_t count;
-    char data[LOCAL_PATH_MAX], log[LOCAL_PATH_MAX], port[16], oplog[24];
-};
-
-static void add(struct command_line *line, const char *argument)
-{
-    assert(line->count < POD_ARGUMENTS_MAX);
-    line->arguments[line->count++] = (char *)(uintptr_t)argument;
-}
-
-static bool says(const struct local_controller *controller, const char *option)
-{
-    for (size_t i = 0; i < controller->argument_count; i++)
-        if (strncmp(controller->arguments[i], option, strlen(option)) == 0)
-            return true;
-    return false;
-}
-
-/* A real mongod would take half of the machine's memory for its cache, three times on a laptop; and 5 % of the whole file system for its
- * oplog, of which the least is 990 MB. Whoever says otherwise in the spec is left alone. */
-static void add_sizes(struct command_line *line, const struct local_controller *controller, const char *mongod)
-{
-    const char *name = strrchr(mongod, '/');
-    int64_t storage_mb = controller->storage_bytes >> 20;
-    if (strstr(name ? name : mongod, "mongod-sim"))
-        return;
-    if (!says(controller, "--wiredTigerCacheSizeGB")) {
-        add(line, "--wiredTigerCacheSizeGB");
-        add(line, "0.25");
-    }
-    if (storage_mb <= 0 || storage_mb >= SMALL_STORAGE_MB || says(controller, "--oplogSize"))
-        return;
-    snprintf(line->oplog, sizeof line->oplog, "%d", OPLOG_LEAST_MB);
-    add(line, "--oplogSize");
-    add(line, line->oplog);
-}
-
-static int make_command_line(struct local_member *member, struct command_line *line, struct error *err)
-{
-    const struct local_controller *controller = &member->controller;
-    *line = (struct command_line){.count = 0};
-    if (local_disk_data_path(member, line->data, err) || local_path(member->driver, line->log, "pods", member->node, ".log", err))
-        return -1;
-    snprintf(line->port, sizeof line->port, "%d", member->pod.port);
-    const char *const always[] = {member->driver->mongod, "--dbpath", line->data, "--port", line->port, "--bind_ip",
-                                  member->pod.host, "--replSet", member->set, "--nounixsocket", "--logpath", line->log,
-                                  "--logappend"};
-    for (size_t i = 0; i < sizeof always / sizeof *always; i++)
-        add(line, always[i]);
-    add_sizes(line, controller, member->driver->mongod);
-    for (size_t i = 0; i < controller->argument_count; i++)
-        add(line, controller->arguments[i]);
-    line->arguments[line->count] = NULL;
-    return 0;
-}
-
-static int spawn(struct local_member *member, struct command_line *line, struct error *err)
-{
-    struct local_pod *pod = &member->pod;
-    uv_process_t *process = malloc(sizeof *process);
-    int log = open(line->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
-    if (!process || log < 0) {
-        free(process);
-        if (log >= 0)
-            close(log);
-        return error_set_errno(err, errno, "%s can't be opened", line->log);
-    }
-    uv_stdio_container_t stdio[3] = {{.flags = UV_IGNORE}, {.flags = UV_INHERIT_FD, .data.fd = log},
-                                     {.flags = UV_INHERIT_FD, .data.fd = log}};
-    uv_process_options_t options = {.exit_cb = on_exit_of_child, .file = line->arguments[0], .args = line->arguments,
-                                    .flags = UV_PROCESS_DETACHED, .stdio = stdio, .stdio_count = 3};
-    /* Nothing of the agent's may live on in the pod: a lock, a listener. Libraries don't all open with O_CLOEXEC. */
-    close_range(3, UINT_MAX, CLOSE_RANGE_CLOEXEC);
-    int result = uv_spawn(member->driver->loop, process, &options);
-    local_handle_opened(member->driver); /* libuv has begun the handle even when it failed */
-    process->data = member;
-    close(log);
-    if (result) {
-        process->data = member->driver;
-        uv_close((uv_handle_t *)process, on_handle_closed);
-        return error_set(err, ERROR_IO, "%s can't be started: %s", line->arguments[0], uv_strerror(result));
-    }
-    pod->process = process;
-    pod->pid = process->pid;
-    pod->pidfd = (int)syscall(SYS_pidfd_open, process->pid, 0);
-    pod->start_time = process_start_time(process->pid);
-    return 0;
-}
-
 static void running(struct local_member *member)
 {
     struct local_pod *pod = &member->pod;
@@ -375,15 +231,15 @@ static void running(struct local_member *member)
     local_changed(member->driver);
 }
 
-/* The state file says `starting` before there is a process, so that a crash in between is noticed by the next agent. */
+/* The state file says `starting` before there is a process, so that a crash in between is noticed by the next
+ * agent. */
 static int start(struct local_member *member, struct error *err)
 {
     struct local_pod *pod = &member->pod;
-    struct command_line line;
     if (!*pod->name)
-        make_name(member);
-    if (find_address(member, err) || make_command_line(member, &line, err) || local_disk_set_used(member, err) ||
-        save(member, true, err) || spawn(member, &line, err))
+        local_pod_make_name(member);
+    if (local_pod_find_address(member, err) || local_disk_set_used(member, err) || save(member, true, err) ||
+        local_pod_spawn(member, on_exit_of_child, err))
         return -1;
     if (save(member, false, err)) /* `starting` stands there: found by its command line after a crash */
         local_problem(member, "pod", "%s", err->message);
@@ -400,7 +256,9 @@ static void start_or_retry(struct local_member *member)
     local_problem(member, "pod", "%s can't be started: %s", member->node, err.message);
     local_copy(pod->last_exit, sizeof pod->last_exit, err.message);
     uv_timer_start(&pod->restart, on_restart,
-                   (uint64_t)backoff_ms(pod->failures++, LOCAL_RESTART_FIRST_MS, LOCAL_RESTART_MOST_MS, &member->driver->random), 0);
+                   (uint64_t)backoff_ms(pod->failures++, LOCAL_RESTART_FIRST_MS, LOCAL_RESTART_MOST_MS,
+                                        &member->driver->random),
+                   0);
     local_changed(member->driver);
 }
 
@@ -418,8 +276,8 @@ static void forget(struct local_member *member)
     local_changed(member->driver);
 }
 
-/* The claim is bound to one disk: when that one is gone, there is nothing to start a pod on, and the controller's next decision is about
- * another disk. */
+/* The claim is bound to one disk: when that one is gone, there is nothing to start a pod on, and the
+ * controller's next decision is about another disk. */
 static bool lost_claim(struct local_member *member)
 {
     const struct local_disk *disk = &member->disk;
@@ -463,7 +321,8 @@ static void adopt(struct local_member *member)
     struct local_pod *pod = &member->pod;
     pod->pidfd = (int)syscall(SYS_pidfd_open, pod->pid, 0);
     pod->watch = pod->pidfd >= 0 ? malloc(sizeof *pod->watch) : NULL;
-    bool same = pod->watch && process_start_time(pod->pid) == pod->start_time; /* asked after the open: no gap */
+    bool same =
+        pod->watch && process_start_time(pod->pid) == pod->start_time; /* asked after the open: no gap */
     if (!same || uv_poll_init(member->driver->loop, pod->watch, pod->pidfd)) {
         free(pod->watch);
         pod->watch = NULL;
@@ -489,8 +348,9 @@ int local_pod_load(struct local_driver *driver, const char *name, struct error *
     struct json *json = local_load(path, err);
     if (!json)
         return -1;
-    struct local_member *member = local_member_get(driver, json_get_text(json, "set", ""), (int)json_get_int(json, "ordinal", 0),
-                                                   json_get_text(json, "node", ""));
+    struct local_member *member =
+        local_member_get(driver, json_get_text(json, "set", ""), (int)json_get_int(json, "ordinal", 0),
+                         json_get_text(json, "node", ""));
     if (member) {
         struct local_pod *pod = &member->pod;
         bool this_boot = strcmp(json_get_text(json, "bootId", ""), driver->boot_id) == 0;

@@ -9,7 +9,12 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { PROC_STAT_BYTES_MAX = 1024, PROC_ARGUMENTS_BYTES_MAX = 16 * 1024, STAT_START_TIME = 22, STAT_STATE = 3 };
+enum {
+    PROC_STAT_BYTES_MAX = 1024,
+    PROC_ARGUMENTS_BYTES_MAX = 16 * 1024,
+    STAT_START_TIME = 22,
+    STAT_STATE = 3
+};
 
 static size_t read_some(const char *path, char *out, size_t size)
 {

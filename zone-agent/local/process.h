@@ -5,8 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* When the process started, in clock ticks since boot; 0 when there is none or it is a zombie. Together with the boot it names a process for
- * ever, which a pid alone does not. */
+/* When the process started, in clock ticks since boot; 0 when there is none or it is a zombie. Together with
+ * the boot it names a process for ever, which a pid alone does not. */
 uint64_t process_start_time(int pid);
 
 /* The first process of ours with these two arguments one after the other; 0 when there is none. */

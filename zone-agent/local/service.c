@@ -1,5 +1,6 @@
-/* Services of the local driver: each has an address of its own, the first free 127.0.Z.N on the member's port, kept in a file and bound again
- * when the agent starts. When somebody else has it by then, the address changes, as load balancers' do. */
+/* Services of the local driver: each has an address of its own, the first free 127.0.Z.N on the member's
+ * port, kept in a file and bound again when the agent starts. When somebody else has it by then, the address
+ * changes, as load balancers' do. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -107,8 +108,9 @@ static int listen_somewhere(struct local_member *member, const char *not_this, s
             break; /* not a matter of this one address */
     }
     return error_set(err, last == UV_EADDRINUSE ? ERROR_CONFLICT : ERROR_IO,
-                     "%s: no address %s.%d to .%d can be bound on port %d: %s", member->service.name, member->driver->subnet,
-                     LOCAL_SERVICE_FIRST, LOCAL_SERVICE_LAST, member->service.port, uv_strerror(last));
+                     "%s: no address %s.%d to .%d can be bound on port %d: %s", member->service.name,
+                     member->driver->subnet, LOCAL_SERVICE_FIRST, LOCAL_SERVICE_LAST, member->service.port,
+                     uv_strerror(last));
 }
 
 static void close_listener(struct local_member *member)
@@ -209,8 +211,9 @@ int local_service_load(struct local_driver *driver, const char *name, struct err
     struct json *json = local_load(path, err);
     if (!json)
         return -1;
-    struct local_member *member = local_member_get(driver, json_get_text(json, "set", ""), (int)json_get_int(json, "ordinal", 0),
-                                                   json_get_text(json, "node", ""));
+    struct local_member *member =
+        local_member_get(driver, json_get_text(json, "set", ""), (int)json_get_int(json, "ordinal", 0),
+                         json_get_text(json, "node", ""));
     if (member) {
         struct local_service *service = &member->service;
         service->exists = true;
@@ -224,7 +227,8 @@ int local_service_load(struct local_driver *driver, const char *name, struct err
 
 void local_service_pod_gone(struct local_member *member)
 {
-    if (local_fault_of(member, NULL) != FAULT_CUT) /* a cut network does not bring the end of a connection either */
+    if (local_fault_of(member, NULL) !=
+        FAULT_CUT) /* a cut network does not bring the end of a connection either */
         forward_reset_all(member);
 }
 

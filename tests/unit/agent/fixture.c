@@ -34,12 +34,25 @@ static void later(struct world *world, struct world_event event, int64_t after_m
 static struct member_holding holding_of(const struct world_member *member, int ordinal, struct arena *arena)
 {
     return (struct member_holding){
-        .set = "mongo", .ordinal = ordinal,
-        .disk = {.name = "disk", .id = arena_string(arena, member->disk ? member->disk_id : ""), .state = member->disk ? DISK_READY : DISK_ABSENT,
-                 .used = member->used, .replica_set_id = "", .size_bytes = -1, .used_bytes = 7},
-        .controller_exists = member->controller, .replicas = member->replicas, .service_exists = member->service,
+        .set = "mongo",
+        .ordinal = ordinal,
+        .disk = {.name = "disk",
+                 .id = arena_string(arena, member->disk ? member->disk_id : ""),
+                 .state = member->disk ? DISK_READY : DISK_ABSENT,
+                 .used = member->used,
+                 .replica_set_id = "",
+                 .size_bytes = -1,
+                 .used_bytes = 7},
+        .controller_exists = member->controller,
+        .replicas = member->replicas,
+        .service_exists = member->service,
         .address = arena_string(arena, member->address),
-        .pod = {.name = member->pod ? "pod" : "", .node = "", .image_id = "", .running = member->pod, .ready = member->pod && member->ready, .last_exit = ""},
+        .pod = {.name = member->pod ? "pod" : "",
+                .node = "",
+                .image_id = "",
+                .running = member->pod,
+                .ready = member->pod && member->ready,
+                .last_exit = ""},
         .problem = {.code = "", .message = ""},
     };
 }
@@ -48,7 +61,8 @@ static void observe(struct driver *driver, struct arena *arena, struct holdings 
 {
     struct world *world = world_of(driver);
     struct member_holding *members = arena_array(arena, WORLD_MEMBERS, sizeof *members);
-    *out = (struct holdings){.members = members, .zone_problem = {.code = "", .message = ""}, .complete = !world->zone_unseen};
+    *out = (struct holdings){
+        .members = members, .zone_problem = {.code = "", .message = ""}, .complete = !world->zone_unseen};
     for (int i = 0; i < WORLD_MEMBERS && !world->zone_unseen; i++) {
         const struct world_member *member = &world->members[i];
         if (member->disk || member->service || member->controller || member->pod)
@@ -60,15 +74,34 @@ static void take_effect(struct world *world, enum step_kind kind, const struct i
 {
     struct world_member *member = &world->members[wanted->ordinal - 1];
     switch (kind) {
-    case STEP_CREATE_DISK: member->disk = true; snprintf(member->disk_id, sizeof member->disk_id, "d%d", wanted->ordinal); break;
-    case STEP_CREATE_SERVICE: member->service = true; snprintf(member->address, sizeof member->address, "10.0.0.%d:27017", wanted->ordinal); break;
-    case STEP_CREATE_CONTROLLER: member->controller = true; member->replicas = wanted->run == RUN_UP; break;
-    case STEP_SCALE_TO_ONE: member->replicas = 1; break;
-    case STEP_SCALE_TO_ZERO: member->replicas = 0; break;
-    case STEP_DELETE_CONTROLLER: member->controller = false; break;
-    case STEP_DELETE_SERVICE: member->service = false; member->address[0] = 0; break;
+    case STEP_CREATE_DISK:
+        member->disk = true;
+        snprintf(member->disk_id, sizeof member->disk_id, "d%d", wanted->ordinal);
+        break;
+    case STEP_CREATE_SERVICE:
+        member->service = true;
+        snprintf(member->address, sizeof member->address, "10.0.0.%d:27017", wanted->ordinal);
+        break;
+    case STEP_CREATE_CONTROLLER:
+        member->controller = true;
+        member->replicas = wanted->run == RUN_UP;
+        break;
+    case STEP_SCALE_TO_ONE:
+        member->replicas = 1;
+        break;
+    case STEP_SCALE_TO_ZERO:
+        member->replicas = 0;
+        break;
+    case STEP_DELETE_CONTROLLER:
+        member->controller = false;
+        break;
+    case STEP_DELETE_SERVICE:
+        member->service = false;
+        member->address[0] = 0;
+        break;
     case STEP_MARK_DISK:
-    case STEP_UPDATE_CONTROLLER: break;
+    case STEP_UPDATE_CONTROLLER:
+        break;
     }
     bool runs = member->controller && member->replicas;
     if (runs && !member->pod)
@@ -90,7 +123,8 @@ static void perform(struct driver *driver, const struct step *step, uint64_t ste
     later(world, event, world->step_after_ms);
 }
 
-static void route(struct driver *driver, const char *set, int ordinal, struct arena *arena, struct local_route *out)
+static void route(struct driver *driver, const char *set, int ordinal, struct arena *arena,
+                  struct local_route *out)
 {
     const struct world_member *member = &world_of(driver)->members[ordinal - 1];
     (void)set;
@@ -98,7 +132,8 @@ static void route(struct driver *driver, const char *set, int ordinal, struct ar
                                 .incarnation = member->incarnation};
 }
 
-static const struct driver_functions functions = {.name = "fake", .observe = observe, .perform = perform, .route = route};
+static const struct driver_functions functions = {
+    .name = "fake", .observe = observe, .perform = perform, .route = route};
 
 /* ---- the rest of the environment ---- */
 
@@ -126,7 +161,9 @@ static void send_message(void *context, enum link_message kind, uint64_t id, con
     struct world *world = context;
     keep_message(world, kind, text, length);
     if (!world->lose_answers)
-        later(world, (struct world_event){.kind = EVENT_ANSWER, .id = id, .message = kind, .failed = world->refuse_messages},
+        later(world,
+              (struct world_event){
+                  .kind = EVENT_ANSWER, .id = id, .message = kind, .failed = world->refuse_messages},
               world->answer_after_ms);
     else if (kind == LINK_REPORT)
         world->in_flight_reports--;
@@ -136,7 +173,10 @@ static void ask(void *context, uint64_t id, const struct agent_probe *what)
 {
     struct world *world = context;
     world->probes++;
-    later(world, (struct world_event){.kind = EVENT_PROBE, .id = id, .ordinal = what->ordinal, .failed = world->mute_mongods}, 1);
+    later(world,
+          (struct world_event){
+              .kind = EVENT_PROBE, .id = id, .ordinal = what->ordinal, .failed = world->mute_mongods},
+          1);
 }
 
 static int find_file(struct world *world, const char *name)
@@ -181,9 +221,15 @@ static void wake_at(void *context, int64_t monotonic_ms)
 static void answer_probe(struct world *world, const struct world_event *event)
 {
     const struct world_member *member = &world->members[event->ordinal - 1];
-    struct mongod_view view = {.answer = event->failed ? MONGOD_SILENT : member->answer, .problem = event->failed ? "silent" : "",
-                               .version = "7.0.14", .state = member->state, .self_id = 0, .term = 1, .primary_id = 0,
-                               .optime = {1, member->optime_seconds, 0}, .config = {.set = "mongo", .version = 1, .term = 1, .replica_set_id = ""}};
+    struct mongod_view view = {.answer = event->failed ? MONGOD_SILENT : member->answer,
+                               .problem = event->failed ? "silent" : "",
+                               .version = "7.0.14",
+                               .state = member->state,
+                               .self_id = 0,
+                               .term = 1,
+                               .primary_id = 0,
+                               .optime = {1, member->optime_seconds, 0},
+                               .config = {.set = "mongo", .version = 1, .term = 1, .replica_set_id = ""}};
     struct arena arena;
     arena_init(&arena, 0);
     agent_probe_done(world->agent, event->id, &arena, &view);
@@ -192,7 +238,8 @@ static void answer_probe(struct world *world, const struct world_event *event)
 static void happen(struct world *world, struct world_event event)
 {
     struct error err = {.code = ERROR_IO, .message = "it did not work"};
-    struct link_answer answer = {.err = event.failed ? &err : NULL, .epoch = 1, .report_wanted = world->report_wanted};
+    struct link_answer answer = {
+        .err = event.failed ? &err : NULL, .epoch = 1, .report_wanted = world->report_wanted};
     if (event.kind == EVENT_STEP) {
         agent_holdings_changed(world->agent);
         agent_step_done(world->agent, event.id, event.failed ? &err : NULL);
@@ -244,7 +291,8 @@ void world_run(struct world *world, int64_t ms)
 
 void world_init(struct world *world)
 {
-    *world = (struct world){.driver = {&functions}, .now_ms = 1000, .wake_ms = INT64_MAX, .seed = 1, .answer_after_ms = 1};
+    *world = (struct world){
+        .driver = {&functions}, .now_ms = 1000, .wake_ms = INT64_MAX, .seed = 1, .answer_after_ms = 1};
     world->clock = (struct clock){world_now, world_now, world};
     world->random = (struct random){world_random, world};
     for (int i = 0; i < WORLD_MEMBERS; i++) {
@@ -260,8 +308,8 @@ void world_init(struct world *world)
 int world_start(struct world *world, struct error *err)
 {
     const struct agent_options options = {"zone-a", "0.1.0", "fake"};
-    const struct agent_environment environment = {&world->clock, &world->random, &world->driver, world, send_message, ask, save, load,
-                                                  wake_at, NULL};
+    const struct agent_environment environment = {
+        &world->clock, &world->random, &world->driver, world, send_message, ask, save, load, wake_at, NULL};
     world->agent = agent_create(&options, &environment, err);
     return world->agent ? 0 : -1;
 }
@@ -284,17 +332,32 @@ void world_finish(struct world *world)
     arena_finish(&world->heartbeat_arena);
 }
 
-int world_intend(struct world *world, int64_t epoch, int64_t revision, size_t count, enum member_run run, struct error *err)
+int world_intend(struct world *world, int64_t epoch, int64_t revision, size_t count, enum member_run run,
+                 struct error *err)
 {
     struct intent_member members[WORLD_MEMBERS];
     static const char *const nodes[] = {"mongo-node1", "mongo-node2", "mongo-node3"};
     for (size_t i = 0; i < count; i++)
-        members[i] = (struct intent_member){
-            .set = "mongo", .ordinal = (int)i + 1, .run = run, .node = nodes[i], .controller = "rc", .service = "svc", .volume = "v",
-            .disk = "disk", .image = "mongo:7.0", .port = 27017, .storage_type = "",
-            .disk_id = world->members[i].used ? world->members[i].disk_id : "", .replica_set_id = ""};
-    struct intent_event event = {.intent = {.epoch = epoch, .revision = revision, .federation = "prod", .zone = "zone-a",
-                                            .members = members, .member_count = count}};
+        members[i] =
+            (struct intent_member){.set = "mongo",
+                                   .ordinal = (int)i + 1,
+                                   .run = run,
+                                   .node = nodes[i],
+                                   .controller = "rc",
+                                   .service = "svc",
+                                   .volume = "v",
+                                   .disk = "disk",
+                                   .image = "mongo:7.0",
+                                   .port = 27017,
+                                   .storage_type = "",
+                                   .disk_id = world->members[i].used ? world->members[i].disk_id : "",
+                                   .replica_set_id = ""};
+    struct intent_event event = {.intent = {.epoch = epoch,
+                                            .revision = revision,
+                                            .federation = "prod",
+                                            .zone = "zone-a",
+                                            .members = members,
+                                            .member_count = count}};
     return agent_intent(world->agent, &event, err);
 }
 

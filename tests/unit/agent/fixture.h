@@ -1,5 +1,6 @@
-/* A whole world for one agent on virtual time: a zone of one or more members whose steps take effect at once, a controller that hears reports,
- * mongods that answer probes, and a disk that may refuse to save. Nothing happens but through world_run(). */
+/* A whole world for one agent on virtual time: a zone of one or more members whose steps take effect at once,
+ * a controller that hears reports, mongods that answer probes, and a disk that may refuse to save. Nothing
+ * happens but through world_run(). */
 #ifndef ATOLL_TESTS_UNIT_AGENT_FIXTURE_H
 #define ATOLL_TESTS_UNIT_AGENT_FIXTURE_H
 
@@ -40,10 +41,10 @@ struct world {
     size_t pending_count;
 
     /* Knobs. */
-    int failing_steps;      /* so many next ones fail */
-    bool lose_answers;      /* reports and heartbeats get no answer at all */
-    bool refuse_messages;   /* they fail at once */
-    bool mute_mongods;      /* probes fail */
+    int failing_steps;    /* so many next ones fail */
+    bool lose_answers;    /* reports and heartbeats get no answer at all */
+    bool refuse_messages; /* they fail at once */
+    bool mute_mongods;    /* probes fail */
     bool save_fails, zone_unseen;
     int64_t answer_after_ms, step_after_ms;
     bool report_wanted;
@@ -73,7 +74,8 @@ void world_crash(struct world *world);
 void world_run(struct world *world, int64_t ms);
 
 /* Sends an intent for members 1..count, all to be `run`. */
-int world_intend(struct world *world, int64_t epoch, int64_t revision, size_t count, enum member_run run, struct error *err);
+int world_intend(struct world *world, int64_t epoch, int64_t revision, size_t count, enum member_run run,
+                 struct error *err);
 
 const struct report_member *world_reported(const struct world *world, int ordinal);
 

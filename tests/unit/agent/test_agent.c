@@ -9,17 +9,17 @@
 
 #include "fixture.h"
 
-#define WITH_WORLD                                                                                                           \
-    struct world world;                                                                                                      \
-    struct error err = {0};                                                                                                  \
-    (void)state;                                                                                                             \
-    world_init(&world);                                                                                                      \
+#define WITH_WORLD                                                                                           \
+    struct world world;                                                                                      \
+    struct error err = {0};                                                                                  \
+    (void)state;                                                                                             \
+    world_init(&world);                                                                                      \
     assert_int_equal(world_start(&world, &err), 0)
 
-#define WITH_RUNNING_MEMBER                                                                                                  \
-    WITH_WORLD;                                                                                                              \
-    assert_int_equal(world_intend(&world, 3, 10, 1, RUN_UP, &err), 0);                                                       \
-    world_run(&world, 5000);                                                                                                 \
+#define WITH_RUNNING_MEMBER                                                                                  \
+    WITH_WORLD;                                                                                              \
+    assert_int_equal(world_intend(&world, 3, 10, 1, RUN_UP, &err), 0);                                       \
+    world_run(&world, 5000);                                                                                 \
     assert_true(world.members[0].pod)
 
 static void an_intent_becomes_a_member_step_by_step(void **state)
@@ -70,7 +70,8 @@ static void a_lower_epoch_is_refused_and_nothing_changes(void **state)
 static void an_epoch_outlives_a_crash_even_when_only_a_bookmark_brought_it(void **state)
 {
     WITH_RUNNING_MEMBER;
-    struct intent_event bookmark = {.bookmark = true, .intent = {.epoch = 7, .revision = 10, .federation = "", .zone = ""}};
+    struct intent_event bookmark = {.bookmark = true,
+                                    .intent = {.epoch = 7, .revision = 10, .federation = "", .zone = ""}};
     assert_int_equal(agent_intent(world.agent, &bookmark, &err), 0);
     world_crash(&world);
     assert_int_equal(world_start(&world, &err), 0);
@@ -118,7 +119,8 @@ static void older_and_repeated_intents_change_nothing(void **state)
 static void intents_for_others_are_refused(void **state)
 {
     WITH_RUNNING_MEMBER;
-    struct intent_event event = {.intent = {.epoch = 9, .revision = 20, .federation = "prod", .zone = "zone-b"}};
+    struct intent_event event = {
+        .intent = {.epoch = 9, .revision = 20, .federation = "prod", .zone = "zone-b"}};
     assert_int_equal(agent_intent(world.agent, &event, &err), -1);
     event.intent.zone = "zone-a";
     event.intent.federation = "test";
@@ -180,7 +182,8 @@ static void a_failed_step_is_tried_again_later_and_later_and_told(void **state)
     assert_int_equal(world.steps, 8);
     for (int i = 1; i < 5; i++) {
         int64_t gap = world.step_at_ms[i] - world.step_at_ms[i - 1];
-        assert_true(gap >= AGENT_STEP_RETRY_FIRST_MS / 2 * (1 << (i - 1)) && gap <= AGENT_STEP_RETRY_FIRST_MS * (1 << (i - 1)) + 1);
+        assert_true(gap >= AGENT_STEP_RETRY_FIRST_MS / 2 * (1 << (i - 1)) &&
+                    gap <= AGENT_STEP_RETRY_FIRST_MS * (1 << (i - 1)) + 1);
     }
     assert_string_equal(world_reported(&world, 1)->holding.problem.code, "");
     world_finish(&world);
@@ -252,7 +255,8 @@ static void a_moved_address_and_a_dead_pod_are_told_at_once(void **state)
     world.members[0].pod = false;
     agent_holdings_changed(world.agent);
     world_run(&world, 1);
-    assert_true(world.report_at_ms - before < AGENT_REPORT_GAP_MS && !world_reported(&world, 1)->holding.pod.running);
+    assert_true(world.report_at_ms - before < AGENT_REPORT_GAP_MS &&
+                !world_reported(&world, 1)->holding.pod.running);
     assert_int_equal(world_reported(&world, 1)->mongod.answer, MONGOD_NOT_ASKED);
     world_finish(&world);
 }
@@ -288,7 +292,8 @@ static void a_controller_that_refuses_is_asked_with_backoff_and_found_when_it_is
     world_run(&world, 60000);
     assert_in_range(world.reports - reports, 20, 50); /* at most every 1.5 to 3 s in the end */
     world.refuse_messages = false;
-    struct intent_event bookmark = {.bookmark = true, .intent = {.epoch = 3, .revision = 10, .federation = "", .zone = ""}};
+    struct intent_event bookmark = {.bookmark = true,
+                                    .intent = {.epoch = 3, .revision = 10, .federation = "", .zone = ""}};
     reports = world.reports;
     assert_int_equal(agent_intent(world.agent, &bookmark, &err), 0);
     world_run(&world, 5); /* it is heard again: no need to wait for the backoff's end */
@@ -346,7 +351,8 @@ static void an_unsettled_member_is_asked_more_often(void **state)
     world_run(&world, 2000);
     size_t probes = world.probes;
     world_run(&world, 10000);
-    assert_in_range(world.probes - probes, 10000 / AGENT_PROBE_UNSETTLED_MS - 3, 10000 / AGENT_PROBE_UNSETTLED_MS + 1);
+    assert_in_range(world.probes - probes, 10000 / AGENT_PROBE_UNSETTLED_MS - 3,
+                    10000 / AGENT_PROBE_UNSETTLED_MS + 1);
     world_finish(&world);
 }
 

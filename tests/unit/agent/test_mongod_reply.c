@@ -111,7 +111,8 @@ static void a_primary_of_three(void **state)
 {
     int64_t version, term;
     (void)state;
-    struct mongod_view view = recorded_status("replSetGetStatus of the primary, three members", &version, &term);
+    struct mongod_view view =
+        recorded_status("replSetGetStatus of the primary, three members", &version, &term);
     assert_int_equal(view.answer, MONGOD_MEMBER);
     assert_int_equal(view.state, MEMBER_PRIMARY);
     assert_int_equal(view.self_id, 0);
@@ -130,7 +131,8 @@ static void a_secondary_names_its_primary(void **state)
 {
     int64_t version, term;
     (void)state;
-    struct mongod_view view = recorded_status("replSetGetStatus of a secondary without vote", &version, &term);
+    struct mongod_view view =
+        recorded_status("replSetGetStatus of a secondary without vote", &version, &term);
     assert_int_equal(view.state, MEMBER_SECONDARY);
     assert_int_equal(view.self_id, 1);
     assert_int_equal(view.primary_id, 0);
@@ -143,20 +145,34 @@ static void a_member_that_is_down_is_not_healthy(void **state)
 {
     int64_t version, term;
     (void)state;
-    struct mongod_view view = recorded_status("replSetGetStatus of the new primary with a member DOWN", &version, &term);
+    struct mongod_view view =
+        recorded_status("replSetGetStatus of the new primary with a member DOWN", &version, &term);
     assert_int_equal(view.peers[0].state, MEMBER_DOWN);
     assert_false(view.peers[0].healthy);
     assert_int_equal(view.primary_id, 2);
+}
+
+static void a_primary_that_is_not_healthy_is_none(void **state)
+{
+    int64_t version, term;
+    (void)state;
+    bson_t *reply = BCON_NEW("ok", BCON_DOUBLE(1), "myState", BCON_INT32(2), "members", "[", "{", "_id",
+                             BCON_INT32(3), "health", BCON_DOUBLE(0), "state", BCON_INT32(1), "}", "]");
+    struct mongod_view view = status(reply, &version, &term);
+    assert_int_equal(view.primary_id, -1);
+    bson_destroy(reply);
 }
 
 static void a_removed_member_is_not_in_the_configuration(void **state)
 {
     int64_t version, term;
     (void)state;
-    struct mongod_view view = recorded_status("replSetGetStatus of a member that was removed while it was away", &version, &term);
+    struct mongod_view view =
+        recorded_status("replSetGetStatus of a member that was removed while it was away", &version, &term);
     assert_int_equal(view.answer, MONGOD_NOT_IN_CONFIG);
     assert_int_equal(view.state, MEMBER_REMOVED);
-    bson_t *reply = BCON_NEW("ok", BCON_DOUBLE(1), "myState", BCON_INT32(10), "term", BCON_INT64(4), "members", "[", "]");
+    bson_t *reply =
+        BCON_NEW("ok", BCON_DOUBLE(1), "myState", BCON_INT32(10), "term", BCON_INT64(4), "members", "[", "]");
     view = status(reply, &version, &term);
     assert_int_equal(view.answer, MONGOD_NOT_IN_CONFIG);
     bson_destroy(reply);
@@ -166,9 +182,11 @@ static void other_errors_are_silence_with_a_reason(void **state)
 {
     int64_t version, term;
     (void)state;
-    struct mongod_view view = recorded_status("keyfile: replSetGetStatus without authentication once a user exists", &version, &term);
+    struct mongod_view view = recorded_status(
+        "keyfile: replSetGetStatus without authentication once a user exists", &version, &term);
     assert_int_equal(view.answer, MONGOD_SILENT);
-    assert_string_equal(view.problem, "replSetGetStatus: command replSetGetStatus requires authentication (code 13)");
+    assert_string_equal(view.problem,
+                        "replSetGetStatus: command replSetGetStatus requires authentication (code 13)");
 }
 
 static void a_configuration_is_read_whole(void **state)
@@ -205,15 +223,17 @@ static void later_versions_tell_commitment_terms_and_delays(void **state)
     struct error err;
     (void)state;
     arena_finish(&arena);
-    bson_t *reply = BCON_NEW("ok", BCON_DOUBLE(1), "commitmentStatus", BCON_BOOL(true), "config", "{", "_id", "m", "version",
-                             BCON_INT32(7), "term", BCON_INT64(3), "members", "[", "{", "_id", BCON_INT32(4), "host", "a:1", "votes",
-                             BCON_INT32(0), "priority", BCON_DOUBLE(0.5), "newlyAdded", BCON_BOOL(true), "secondaryDelaySecs",
+    bson_t *reply = BCON_NEW("ok", BCON_DOUBLE(1), "commitmentStatus", BCON_BOOL(true), "config", "{", "_id",
+                             "m", "version", BCON_INT32(7), "term", BCON_INT64(3), "members", "[", "{", "_id",
+                             BCON_INT32(4), "host", "a:1", "votes", BCON_INT32(0), "priority",
+                             BCON_DOUBLE(0.5), "newlyAdded", BCON_BOOL(true), "secondaryDelaySecs",
                              BCON_INT64(60), "tags", "{", "dc", "east", "}", "}", "]", "}");
     assert_int_equal(mongod_reply_config(reply, &arena, &config, &commitment, &err), 0);
     assert_true(commitment.known && commitment.committed);
     assert_int_equal(config.term, 3);
     const struct config_member *member = &config.members[0];
-    assert_true(member->newly_added && member->secondary_delay_secs == 60 && member->priority == 0.5 && member->votes == 0);
+    assert_true(member->newly_added && member->secondary_delay_secs == 60 && member->priority == 0.5 &&
+                member->votes == 0);
     assert_string_equal(member->tags[0].key, "dc");
     assert_string_equal(member->tags[0].value, "east");
     bson_destroy(reply);
@@ -240,9 +260,9 @@ static void garbage_is_no_crash(void **state)
     struct replica_config config;
     struct error err;
     (void)state;
-    bson_t *reply = BCON_NEW("ok", BCON_DOUBLE(1), "myState", BCON_INT32(77), "members", "[", BCON_INT32(1), "{", "_id",
-                             BCON_UTF8("x"), "}", "{", "_id", BCON_INT32(-5), "}", "]", "config", "{", "members", BCON_INT32(3),
-                             "settings", "[", "]", "}");
+    bson_t *reply = BCON_NEW("ok", BCON_DOUBLE(1), "myState", BCON_INT32(77), "members", "[", BCON_INT32(1),
+                             "{", "_id", BCON_UTF8("x"), "}", "{", "_id", BCON_INT32(-5), "}", "]", "config",
+                             "{", "members", BCON_INT32(3), "settings", "[", "]", "}");
     struct mongod_view view = status(reply, &version, &term);
     assert_int_equal(view.state, MEMBER_UNKNOWN);
     assert_int_equal(view.peer_count, 0);
@@ -258,6 +278,7 @@ int main(void)
         cmocka_unit_test(a_primary_of_three),
         cmocka_unit_test(a_secondary_names_its_primary),
         cmocka_unit_test(a_member_that_is_down_is_not_healthy),
+        cmocka_unit_test(a_primary_that_is_not_healthy_is_none),
         cmocka_unit_test(a_removed_member_is_not_in_the_configuration),
         cmocka_unit_test(other_errors_are_silence_with_a_reason),
         cmocka_unit_test(a_configuration_is_read_whole),

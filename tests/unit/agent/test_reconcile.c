@@ -16,19 +16,42 @@
 static struct intent_member wanted_up(void)
 {
     return (struct intent_member){
-        .set = "mongo", .ordinal = 1, .run = RUN_UP, .node = "mongo-node1", .controller = "mongo-rc1", .service = "mongo-svc-a",
-        .volume = "mongo-persistent-storage1", .disk = "mongodb-disk1", .image = "mongo:7.0", .port = 27017, .storage_type = "",
-        .disk_id = "d1", .replica_set_id = OUR_SET,
+        .set = "mongo",
+        .ordinal = 1,
+        .run = RUN_UP,
+        .node = "mongo-node1",
+        .controller = "mongo-rc1",
+        .service = "mongo-svc-a",
+        .volume = "mongo-persistent-storage1",
+        .disk = "mongodb-disk1",
+        .image = "mongo:7.0",
+        .port = 27017,
+        .storage_type = "",
+        .disk_id = "d1",
+        .replica_set_id = OUR_SET,
     };
 }
 
 static struct member_holding held_up(void)
 {
     return (struct member_holding){
-        .set = "mongo", .ordinal = 1,
-        .disk = {.name = "mongodb-disk1", .id = "d1", .state = DISK_ATTACHED, .used = true, .replica_set_id = OUR_SET},
-        .controller_exists = true, .replicas = 1, .service_exists = true, .address = "127.0.1.1:27017",
-        .pod = {.name = "mongo-rc1-x7k2p", .node = "n", .image_id = "", .running = true, .ready = true, .last_exit = ""},
+        .set = "mongo",
+        .ordinal = 1,
+        .disk = {.name = "mongodb-disk1",
+                 .id = "d1",
+                 .state = DISK_ATTACHED,
+                 .used = true,
+                 .replica_set_id = OUR_SET},
+        .controller_exists = true,
+        .replicas = 1,
+        .service_exists = true,
+        .address = "127.0.1.1:27017",
+        .pod = {.name = "mongo-rc1-x7k2p",
+                .node = "n",
+                .image_id = "",
+                .running = true,
+                .ready = true,
+                .last_exit = ""},
         .problem = {.code = "", .message = ""},
     };
 }
@@ -57,7 +80,8 @@ static int decide(const struct intent_member *wanted, const struct member_holdin
     assert_non_null(out->waiting.code);
     assert_non_null(out->waiting.message);
     assert_int_equal(out->reached, out->outcome == DECISION_DONE);
-    assert_int_equal(out->reached, *out->waiting.code == 0); /* no wait without a reason, no reason without a wait */
+    assert_int_equal(out->reached,
+                     *out->waiting.code == 0); /* no wait without a reason, no reason without a wait */
     assert_null(strchr(out->waiting.message, '{'));
     assert_null(reconcile_unmet(out->rule, wanted, held));
     return out->rule;
@@ -72,6 +96,7 @@ struct row {
     const char *code;
 };
 
+/* clang-format off */
 #define CASE(name) static void name(struct intent_member *wanted, struct member_holding *held)
 #define UNUSED (void)wanted, (void)held
 
@@ -157,6 +182,8 @@ static const struct row rows[] = {
     {"not ready", not_ready, 193, DECISION_WAIT, 0, "pod_not_ready"},
 };
 
+/* clang-format on */
+
 static void each_difference_leads_to_its_row(void **state)
 {
     (void)state;
@@ -217,7 +244,8 @@ static void no_combination_starts_a_pod_on_a_wrong_disk(void **state)
         held.address = bits & 32768 ? "" : held.address;
         decide(&wanted, &held, &decision);
         bool starts = decision.outcome == DECISION_STEP &&
-                      ((decision.step == STEP_CREATE_CONTROLLER && wanted.run == RUN_UP) || decision.step == STEP_SCALE_TO_ONE);
+                      ((decision.step == STEP_CREATE_CONTROLLER && wanted.run == RUN_UP) ||
+                       decision.step == STEP_SCALE_TO_ONE);
         if (!starts)
             continue;
         assert_int_equal(wanted.run, RUN_UP);
@@ -255,9 +283,9 @@ static void sentences_name_things(void **state)
     no_pod(&held);
     held.disk.id = "d2";
     decide(&wanted, &held, &decision);
-    assert_string_equal(decision.waiting.message,
-                        "disk mongodb-disk1 is d2, not d1 as known: its data is gone; mongo-node1 is held until its vote is taken "
-                        "away and the new disk is named");
+    assert_string_equal(decision.waiting.message, "disk mongodb-disk1 is d2, not d1 as known: its data is "
+                                                  "gone; mongo-node1 is held until its vote is taken "
+                                                  "away and the new disk is named");
     char *long_name = malloc(4096);
     memset(long_name, 'x', 4095);
     long_name[4095] = 0;
@@ -281,7 +309,8 @@ static void the_table_is_as_it_was_reviewed(void **state)
         assert_int_equal(file_replace(path, now.data, now.length, 0644, &err), 0);
     assert_int_equal(file_read(path, 1 << 20, &golden, &err), 0);
     if (strcmp(buffer_text(&now), buffer_text(&golden)))
-        fail_msg("%s differs from rules.def; read the difference, then run this test with ATOLL_GOLDEN=write", path);
+        fail_msg("%s differs from rules.def; read the difference, then run this test with ATOLL_GOLDEN=write",
+                 path);
     buffer_finish(&now);
     buffer_finish(&golden);
 }
