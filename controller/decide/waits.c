@@ -1,6 +1,7 @@
 /* Waits: what is waited for, since when, until when, who ends it, and why in one sentence: see waits.h. */
 #include "controller/decide/waits.h"
 
+#include <stdio.h>
 #include <string.h>
 
 enum { LIST_LENGTH_MAX = 400 };
@@ -21,14 +22,13 @@ static const char *member_detail(const struct situation *situation, const struct
     return has(member->facts, M_RUNNING) ? "" : member->view->holding.pod.last_exit;
 }
 
+/* An item that is there already, or has no room, is left out. */
 static void append(char *list, const char *item)
 {
     size_t used = strlen(list);
     if (strstr(list, item) || used + strlen(item) + 3 > LIST_LENGTH_MAX)
         return;
-    if (used)
-        strcat(list, ", ");
-    strcat(list, item);
+    snprintf(list + used, LIST_LENGTH_MAX - used, "%s%s", used ? ", " : "", item);
 }
 
 static bool unfinished(const struct plan *plan, size_t i)

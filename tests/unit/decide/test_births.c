@@ -1,0 +1,226 @@
+/* Births: when a set is initiated, by whom, and when not. Each test is named by what holds. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "situation_fixture.h"
+
+#define WITH_FIXTURE(members)                                                                                 \
+    (void)state;                                                                                              \
+    struct fixture fixture, *f = &fixture;                                                                    \
+    fixture_init(f, members)
+
+static const struct ledger_member *booked(const struct plan *plan, int ordinal)
+{
+    return ledger_find(&plan->ledger, ordinal);
+}
+
+static void nothing_is_born_before_every_zone_has_spoken(void **state)
+{
+    WITH_FIXTURE(3);
+    fixture_all_answer_uninitialized(f);
+    f->views[2].zone_state = ZONE_PENDING;
+    f->views[2].zone_seen = false;
+    f->views[2].mongod.age_ms = -1;
+    const struct plan *plan = fixture_plan(f);
+    assert_int_equal(plan->action.kind, ACTION_NONE);
+    assert_true(plan_fired(plan, 30));
+    assert_int_equal(plan->phase, PHASE_PROVISIONING);
+    assert_non_null(strstr(plan->waits[0].message, "europe-west1-d"));
+    fixture_finish(f);
+}
+
+static void a_zone_that_fell_silent_blocks_the_birth(void **state)
+{
+    WITH_FIXTURE(3);
+    fixture_all_answer_uninitialized(f);
+    fixture_zone_silent(f, 3);
+    const struct plan *plan = fixture_plan(f);
+    assert_int_equal(plan->action.kind, ACTION_NONE);
+    assert_true(plan_fired(plan, 31));
+    fixture_finish(f);
+}
+
+static void new_disks_are_not_started_before_every_zone_has_spoken(void **state)
+{
+    WITH_FIXTURE(3);
+    fixture_disks_made(f);
+    f->views[2].zone_seen = false;
+    f->views[2].zone_state = ZONE_PENDING;
+    const struct plan *plan = fixture_plan(f);
+    assert_int_equal(plan->members[0].run, RUN_HELD);
+    f->views[2].zone_seen = true;
+    f->views[2].zone_state = ZONE_CONNECTED;
+    plan = fixture_plan(f);
+    assert_int_equal(plan->members[0].run, RUN_UP);
+    assert_int_equal(plan->members[2].run, RUN_UP);
+    fixture_finish(f);
+}
+
+static void all_ready_is_born_by_the_first_with_all(void **state)
+{
+    WITH_FIXTURE(3);
+    fixture_all_answer_uninitialized(f);
+    const struct plan *plan = fixture_plan(f);
+    assert_int_equal(plan->action.kind, ACTION_INITIATE);
+    assert_int_equal(plan->action.ordinal, 1);
+    assert_string_equal(plan->action.host, "127.0.1.1:27017");
+    assert_int_equal(plan->action.config.member_count, 3);
+    assert_int_equal(plan->action.config.members[2].id, 2);
+    assert_true(plan->ledger_changed);
+    assert_int_equal(plan->ledger.birth, BIRTH_INTENDED);
+    assert_int_equal(plan->ledger.next_id, 3);
+    assert_string_equal(booked(plan, 2)->disk_id, "disk-2");
+    assert_int_equal(plan->phase, PHASE_INITIATING);
+    fixture_finish(f);
+}
+
+static void an_adopted_disk_is_no_proof_of_newness(void **state)
+{
+    WITH_FIXTURE(3);
+    fixture_all_answer_uninitialized(f);
+    f->views[1].holding.disk.adopted = true;
+    assert_int_equal(fixture_plan(f)->action.kind, ACTION_NONE);
+    assert_true(plan_fired(&f->plan, 31));
+    fixture_finish(f);
+}
+
+static void a_mark_on_a_disk_forbids_another_birth(void **state)
+{
+    WITH_FIXTURE(3);
+    fixture_all_answer_uninitialized(f);
+    f->views[1].holding.disk.replica_set_id = "6b0407215e92c42f711d9b08";
+    assert_int_equal(fixture_plan(f)->action.kind, ACTION_NONE);
+    assert_true(plan_fired(&f->plan, 12));
+    fixture_finish(f);
+}
+
+static void the_late_are_waited_for_a_minute(void **state)
+{
+    WITH_FIXTURE(3);
+    fixture_all_answer_uninitialized(f);
+    f->views[2].holding.address = "";
+    assert_true(plan_fired(fixture_plan(f), 34));
+    f->now_ms += 59000;
+    assert_int_equal(fixture_plan(f)->action.kind, ACTION_NONE);
+    f->now_ms += 1000;
+    const struct plan *plan = fixture_plan(f);
+    assert_true(plan_fired(plan, 33));
+    assert_int_equal(plan->action.config.member_count, 2);
+    assert_null(booked(plan, 3));
+    fixture_finish(f);
+}
+
+static void after_a_crash_only_the_chosen_node_is_told_again(void **state)
+{
+    WITH_FIXTURE(3);
+    fixture_all_answer_uninitialized(f);
+    f->ledger = ledger_copy(&f->arena, &fixture_plan(f)->ledger);
+    const struct plan *plan = fixture_plan(f);
+    assert_true(plan_fired(plan, 22));
+    assert_int_equal(plan->action.kind, ACTION_INITIATE);
+    assert_int_equal(plan->action.ordinal, 1);
+    assert_int_equal(plan->ledger.next_id, 3);
+    assert_false(plan->ledger_changed);
+    fixture_finish(f);
+}
+
+static void a_silent_initiator_is_waited_for(void **state)
+{
+    WITH_FIXTURE(3);
+    fixture_all_answer_uninitialized(f);
+    f->ledger = ledger_copy(&f->arena, &fixture_plan(f)->ledger);
+    f->views[0].mongod.answer = MONGOD_SILENT;
+    assert_true(plan_fired(fixture_plan(f), 24));
+    assert_int_equal(f->plan.action.kind, ACTION_NONE);
+    fixture_finish(f);
+}
+
+static void an_initiator_whose_disk_was_replaced_is_never_told_again(void **state)
+{
+    WITH_FIXTURE(3);
+    fixture_all_answer_uninitialized(f);
+    f->ledger = ledger_copy(&f->arena, &fixture_plan(f)->ledger);
+    f->views[0].holding.disk.id = "another";
+    assert_true(plan_fired(fixture_plan(f), 23));
+    assert_int_equal(f->plan.action.kind, ACTION_NONE);
+    fixture_finish(f);
+}
+
+static void a_configuration_that_is_seen_ends_the_birth(void **state)
+{
+    WITH_FIXTURE(3);
+    fixture_healthy(f);
+    f->ledger.birth = BIRTH_INTENDED;
+    f->ledger.replica_set_id = "";
+    const struct plan *plan = fixture_plan(f);
+    assert_true(plan_fired(plan, 11));
+    assert_int_equal(plan->ledger.birth, BIRTH_DONE);
+    assert_string_equal(plan->ledger.replica_set_id, f->config.replica_set_id);
+    assert_int_equal(plan->look_again_at_ms, f->now_ms);
+    fixture_finish(f);
+}
+
+static void a_lost_store_adopts_the_set_with_its_ids(void **state)
+{
+    WITH_FIXTURE(3);
+    fixture_healthy(f);
+    f->ledger = (struct ledger){.set = "mongo", .replica_set_id = ""};
+    const struct plan *plan = fixture_plan(f);
+    assert_true(plan_fired(plan, 11));
+    assert_int_equal(booked(plan, 3)->id, 2);
+    assert_string_equal(booked(plan, 3)->disk_id, "disk-3");
+    assert_true(plan->ledger.next_id > 3);
+    f->ledger = ledger_copy(&f->arena, &plan->ledger);
+    assert_int_equal(fixture_plan(f)->phase, PHASE_HEALTHY);
+    fixture_finish(f);
+}
+
+static void a_lost_store_does_not_let_an_emptied_member_vote(void **state)
+{
+    WITH_FIXTURE(3);
+    fixture_healthy(f);
+    fixture_disk_replaced(f, 3);
+    f->ledger = (struct ledger){.set = "mongo", .replica_set_id = ""};
+    const struct plan *plan = fixture_plan(f);
+    assert_string_equal(plan->members[2].disk_id, "lost");
+    f->ledger = ledger_copy(&f->arena, &plan->ledger);
+    plan = fixture_plan(f);
+    assert_true(plan_fired(plan, 60));
+    assert_string_equal(plan->members[2].disk_id, "lost");
+    fixture_finish(f);
+}
+
+static void another_replica_set_is_refused(void **state)
+{
+    WITH_FIXTURE(3);
+    fixture_healthy(f);
+    f->views[1].holding.disk.replica_set_id = "ffffffffffffffffffffffff";
+    assert_true(plan_fired(fixture_plan(f), 10));
+    assert_int_equal(f->plan.action.kind, ACTION_NONE);
+    fixture_finish(f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(nothing_is_born_before_every_zone_has_spoken),
+        cmocka_unit_test(a_zone_that_fell_silent_blocks_the_birth),
+        cmocka_unit_test(new_disks_are_not_started_before_every_zone_has_spoken),
+        cmocka_unit_test(all_ready_is_born_by_the_first_with_all),
+        cmocka_unit_test(an_adopted_disk_is_no_proof_of_newness),
+        cmocka_unit_test(a_mark_on_a_disk_forbids_another_birth),
+        cmocka_unit_test(the_late_are_waited_for_a_minute),
+        cmocka_unit_test(after_a_crash_only_the_chosen_node_is_told_again),
+        cmocka_unit_test(a_silent_initiator_is_waited_for),
+        cmocka_unit_test(an_initiator_whose_disk_was_replaced_is_never_told_again),
+        cmocka_unit_test(a_configuration_that_is_seen_ends_the_birth),
+        cmocka_unit_test(a_lost_store_adopts_the_set_with_its_ids),
+        cmocka_unit_test(a_lost_store_does_not_let_an_emptied_member_vote),
+        cmocka_unit_test(another_replica_set_is_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

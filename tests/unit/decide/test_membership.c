@@ -1,0 +1,218 @@
+/* Members that lose their data, come and go. Each test is named by what holds. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "situation_fixture.h"
+
+#define WITH_FIXTURE(members)                                                                                 \
+    (void)state;                                                                                              \
+    struct fixture fixture, *f = &fixture;                                                                    \
+    fixture_init(f, members)
+
+static const struct ledger_member *booked(const struct plan *plan, int ordinal)
+{
+    return ledger_find(&plan->ledger, ordinal);
+}
+
+static void an_emptied_disk_loses_its_vote_before_it_starts(void **state)
+{
+    WITH_FIXTURE(3);
+    fixture_healthy(f);
+    fixture_disk_replaced(f, 3);
+    const struct plan *plan = fixture_plan(f);
+    assert_true(plan_fired(plan, 60));
+    assert_int_equal(entry_in_action(plan, 2)->votes, 0);
+    assert_true(entry_in_action(plan, 2)->priority == 0);
+    assert_string_equal(plan->members[2].disk_id, "disk-3");
+    assert_int_equal(plan->members[2].phase, MEMBER_PHASE_HELD);
+
+    fixture_new_config(f, &plan->action.config);
+    plan = fixture_plan(f);
+    assert_true(plan_fired(plan, 62));
+    assert_string_equal(plan->members[2].disk_id, "another-disk-3");
+    assert_int_equal(plan->action.kind, ACTION_NONE);
+    assert_int_equal(booked(plan, 3)->id, 2);
+    fixture_finish(f);
+}
+
+static void a_member_gets_its_vote_back_only_when_it_has_the_data(void **state)
+{
+    WITH_FIXTURE(3);
+    fixture_healthy(f);
+    struct replica_config config = replica_config_copy(&f->arena, &f->config);
+    ((struct config_member *)config.members)[2].votes = 0;
+    ((struct config_member *)config.members)[2].priority = 0;
+    config.version = 2;
+    fixture_new_config(f, &config);
+    f->views[2].mongod.state = MEMBER_STARTUP2;
+    assert_int_equal(fixture_plan(f)->action.kind, ACTION_NONE);
+    assert_int_equal(f->plan.phase, PHASE_JOINING);
+    f->views[2].mongod.state = MEMBER_SECONDARY;
+    f->views[2].mongod.optime.seconds = 900;
+    assert_int_equal(fixture_plan(f)->action.kind, ACTION_NONE);
+    assert_true(plan_fired(&f->plan, 238));
+    f->views[2].mongod.optime.seconds = 1000;
+    const struct plan *plan = fixture_plan(f);
+    assert_true(plan_fired(plan, 81));
+    assert_int_equal(entry_in_action(plan, 2)->votes, 1);
+    assert_true(entry_in_action(plan, 2)->priority == 0);
+    fixture_new_config(f, &plan->action.config);
+    plan = fixture_plan(f);
+    assert_true(plan_fired(plan, 82));
+    assert_true(entry_in_action(plan, 2)->priority == 1);
+    fixture_finish(f);
+}
+
+static void a_vote_that_is_needed_is_not_taken(void **state)
+{
+    WITH_FIXTURE(3);
+    fixture_healthy(f);
+    f->wanted[1].absent = true; /* it would leave two voters, of which only one is healthy */
+    fixture_pod_down(f, 3);
+    const struct plan *plan = fixture_plan(f);
+    assert_true(plan_fired(plan, 73));
+    assert_int_equal(plan->action.kind, ACTION_NONE);
+    fixture_finish(f);
+}
+
+/* ---- members that come and go ---- */
+
+static void a_new_member_comes_without_a_vote(void **state)
+{
+    WITH_FIXTURE(3);
+    fixture_healthy(f);
+    f->config.member_count = 2;
+    fixture_new_config(f, &f->config);
+    f->ledger.member_count = 2;
+    f->ledger.next_id = 7;
+    f->views[2].mongod = (struct mongod_view){.answer = MONGOD_NOT_INITIALIZED, .problem = "", .version = "7.0.14",
+                                              .age_ms = 10, .self_id = -1, .term = -1, .primary_id = -1,
+                                              .config = {.set = "", .replica_set_id = ""}};
+    f->views[2].holding.disk.replica_set_id = "";
+    const struct plan *plan = fixture_plan(f);
+    assert_true(plan_fired(plan, 80));
+    assert_true(plan->ledger_changed);
+    assert_int_equal(booked(plan, 3)->id, 7);
+    assert_int_equal(plan->ledger.next_id, 8);
+    assert_int_equal(entry_in_action(plan, 7)->votes, 0);
+    assert_int_equal(plan->phase, PHASE_JOINING);
+    fixture_finish(f);
+}
+
+static void members_of_mixed_versions_are_not_added(void **state)
+{
+    WITH_FIXTURE(3);
+    fixture_healthy(f);
+    f->config.member_count = 2;
+    fixture_new_config(f, &f->config);
+    f->ledger.member_count = 2;
+    f->views[2].mongod = (struct mongod_view){.answer = MONGOD_NOT_INITIALIZED, .problem = "", .version = "6.0.1",
+                                              .age_ms = 10, .self_id = -1, .term = -1, .primary_id = -1,
+                                              .config = {.set = "", .replica_set_id = ""}};
+    f->views[2].holding.disk.replica_set_id = "";
+    assert_true(plan_fired(fixture_plan(f), 70));
+    assert_int_equal(f->plan.action.kind, ACTION_NONE);
+    fixture_finish(f);
+}
+
+static void a_leaver_goes_step_by_step(void **state)
+{
+    WITH_FIXTURE(3);
+    fixture_healthy(f);
+    f->wanted[2].absent = true;
+    const struct plan *plan = fixture_plan(f);
+    assert_true(plan_fired(plan, 72));
+    assert_int_equal(entry_in_action(plan, 2)->votes, 0);
+    assert_int_equal(plan->members[2].run, RUN_UP);
+    fixture_new_config(f, &plan->action.config);
+    plan = fixture_plan(f);
+    assert_true(plan_fired(plan, 74));
+    assert_null(entry_in_action(plan, 2));
+    assert_int_equal(plan->members[2].run, RUN_UP);
+    fixture_new_config(f, &plan->action.config);
+    plan = fixture_plan(f);
+    assert_true(plan_fired(plan, 75));
+    assert_true(booked(plan, 3)->removed);
+    f->ledger = ledger_copy(&f->arena, &plan->ledger);
+    plan = fixture_plan(f);
+    assert_int_equal(plan->members[2].run, RUN_ABSENT);
+    assert_int_equal(plan->members[2].phase, MEMBER_PHASE_DRAINING);
+    f->views[2].holding.service_exists = f->views[2].holding.controller_exists = false;
+    plan = fixture_plan(f);
+    assert_int_equal(plan->members[2].phase, MEMBER_PHASE_REMOVED);
+    assert_int_equal(plan->phase, PHASE_HEALTHY);
+    fixture_finish(f);
+}
+
+static void one_that_comes_back_gets_a_fresh_id(void **state)
+{
+    WITH_FIXTURE(3);
+    fixture_healthy(f);
+    f->config.member_count = 2;
+    fixture_new_config(f, &f->config);
+    f->booked[2].removed = true;
+    f->views[2].mongod.answer = MONGOD_NOT_IN_CONFIG;
+    f->views[2].mongod.state = MEMBER_REMOVED;
+    const struct plan *plan = fixture_plan(f);
+    assert_true(plan_fired(plan, 80));
+    assert_int_equal(booked(plan, 3)->id, 3);
+    assert_false(booked(plan, 3)->removed);
+    assert_string_equal(plan->members[2].disk_id, "disk-3");
+    fixture_finish(f);
+}
+
+static void a_primary_that_leaves_steps_down_first(void **state)
+{
+    WITH_FIXTURE(3);
+    fixture_healthy(f);
+    f->wanted[0].absent = true;
+    const struct plan *plan = fixture_plan(f);
+    assert_true(plan_fired(plan, 71));
+    assert_int_equal(plan->action.kind, ACTION_STEP_DOWN);
+    fixture_finish(f);
+}
+
+static void before_a_set_is_known_a_leaver_is_left_alone(void **state)
+{
+    WITH_FIXTURE(3);
+    fixture_zones_report_nothing(f);
+    f->wanted[2].absent = true;
+    assert_false(fixture_plan(f)->members[2].named);
+    fixture_finish(f);
+}
+
+static void priorities_and_settings_are_set(void **state)
+{
+    WITH_FIXTURE(3);
+    fixture_healthy(f);
+    static const struct setting settings[] = {{"electionTimeoutMillis", 5000, false}};
+    f->set.settings = settings;
+    f->set.setting_count = 1;
+    f->wanted[1].priority = 2;
+    const struct plan *plan = fixture_plan(f);
+    assert_true(plan_fired(plan, 82));
+    assert_true(entry_in_action(plan, 1)->priority == 2);
+    assert_int_equal(plan->action.config.setting_count, 1);
+    fixture_finish(f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_emptied_disk_loses_its_vote_before_it_starts),
+        cmocka_unit_test(a_member_gets_its_vote_back_only_when_it_has_the_data),
+        cmocka_unit_test(a_vote_that_is_needed_is_not_taken),
+        cmocka_unit_test(a_new_member_comes_without_a_vote),
+        cmocka_unit_test(members_of_mixed_versions_are_not_added),
+        cmocka_unit_test(a_leaver_goes_step_by_step),
+        cmocka_unit_test(one_that_comes_back_gets_a_fresh_id),
+        cmocka_unit_test(a_primary_that_leaves_steps_down_first),
+        cmocka_unit_test(before_a_set_is_known_a_leaver_is_left_alone),
+        cmocka_unit_test(priorities_and_settings_are_set),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
