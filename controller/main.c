@@ -16,7 +16,7 @@
 #include "proto/base/file.h"
 #include "proto/base/log.h"
 
-enum { PATH_TEXT_MAX = 4096, ADDRESS_MAX = 64 };
+enum { PATH_TEXT_MAX = 4096, ADDRESS_MAX = 64, STOP_PATIENCE_MS = 3000 };
 
 struct endpoint {
     bool on;
@@ -33,13 +33,14 @@ struct options {
 struct daemon {
     struct options options;
     uv_loop_t loop;
-    uv_timer_t wake, tick;
+    uv_timer_t wake, tick, patience;
     uv_signal_t term, interrupt;
     struct store *store;
     struct mongo *mongo;
     struct controller *controller;
     struct site site;
     bool site_ready;
+    bool abandoned; /* a command to MongoDB was still under way when patience ended */
     int lock;
 };
 
@@ -272,7 +273,15 @@ static void on_tick(uv_timer_t *timer)
     site_tick(&self->site);
 }
 
-/* Whatever is left: the loop then has nothing more to do and uv_run() returns. */
+static void on_patience(uv_timer_t *timer)
+{
+    struct daemon *self = timer->data;
+    self->abandoned = true;
+    uv_stop(&self->loop);
+}
+
+/* Whatever is left: the loop then has nothing more to do and uv_run() returns; but a worker that waits for MongoDB is waited for
+ * only so long (what it does is found out after the next start, as after a crash). */
 static void stop(struct daemon *self)
 {
     uv_handle_t *const handles[] = {(uv_handle_t *)&self->wake, (uv_handle_t *)&self->tick, (uv_handle_t *)&self->term,
@@ -284,6 +293,8 @@ static void stop(struct daemon *self)
     for (size_t i = 0; i < sizeof handles / sizeof *handles; i++)
         if (!uv_is_closing(handles[i]))
             uv_close(handles[i], NULL);
+    uv_timer_start(&self->patience, on_patience, STOP_PATIENCE_MS, 0);
+    uv_unref((uv_handle_t *)&self->patience);
 }
 
 static void on_signal(uv_signal_t *handle, int number)
@@ -299,9 +310,10 @@ static int start_loop(struct daemon *self, struct error *err)
         return error_set(err, ERROR_INTERNAL, "there is no event loop: %s", uv_strerror(code));
     uv_timer_init(&self->loop, &self->wake);
     uv_timer_init(&self->loop, &self->tick);
+    uv_timer_init(&self->loop, &self->patience);
     uv_signal_init(&self->loop, &self->term);
     uv_signal_init(&self->loop, &self->interrupt);
-    self->wake.data = self->tick.data = self->term.data = self->interrupt.data = self;
+    self->wake.data = self->tick.data = self->patience.data = self->term.data = self->interrupt.data = self;
     uv_signal_start(&self->term, on_signal, SIGTERM);
     uv_signal_start(&self->interrupt, on_signal, SIGINT);
     uv_timer_start(&self->tick, on_tick, SITE_TICK_MS, SITE_TICK_MS);
@@ -310,13 +322,21 @@ static int start_loop(struct daemon *self, struct error *err)
 
 static void finish(struct daemon *self)
 {
-    stop(self);
-    uv_run(&self->loop, UV_RUN_DEFAULT);
+    if (!uv_is_closing((uv_handle_t *)&self->tick))
+        stop(self);
+    if (!self->abandoned)
+        uv_run(&self->loop, UV_RUN_DEFAULT);
     controller_destroy(self->controller);
     if (self->site_ready)
         site_finish(&self->site);
     if (self->store)
         self->store->functions->close(self->store);
+    if (self->abandoned) {
+        log_warning("main", "a command to MongoDB is left without its answer");
+        _exit(0); /* the worker still uses the loop's memory */
+    }
+    uv_close((uv_handle_t *)&self->patience, NULL);
+    uv_run(&self->loop, UV_RUN_DEFAULT);
     uv_loop_close(&self->loop);
 }
 

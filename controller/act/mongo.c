@@ -269,9 +269,11 @@ static int step_down(struct mongo_job *job)
     bson_t *command = BCON_NEW("replSetStepDown", BCON_INT32(STEP_DOWN_SECS), "secondaryCatchUpPeriodSecs",
                                BCON_INT32(STEP_DOWN_CATCH_UP_SECS), "maxTimeMS",
                                BCON_INT32(MONGO_STEP_DOWN_TIMEOUT_MS - 1000));
+    int64_t began_ms = clock_monotonic_ms(&clock_system);
     int result = send_command(job, command, MONGO_STEP_DOWN_TIMEOUT_MS);
+    bool in_time = clock_monotonic_ms(&clock_system) - began_ms < MONGO_STEP_DOWN_TIMEOUT_MS;
     bson_destroy(command);
-    return result && job->began && job->err.code == ERROR_UNREACHABLE ? 0 : result;
+    return result && job->began && in_time && job->err.code == ERROR_UNREACHABLE ? 0 : result;
 }
 
 static int act(struct mongo_job *job)

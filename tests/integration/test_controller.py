@@ -461,6 +461,21 @@ def test_killed_at_any_moment_it_keeps_what_it_acknowledged(controller):
     assert controller.get("/v1/federation").json()["spec"]["sets"][0]["image"] == "mongo:7.3"
 
 
+def test_it_stops_in_time_although_a_mongod_never_answers(applied):
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        for ordinal, zone in enumerate(("z1", "z2", "z3"), 1):
+            address = f"127.0.0.{ordinal}:{deaf.getsockname()[1]}" if ordinal > 1 else "127.0.0.1:%d" % deaf.getsockname()[1]
+            member = {"holding": {"set": "mongo", "ordinal": ordinal, "address": address, "controllerExists": True, "replicas": 1, "serviceExists": True,
+                                  "disk": {"name": f"mongodb-disk{ordinal}", "id": f"d{ordinal}", "state": "Attached", "used": True},
+                                  "pod": {"name": "p", "node": "n", "running": True, "ready": True}},
+                      "mongod": {"answer": "not-initialized", "ageMs": 0, "version": "7.0.0"}}
+            answer = Agent(applied, zone).report([member])
+            assert answer.status == 200, answer.body
+        wait_until(lambda: [e for e in applied.get("/v1/events").json()["events"] if e["reason"] == "ActionStarted"], 10, "an action")
+        applied.process.send_signal(signal.SIGTERM)
+        assert applied.process.wait(6) == 0
+
+
 def test_a_second_controller_on_the_same_folder_is_refused(applied):
     second = subprocess.run([applied.program, "--dir", applied.dir, "--listen", "127.0.0.1:0"], capture_output=True, text=True,
                             timeout=PROGRAM_TIMEOUT_SECS)
