@@ -73,6 +73,7 @@ static int on_stream(void *context, const char *data, size_t length)
 static int run(struct remote *remote, const struct http_call_options *options, struct waiting *waiting)
 {
     struct error *err = waiting->err;
+    uv_update_time(&remote->loop); /* the loop did not run since the last request: timers must count from now */
     buffer_init(&waiting->reply->body, 0);
     waiting->reply->status = 0;
     if (!http_client_start(remote->client, options, err))
