@@ -29,7 +29,7 @@ static void nothing_is_done_while_the_store_fails(void **state)
     assert_non_null(strstr(buffer_text(&world.trace), "write ledger/mongo; intent z1; intent z2; intent z3; start initiate"));
 }
 
-static void an_action_that_needs_no_memory_waits_for_the_store_too(void **state)
+static void what_needs_no_memory_waits_for_the_store_too(void **state)
 {
     (void)state;
     world_apply(three_zones);
@@ -44,6 +44,7 @@ static void an_action_that_needs_no_memory_waits_for_the_store_too(void **state)
     assert_int_equal(err.code, ERROR_IO);
     world_trace_forget();
     script.action = ACTION_RECONFIGURE;
+    script.disk_id = "d7"; /* another intent */
     world_run(8000);
     world_trace_is("");
 }
@@ -174,7 +175,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         test(nothing_is_done_while_the_store_fails),
-        test(an_action_that_needs_no_memory_waits_for_the_store_too),
+        test(what_needs_no_memory_waits_for_the_store_too),
         test(a_spec_that_is_not_durable_is_not_in_force),
         test(a_dry_run_changes_nothing_and_tells_what_would),
         test(the_same_spec_again_is_no_change),
