@@ -45,6 +45,8 @@ const struct member_situation *membership_subject(const struct situation *situat
     for (size_t i = 0; i < FINDER_COUNT; i++)
         if (rule->require & finders[i].fact)
             return situation_first(situation, finders[i].require, finders[i].forbid);
+    if (rule->require & PRIMARY_TOLD)
+        return situation->told_primary;
     if (rule->require & MARK_SEEN)
         return situation_first(situation, M_DISK, 0);
     return situation->primary;

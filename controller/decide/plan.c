@@ -166,7 +166,8 @@ static void plan_the_set(struct situation *situation, struct plan *plan)
     plan->rule = rule->number;
     plan->sentence = set_sentence(situation, plan, rule->sentence);
     plan->facts = situation->facts;
-    plan->primary = situation->primary ? situation->primary->wanted->ordinal : 0;
+    const struct member_situation *primary = situation->primary ? situation->primary : situation->told_primary;
+    plan->primary = primary ? primary->wanted->ordinal : 0;
     plan->config = situation->config;
     plan->config_committed = situation->committed;
     plan->term = situation->term;

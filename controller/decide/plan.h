@@ -106,7 +106,7 @@ struct plan {
     uint64_t facts;
     int rule;              /* the row that fired for the set, and its sentence */
     const char *sentence;
-    int primary;             /* ordinal of the primary, 0: none is known */
+    int primary;             /* ordinal of the primary, by its own word or else by the others'; 0: none is known */
     struct replica_config config; /* the newest that is known; version 0: none */
     bool config_committed;
     int64_t term;            /* the highest election term seen; -1: none */

@@ -174,7 +174,7 @@ static void find_versions(struct situation *situation)
 
 void situation_find_quorum(struct situation *situation)
 {
-    int down = 0, moved = 0;
+    int down = 0, moved = 0, either = 0;
     for (size_t i = 0; i < situation->config.member_count; i++) {
         const struct config_member *entry = &situation->config.members[i];
         if (entry->votes == 0)
@@ -188,6 +188,7 @@ void situation_find_quorum(struct situation *situation)
         situation->healthy_voters += has(member->facts, M_HEALTHY);
         bool elsewhere = has(member->facts, M_MOVED | M_FOLLOWABLE) && !has(member->facts, M_UNINITIALIZED);
         moved += elsewhere;
+        either += elsewhere || has(member->facts, M_HEALTHY);
         down += !elsewhere && member->known_down;
     }
     situation->majority = situation->voters / 2 + 1;
@@ -195,6 +196,8 @@ void situation_find_quorum(struct situation *situation)
         return;
     if (situation->healthy_voters >= situation->majority)
         situation->facts |= QUORUM;
+    if (either >= situation->majority)
+        situation->facts |= MOVED_QUORUM;
     if (situation->voters - down < situation->majority)
         situation->facts |= QUORUM_GONE;
     else if (situation->voters - down - moved < situation->majority)

@@ -293,12 +293,34 @@ static void find_place(const struct situation *situation, struct member_situatio
     member->known_down = heard ? out : member->peer && !member->peer->healthy;
 }
 
+/* A primary whose agent is silent: all that answer and name one name the same. */
+static void find_told_primary(struct situation *situation)
+{
+    int told = -1;
+    for (size_t i = 0; i < situation->member_count; i++) {
+        const struct member_situation *member = &situation->members[i];
+        if (!has(member->facts, M_IS_MEMBER) || member->view->mongod.primary_id < 0)
+            continue;
+        if (told >= 0 && member->view->mongod.primary_id != told)
+            return;
+        told = member->view->mongod.primary_id;
+    }
+    for (size_t i = 0; i < situation->member_count; i++) {
+        const struct member_situation *member = &situation->members[i];
+        if (member->listed && member->listed->id == told && member->zone_state != ZONE_CONNECTED)
+            situation->told_primary = member;
+    }
+    if (situation->told_primary)
+        situation->facts |= PRIMARY_TOLD;
+}
+
 void situation_find_standing(struct situation *situation)
 {
-    for (size_t i = 0; i < situation->member_count; i++) {
+    for (size_t i = 0; i < situation->member_count && !has(situation->facts, SET_ABSENT); i++) {
         find_entry(situation, &situation->members[i]);
         find_move(&situation->members[i]);
     }
     for (size_t i = 0; i < situation->member_count; i++)
         find_place(situation, &situation->members[i]);
+    find_told_primary(situation);
 }

@@ -98,6 +98,7 @@ struct situation {
     struct replica_config config;            /* the newest known; version 0: none */
     bool committed;
     const struct member_situation *primary;  /* NULL: none is seen */
+    const struct member_situation *told_primary; /* whom the others name, when its own agent is silent; NULL: nobody */
     const struct member_situation *subject;  /* whom the set's facts speak of: whoever is to be moved, added, … */
     int64_t term;
     int voters, majority, healthy_voters;

@@ -238,6 +238,34 @@ static void addresses_that_all_changed_are_recognised(void **state)
     fixture_finish(f);
 }
 
+static void all_that_move_at_once_are_followed_while_the_primary_stands(void **state)
+{
+    WITH_FIXTURE(3);
+    fixture_healthy(f);
+    fixture_move(f, 1, "127.0.1.9:27017");
+    fixture_move(f, 2, "127.0.2.9:27017");
+    fixture_move(f, 3, "127.0.3.9:27017");
+    const struct plan *plan = fixture_plan(f);
+    assert_true(plan_fired(plan, 53));
+    assert_string_equal(entry_in_action(plan, 0)->host, "127.0.1.9:27017");
+    assert_string_equal(entry_in_action(plan, 2)->host, "127.0.3.9:27017");
+    fixture_finish(f);
+}
+
+static void a_primary_whose_agent_is_silent_is_told_by_the_others(void **state)
+{
+    WITH_FIXTURE(3);
+    fixture_healthy(f);
+    fixture_zone_silent(f, 1);
+    fixture_move(f, 2, "127.0.2.9:27017");
+    const struct plan *plan = fixture_plan(f);
+    assert_true(plan_fired(plan, 52));
+    assert_int_equal(plan->primary, 1);
+    assert_int_equal(plan->members[0].state, MEMBER_PRIMARY);
+    assert_int_equal(plan->action.kind, ACTION_NONE);
+    fixture_finish(f);
+}
+
 static void an_election_is_waited_for(void **state)
 {
     WITH_FIXTURE(3);
@@ -326,6 +354,8 @@ int main(void)
         cmocka_unit_test(a_lost_majority_is_recognised_and_nothing_is_forced),
         cmocka_unit_test(silence_of_all_zones_is_not_a_lost_majority),
         cmocka_unit_test(addresses_that_all_changed_are_recognised),
+        cmocka_unit_test(all_that_move_at_once_are_followed_while_the_primary_stands),
+        cmocka_unit_test(a_primary_whose_agent_is_silent_is_told_by_the_others),
         cmocka_unit_test(an_election_is_waited_for),
         cmocka_unit_test(a_primary_of_an_older_term_is_not_believed),
         cmocka_unit_test(a_moment_behind_is_no_lag),

@@ -176,6 +176,27 @@ static void a_primary_that_leaves_steps_down_first(void **state)
     fixture_finish(f);
 }
 
+static void a_set_that_is_taken_away_ends_without_a_wait(void **state)
+{
+    WITH_FIXTURE(3);
+    fixture_healthy(f);
+    f->set.absent = true;
+    const struct plan *plan = fixture_plan(f);
+    assert_true(plan_fired(plan, 1));
+    assert_int_equal(plan->members[0].run, RUN_ABSENT);
+    assert_int_equal(plan->action.kind, ACTION_NONE);
+    for (size_t i = 0; i < 3; i++) {
+        fixture_pod_down(f, (int)i + 1);
+        f->views[i].holding.service_exists = f->views[i].holding.controller_exists = false;
+        f->views[i].holding.address = "";
+    }
+    plan = fixture_plan(f);
+    assert_int_equal(plan->phase, PHASE_REMOVED);
+    assert_int_equal(plan->wait_count, 0);
+    assert_int_equal(plan->members[2].phase, MEMBER_PHASE_REMOVED);
+    fixture_finish(f);
+}
+
 static void before_a_set_is_known_a_leaver_is_left_alone(void **state)
 {
     WITH_FIXTURE(3);
@@ -211,6 +232,7 @@ int main(void)
         cmocka_unit_test(a_leaver_goes_step_by_step),
         cmocka_unit_test(one_that_comes_back_gets_a_fresh_id),
         cmocka_unit_test(a_primary_that_leaves_steps_down_first),
+        cmocka_unit_test(a_set_that_is_taken_away_ends_without_a_wait),
         cmocka_unit_test(before_a_set_is_known_a_leaver_is_left_alone),
         cmocka_unit_test(priorities_and_settings_are_set),
     };
