@@ -188,6 +188,7 @@ static void pass(struct side *from, const char *data, size_t length)
     int64_t slow_ms = 0;
     if (local_fault_of(from->connection->member, &slow_ms) == FAULT_SLOW && slow_ms > 0) {
         hold_back(from, data, length);
+        uv_update_time(from->socket.loop); /* the time that it took to get here is no part of the delay */
         if (from->pending)
             uv_timer_start(&from->delay, on_delay_over, (uint64_t)slow_ms, 0);
         return;

@@ -58,7 +58,7 @@ struct local_pod {
     int pid;             /* 0: no process */
     uint64_t start_time; /* /proc/PID/stat, field 22 */
     uint64_t incarnation;
-    bool ready, terminating, killed;
+    bool ready, terminating;
     int64_t restarts, started_at_ms;
     unsigned failures;
     char last_exit[512];

@@ -151,7 +151,7 @@ static void ended(struct local_member *member)
     if (now >= pod->started_at_ms + LOCAL_POD_STEADY_MS)
         pod->failures = 0;
     pod->pid = 0;
-    pod->ready = pod->terminating = pod->killed = false;
+    pod->ready = pod->terminating = false;
     pod->incarnation = 0;
     local_service_pod_gone(member);
     local_disk_look(member);
@@ -205,9 +205,7 @@ static void send_signal(struct local_member *member, int number)
 
 static void on_grace_over(uv_timer_t *timer)
 {
-    struct local_member *member = timer->data;
-    member->pod.killed = true;
-    send_signal(member, SIGKILL);
+    send_signal(timer->data, SIGKILL);
 }
 
 static void terminate(struct local_member *member)
