@@ -401,15 +401,19 @@ def test_a_step_down_without_a_successor_is_refused(three):
     wait_until(primary.is_primary, what="it being elected again")
 
 
-def test_a_frozen_member_does_not_stand():
-    with Cluster(3) as cluster:
-        cluster.initiate()
-        old = cluster.primary()
-        frozen, free = others(cluster, old)
-        assert frozen.run("replSetFreeze", 30)["ok"] == 1
-        old.kill()
-        assert cluster.primary() is free
-        assert free.error("replSetFreeze", 5)["code"] == 95
+def test_frozen_members_do_not_stand_until_they_are_unfrozen(three):
+    old = three.primary()
+    left, right = others(three, old)
+    for m in (left, right):
+        assert m.run("replSetFreeze", 60)["ok"] == 1
+    old.kill()
+    deadline = time.monotonic() + 2.5  # several election timeouts; nothing may happen in them
+    while time.monotonic() < deadline:
+        assert not left.is_primary() and not right.is_primary()
+        time.sleep(0.1)
+    assert right.run("replSetFreeze", 0)["info"] == "unfreezing"
+    assert three.primary() is right
+    assert right.error("replSetFreeze", 5)["code"] == 95
 
 
 def test_a_higher_priority_takes_over(three):

@@ -1,4 +1,5 @@
-/* The dispatch table. A row says the name, who serves it, in which versions it exists, and which state it needs. */
+/* The dispatch table. A row says the name, who serves it, in which versions it exists, and which state it
+ * needs. */
 #include "commands.h"
 
 #include "sim.h"
@@ -82,7 +83,8 @@ static bool state_allows(struct request *request, int needs)
                      old ? "not master and slaveOk=false" : "not primary and secondaryOk=false");
     else if (state != STATE_SECONDARY)
         request_fail(request, CODE_NOT_PRIMARY_OR_SECONDARY,
-                     old ? "node is not in primary or recovering state" : "node is not in primary or recovering state");
+                     old ? "node is not in primary or recovering state"
+                         : "node is not in primary or recovering state");
     else
         return true;
     return false;
@@ -92,7 +94,8 @@ void commands_run(struct request *request)
 {
     bson_iter_t it;
     bool old = sim_is_old(request->sim);
-    request->name = bson_iter_init(&it, &request->message.body) && bson_iter_next(&it) ? bson_iter_key(&it) : "";
+    request->name =
+        bson_iter_init(&it, &request->message.body) && bson_iter_next(&it) ? bson_iter_key(&it) : "";
     if (request->sim->shutting_down) {
         request_fail(request, CODE_SHUTDOWN, "The server is in quiesce mode and will shut down");
         return;

@@ -9,7 +9,8 @@ void commands_run(struct request *request);
 
 /* hello.c */
 void hello_command(struct request *request);
-void hello_fields(const struct sim *sim, bson_t *out, bool is_hello); /* the replica set's part, for serverStatus too */
+void hello_fields(const struct sim *sim, bson_t *out,
+                  bool is_hello); /* the replica set's part, for serverStatus too */
 /* status.c */
 void get_status_command(struct request *request);
 void get_config_command(struct request *request);

@@ -52,7 +52,8 @@ static int read_host(const bson_iter_t *it, struct member_config *m, struct erro
     return 0;
 }
 
-static int read_member_field(struct member_config *m, const bson_iter_t *it, int server_version, struct error *err)
+static int read_member_field(struct member_config *m, const bson_iter_t *it, int server_version,
+                             struct error *err)
 {
     const char *key = bson_iter_key(it);
     int64_t number = 0;
@@ -82,7 +83,8 @@ static int read_member_field(struct member_config *m, const bson_iter_t *it, int
         if (read_number(it, &number, err))
             return -1;
         if (number < 0 || number > 1)
-            return fail(err, CODE_BAD_VALUE, "votes field value is %lld but must be 0 or 1", (long long)number);
+            return fail(err, CODE_BAD_VALUE, "votes field value is %lld but must be 0 or 1",
+                        (long long)number);
         m->votes = (int)number;
         return 0;
     }
@@ -98,10 +100,11 @@ static int read_member(struct config *c, const bson_iter_t *it, struct error *er
     if (!BSON_ITER_HOLDS_DOCUMENT(it) || !iter_document(it, &doc))
         return bad(err, "members", "array of objects");
     if (c->count == MEMBERS_MAX)
-        return fail(err, CODE_BAD_VALUE, "Replica set configuration contains more than the maximum allowable %d",
-                    MEMBERS_MAX);
+        return fail(err, CODE_BAD_VALUE,
+                    "Replica set configuration contains more than the maximum allowable %d", MEMBERS_MAX);
     struct member_config *m = &c->members[c->count++];
-    *m = (struct member_config){.id = -1, .build_indexes = true, .priority = -1, .votes = 1, .tags = bson_new()};
+    *m = (struct member_config){
+        .id = -1, .build_indexes = true, .priority = -1, .votes = 1, .tags = bson_new()};
     if (!bson_has_field(&doc, "_id") || !bson_has_field(&doc, "host"))
         return fail(err, 4, "Missing expected field \"%s\"", bson_has_field(&doc, "_id") ? "host" : "_id");
     bson_iter_init(&field, &doc);
@@ -136,8 +139,8 @@ static int read_setting(struct config *c, const bson_iter_t *it, struct error *e
                 return -1;
             return *place >= numbers[i].least
                        ? 0
-                       : fail(err, CODE_BAD_VALUE, "%s field value must be greater than or equal to %lld", key,
-                              (long long)numbers[i].least);
+                       : fail(err, CODE_BAD_VALUE, "%s field value must be greater than or equal to %lld",
+                              key, (long long)numbers[i].least);
         }
     if (!strcmp(key, "chainingAllowed"))
         return read_bool(it, &c->chaining, err);
@@ -184,7 +187,8 @@ static int read_field(struct config *c, const bson_iter_t *it, struct error *err
     if (!strcmp(key, "members"))
         return BSON_ITER_HOLDS_ARRAY(it) ? read_children(c, it, read_member, err) : bad(err, key, "array");
     if (!strcmp(key, "settings"))
-        return BSON_ITER_HOLDS_DOCUMENT(it) ? read_children(c, it, read_setting, err) : bad(err, key, "object");
+        return BSON_ITER_HOLDS_DOCUMENT(it) ? read_children(c, it, read_setting, err)
+                                            : bad(err, key, "object");
     return fail(err, CODE_INVALID_CONFIG, "Unexpected field %s in replica set configuration", key);
 }
 

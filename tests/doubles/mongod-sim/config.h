@@ -1,5 +1,5 @@
-/* A replica set's configuration: parsed with the server's own checks, compared with another, printed again. Immutable
- * once parsed; shared by counting references.
+/* A replica set's configuration: parsed with the server's own checks, compared with another, printed again.
+ * Immutable once parsed; shared by counting references.
  * https://www.mongodb.com/docs/manual/reference/replica-configuration/ */
 #ifndef SIM_CONFIG_H
 #define SIM_CONFIG_H
@@ -27,7 +27,8 @@ struct config {
     int64_t protocol_version;
     bool majority_journal;
     bool chaining;
-    int64_t heartbeat_interval_ms, heartbeat_timeout_secs, election_timeout_ms, catch_up_timeout_ms, takeover_delay_ms;
+    int64_t heartbeat_interval_ms, heartbeat_timeout_secs, election_timeout_ms, catch_up_timeout_ms,
+        takeover_delay_ms;
     bson_t *modes, *defaults;
     bson_oid_t id;
     bool has_id;
@@ -56,10 +57,11 @@ double member_priority(const struct member_config *member);
 int config_find_host(const struct config *config, const char *host); /* index or -1 */
 int config_find_id(const struct config *config, int64_t id);
 int config_voters(const struct config *config);
-int config_majority(const struct config *config);          /* of votes */
-int config_writable_voters(const struct config *config);   /* voters that hold data */
-int config_write_majority(const struct config *config);    /* what w: "majority" waits for */
-bool config_default_majority(const struct config *config); /* the implicit write concern is majority (5.0+), else w: 1 */
+int config_majority(const struct config *config);        /* of votes */
+int config_writable_voters(const struct config *config); /* voters that hold data */
+int config_write_majority(const struct config *config);  /* what w: "majority" waits for */
+bool config_default_majority(
+    const struct config *config); /* the implicit write concern is majority (5.0+), else w: 1 */
 /* Orders by (term, version); where one has no term, by version alone, like the server. */
 int config_compare(int64_t version_a, int64_t term_a, int64_t version_b, int64_t term_b);
 /* "{version: 5, term: 1}" */

@@ -1,4 +1,5 @@
-/* The server's own rules for a configuration, and for the step from one to the next; the sentences are the server's. */
+/* The server's own rules for a configuration, and for the step from one to the next; the sentences are the
+ * server's. */
 #include "config.h"
 
 #include <inttypes.h>
@@ -93,8 +94,9 @@ static int check_member(const struct config *c, const struct member_config *m, s
     if (m->arbiter && !m->votes)
         return fail(err, CODE_BAD_VALUE, "Arbiter must vote (cannot have 0 votes)");
     if (m->arbiter && m->priority > 0)
-        return fail(err, CODE_INVALID_CONFIG, "Member %s is an arbiter but has priority %g. Arbiter priority must be 0.",
-                    m->host, m->priority);
+        return fail(err, CODE_INVALID_CONFIG,
+                    "Member %s is an arbiter but has priority %g. Arbiter priority must be 0.", m->host,
+                    m->priority);
     if (m->delay_secs < 0 || m->delay_secs > 3600LL * 24 * 366)
         return fail(err, CODE_BAD_VALUE, "%s field value of %" PRId64 " seconds is out of range",
                     c->server_version >= 5 ? "secondaryDelaySecs" : "slaveDelay", m->delay_secs);
@@ -115,12 +117,14 @@ static int check_pair(const struct config *c, int i, int j, struct error *err)
     const struct member_config *a = &c->members[i], *b = &c->members[j];
     if (a->id == b->id)
         return fail(err, CODE_BAD_VALUE,
-                    "Found two member configurations with same _id field, members.%d._id == members.%d._id == %" PRId64,
+                    "Found two member configurations with same _id field, members.%d._id == members.%d._id "
+                    "== %" PRId64,
                     i, j, a->id);
     if (!strcmp(a->host, b->host))
-        return fail(err, CODE_BAD_VALUE,
-                    "Found two member configurations with same host field, members.%d.host == members.%d.host == %s", i, j,
-                    a->host);
+        return fail(
+            err, CODE_BAD_VALUE,
+            "Found two member configurations with same host field, members.%d.host == members.%d.host == %s",
+            i, j, a->host);
     return 0;
 }
 
@@ -140,7 +144,8 @@ static int check_local(const struct config *c, struct error *err)
         local += is_local(c->members[i].host);
     if (local && local != c->count)
         return fail(err, CODE_BAD_VALUE,
-                    "Either all host names in a replica set configuration must be localhost references, or none must be; "
+                    "Either all host names in a replica set configuration must be localhost references, or "
+                    "none must be; "
                     "found %d out of %d",
                     local, c->count);
     return 0;
@@ -154,7 +159,8 @@ int config_validate(const struct config *c, struct error *err)
     if (!*c->set_name)
         return fail(err, CODE_BAD_VALUE, "Replica set configuration must have non-empty _id field");
     if (c->protocol_version != 1)
-        return fail(err, CODE_BAD_VALUE, "protocolVersion field value of %" PRId64 " is not 1", c->protocol_version);
+        return fail(err, CODE_BAD_VALUE, "protocolVersion field value of %" PRId64 " is not 1",
+                    c->protocol_version);
     if (c->count == 0)
         return fail(err, CODE_BAD_VALUE, "Number of replica set members must be at least 1.");
     for (int i = 0; i < c->count; i++) {
@@ -169,22 +175,26 @@ int config_validate(const struct config *c, struct error *err)
         return -1;
     int voters = config_voters(c);
     if (voters > VOTERS_MAX || voters == 0)
-        return fail(err, CODE_BAD_VALUE, "Replica set configuration contains %d voting members, but must be at least 1 and no more than %d",
+        return fail(err, CODE_BAD_VALUE,
+                    "Replica set configuration contains %d voting members, but must be at least 1 and no "
+                    "more than %d",
                     voters, VOTERS_MAX);
     if (!electable)
-        return fail(err, CODE_BAD_VALUE,
-                    "Replica set configuration must contain at least one non-arbiter member with priority > 0");
+        return fail(
+            err, CODE_BAD_VALUE,
+            "Replica set configuration must contain at least one non-arbiter member with priority > 0");
     return 0;
 }
 
-static int check_same_member(const struct config *new, const struct member_config *a, const struct member_config *b,
-                             struct error *err)
+static int check_same_member(const struct config *new, const struct member_config *a,
+                             const struct member_config *b, struct error *err)
 {
     bool same_id = a->id == b->id, same_host = !strcmp(a->host, b->host);
     const char *field = NULL;
     if (same_host && !same_id)
         return fail(err, CODE_CONFIG_INCOMPATIBLE,
-                    "New and old configurations both have members with host of %s but in the new configuration the _id "
+                    "New and old configurations both have members with host of %s but in the new "
+                    "configuration the _id "
                     "field is %" PRId64 " and in the old configuration it is %" PRId64 " for replica set %s",
                     a->host, b->id, a->id, new->set_name);
     if (!same_id)
@@ -196,12 +206,14 @@ static int check_same_member(const struct config *new, const struct member_confi
     if (!field)
         return 0;
     return fail(err, CODE_CONFIG_INCOMPATIBLE,
-                "New and old configurations differ in the setting of the %s field for member %s; to make this change, "
+                "New and old configurations differ in the setting of the %s field for member %s; to make "
+                "this change, "
                 "remove then re-add the member",
                 field, a->host);
 }
 
-/* The symmetric difference of the voting _ids, counting a newlyAdded member as what it is now: without a vote. */
+/* The symmetric difference of the voting _ids, counting a newlyAdded member as what it is now: without a
+ * vote. */
 static int voters_changed(const struct config *old, const struct config *new)
 {
     int changed = 0;
@@ -221,11 +233,12 @@ static int check_newer(const struct config *old, const struct config *new, struc
     char a[80], b[80];
     if (config_compare(new->version, new->term, old->version, old->term) > 0)
         return 0;
-    return fail(err, CODE_CONFIG_INCOMPATIBLE,
-                "New replica set configuration version %smust be greater than old, but %s is not greater than %s for "
-                "replica set %s",
-                new->server_version >= 5 ? "and term " : "", config_name(new, a, sizeof a), config_name(old, b, sizeof b),
-                new->set_name);
+    return fail(
+        err, CODE_CONFIG_INCOMPATIBLE,
+        "New replica set configuration version %smust be greater than old, but %s is not greater than %s for "
+        "replica set %s",
+        new->server_version >= 5 ? "and term " : "", config_name(new, a, sizeof a),
+        config_name(old, b, sizeof b), new->set_name);
 }
 
 int config_compatible(const struct config *old, const struct config *new, bool force, struct error *err)
@@ -235,8 +248,8 @@ int config_compatible(const struct config *old, const struct config *new, bool f
         return -1;
     if (strcmp(old->set_name, new->set_name) != 0)
         return fail(err, CODE_CONFIG_INCOMPATIBLE,
-                    "New and old configurations differ in replica set name; old was %s, and new is %s", old->set_name,
-                    new->set_name);
+                    "New and old configurations differ in replica set name; old was %s, and new is %s",
+                    old->set_name, new->set_name);
     if (old->has_id && (!new->has_id || !bson_oid_equal(&old->id, &new->id))) {
         bson_oid_to_string(&old->id, a);
         if (new->has_id)
@@ -249,9 +262,11 @@ int config_compatible(const struct config *old, const struct config *new, bool f
             if (check_same_member(new, &old->members[i], &new->members[j], err))
                 return -1;
     if (!force && config_default_majority(old) != config_default_majority(new))
-        return fail(err, CODE_CONFIG_INCOMPATIBLE,
-                    "Reconfig attempted to install a config that would change the implicit default write concern. Use the "
-                    "setDefaultRWConcern command to set a cluster-wide write concern and try the reconfig again.");
+        return fail(
+            err, CODE_CONFIG_INCOMPATIBLE,
+            "Reconfig attempted to install a config that would change the implicit default write concern. "
+            "Use the "
+            "setDefaultRWConcern command to set a cluster-wide write concern and try the reconfig again.");
     if (!force && new->server_version >= 5 && voters_changed(old, new) > 1)
         return fail(err, CODE_INVALID_CONFIG,
                     "Non force replica set reconfig can only add or remove at most 1 voting member.");

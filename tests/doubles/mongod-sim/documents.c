@@ -30,7 +30,8 @@ static bool id_equal(const bson_t *a, const bson_t *b)
     if (!bson_iter_init_find(&x, a, "_id") || !bson_iter_init_find(&y, b, "_id"))
         return false;
     if (iter_is_number(&x) && iter_is_number(&y))
-        return bson_iter_as_double(&x) <= bson_iter_as_double(&y) && bson_iter_as_double(&x) >= bson_iter_as_double(&y);
+        return bson_iter_as_double(&x) <= bson_iter_as_double(&y) &&
+               bson_iter_as_double(&x) >= bson_iter_as_double(&y);
     bson_t one = BSON_INITIALIZER, two = BSON_INITIALIZER;
     bson_append_iter(&one, "", 0, &x);
     bson_append_iter(&two, "", 0, &y);

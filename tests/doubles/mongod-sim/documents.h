@@ -1,4 +1,5 @@
-/* Collections in memory, found by _id. Knows nothing of replication: oplog.c applies entries here and writes them down. */
+/* Collections in memory, found by _id. Knows nothing of replication: oplog.c applies entries here and writes
+ * them down. */
 #ifndef SIM_DOCUMENTS_H
 #define SIM_DOCUMENTS_H
 
@@ -30,7 +31,8 @@ struct documents {
     uint64_t next_sequence;
 };
 
-struct collection *documents_collection(const struct documents *docs, const char *ns); /* NULL when there is none */
+struct collection *documents_collection(const struct documents *docs,
+                                        const char *ns); /* NULL when there is none */
 /* Finds or makes it; NULL past COLLECTIONS_MAX. */
 struct collection *documents_create(struct documents *docs, const char *ns);
 void documents_drop(struct documents *docs, const char *ns);

@@ -1,5 +1,5 @@
-/* Elections: a dry run, then the real vote in a higher term; a vote is durable before it is told. Takeover by priority.
- * https://www.mongodb.com/docs/manual/core/replica-set-elections/ */
+/* Elections: a dry run, then the real vote in a higher term; a vote is durable before it is told. Takeover by
+ * priority. https://www.mongodb.com/docs/manual/core/replica-set-elections/ */
 #include "sim.h"
 
 #include <inttypes.h>
@@ -115,7 +115,8 @@ static void ask_voters(struct sim *sim)
         struct call_arg arg = {.generation = e->generation, .id = rs->config->members[i].id};
         e->waiting++;
         peer_call(sim, LANE_HEARTBEAT, rs->config->members[i].host, &command,
-                  (int)(rs->config->election_timeout_ms < 5000 ? rs->config->election_timeout_ms : 5000), on_vote, &arg);
+                  (int)(rs->config->election_timeout_ms < 5000 ? rs->config->election_timeout_ms : 5000),
+                  on_vote, &arg);
     }
     bson_destroy(&command);
     if (e->waiting == 0)
@@ -127,7 +128,8 @@ void election_start(struct sim *sim, bool dry_run, const char *why)
     struct replset *rs = &sim->rs;
     struct election *e = &rs->election;
     log_line("ELECTION", "standing for election in term %" PRId64 ": %s", rs->term + 1, why);
-    *e = (struct election){.generation = e->generation + 1, .active = true, .dry_run = true, .term = rs->term, .votes = 1};
+    *e = (struct election){
+        .generation = e->generation + 1, .active = true, .dry_run = true, .term = rs->term, .votes = 1};
     if (dry_run)
         ask_voters(sim);
     else
@@ -148,14 +150,15 @@ static void takeover_turn(struct sim *sim, int64_t now, int64_t *next)
 {
     struct replset *rs = &sim->rs;
     const struct member_config *m = rs->config->members;
-    if (rs->primary < 0 || rs->primary == rs->self || member_priority(&m[rs->self]) <= member_priority(&m[rs->primary]) ||
-        election_obstacle(sim)) {
+    if (rs->primary < 0 || rs->primary == rs->self ||
+        member_priority(&m[rs->self]) <= member_priority(&m[rs->primary]) || election_obstacle(sim)) {
         rs->takeover_ms = INT64_MAX;
         return;
     }
     if (rs->takeover_ms == INT64_MAX) {
         int64_t wait = (priority_rank(rs) + 1) * rs->config->election_timeout_ms;
-        rs->takeover_ms = now + wait + (int64_t)sim_random(sim, (uint64_t)(rs->config->election_timeout_ms * 15 / 100) + 1);
+        rs->takeover_ms =
+            now + wait + (int64_t)sim_random(sim, (uint64_t)(rs->config->election_timeout_ms * 15 / 100) + 1);
     }
     if (now >= rs->takeover_ms) {
         rs->takeover_ms = INT64_MAX;
@@ -172,7 +175,8 @@ void election_turn(struct sim *sim, int64_t now, int64_t *next)
     struct replset *rs = &sim->rs;
     if (rs->self < 0 || rs->state != STATE_SECONDARY || rs->election.active)
         return;
-    if (config_voters(rs->config) == 1 && !election_obstacle(sim) && rs->election_ms > now + SINGLE_NODE_DELAY_MS)
+    if (config_voters(rs->config) == 1 && !election_obstacle(sim) &&
+        rs->election_ms > now + SINGLE_NODE_DELAY_MS)
         rs->election_ms = now + SINGLE_NODE_DELAY_MS; /* nobody to wait for */
     if (now >= rs->election_ms) {
         const char *obstacle = election_obstacle(sim);
@@ -196,30 +200,33 @@ static void judge(struct sim *sim, const bson_t *body, char *reason, size_t size
     struct replset *rs = &sim->rs;
     int64_t term = get_int(body, "term", -1), version = get_int(body, "configVersion", -1),
             config_term = get_int(body, "configTerm", -1), candidate = get_int(body, "candidateIndex", -1);
-    struct optime applied = get_optime(body, bson_has_field(body, "lastAppliedOpTime") ? "lastAppliedOpTime"
-                                                                                         : "lastCommittedOp");
+    struct optime applied =
+        get_optime(body, bson_has_field(body, "lastAppliedOpTime") ? "lastAppliedOpTime" : "lastCommittedOp");
     const char *set = get_text(body, "setName", "");
     *reason = 0;
     if (term < rs->term)
-        snprintf(reason, size, "candidate's term (%" PRId64 ") is lower than mine (%" PRId64 ")", term, rs->term);
+        snprintf(reason, size, "candidate's term (%" PRId64 ") is lower than mine (%" PRId64 ")", term,
+                 rs->term);
     else if (sim_is_old(sim) && version != rs->config->version)
-        snprintf(reason, size, "candidate's config version (%" PRId64 ") differs from mine (%" PRId64 ")", version,
-                 rs->config->version);
+        snprintf(reason, size, "candidate's config version (%" PRId64 ") differs from mine (%" PRId64 ")",
+                 version, rs->config->version);
     else if (config_compare(version, config_term, rs->config->version, rs->config->term) < 0)
         snprintf(reason, size,
                  "candidate's config with {version: %" PRId64 ", term: %" PRId64
                  "} is older than mine with {version: %" PRId64 ", term: %" PRId64 "}",
                  version, config_term, rs->config->version, rs->config->term);
     else if (strcmp(set, sim->options.set_name) != 0)
-        snprintf(reason, size, "candidate's set name (%s) differs from mine (%s)", set, sim->options.set_name);
+        snprintf(reason, size, "candidate's set name (%s) differs from mine (%s)", set,
+                 sim->options.set_name);
     else if (optime_compare(applied, sim->oplog.last) < 0)
         snprintf(reason, size,
-                 "candidate's data is staler than mine. candidate's last applied OpTime: { ts: Timestamp(%u, %u), t: %" PRId64
-                 " }, my last applied OpTime: { ts: Timestamp(%u, %u), t: %" PRId64 " }",
+                 "candidate's data is staler than mine. candidate's last applied OpTime: { ts: Timestamp(%u, "
+                 "%u), t: %" PRId64 " }, my last applied OpTime: { ts: Timestamp(%u, %u), t: %" PRId64 " }",
                  applied.secs, applied.inc, applied.term, sim->oplog.last.secs, sim->oplog.last.inc,
                  sim->oplog.last.term);
     else if (!get_bool(body, "dryRun", false) && rs->voted_term >= term)
-        snprintf(reason, size, "already voted for another candidate (member %" PRId64 ") this term (%" PRId64 ")",
+        snprintf(reason, size,
+                 "already voted for another candidate (member %" PRId64 ") this term (%" PRId64 ")",
                  rs->voted_for, rs->voted_term);
     else if (candidate < 0 || candidate >= rs->config->count)
         snprintf(reason, size, "candidate's index (%" PRId64 ") is not in my configuration", candidate);
@@ -236,7 +243,8 @@ void vote_command(struct request *request)
         return;
     }
     if (rs->self < 0) {
-        request_fail(request, CODE_INVALID_CONFIG, "Invalid replica set config, or this node is not a member");
+        request_fail(request, CODE_INVALID_CONFIG,
+                     "Invalid replica set config, or this node is not a member");
         return;
     }
     bool dry_run = get_bool(body, "dryRun", false);

@@ -1,11 +1,13 @@
-/* Heartbeats: every member asks every other one each heartbeatIntervalMillis how it is. By them spread liveness, terms,
- * the primary's name, and newer configurations. */
+/* Heartbeats: every member asks every other one each heartbeatIntervalMillis how it is. By them spread
+ * liveness, terms, the primary's name, and newer configurations. */
 #include "sim.h"
 
 #include <stdio.h>
 #include <string.h>
 
-enum { HEARTBEAT_RETRIES = 2 }; /* a failed heartbeat is repeated at once so often before the member counts as down */
+enum {
+    HEARTBEAT_RETRIES = 2
+}; /* a failed heartbeat is repeated at once so often before the member counts as down */
 
 static void install_from_heartbeat(struct sim *sim, const bson_t *doc);
 
@@ -62,8 +64,9 @@ static void view_update(struct sim *sim, int i, const bson_t *reply)
     v->up = v->heard = true;
     v->failures = 0;
     v->contact_ms = sim_now(sim);
-    v->state = state >= 0 && state <= STATE_REMOVED && *state_name((enum member_state)state) ? (enum member_state)state
-                                                                                             : STATE_UNKNOWN;
+    v->state = state >= 0 && state <= STATE_REMOVED && *state_name((enum member_state)state)
+                   ? (enum member_state)state
+                   : STATE_UNKNOWN;
     v->term = get_int(reply, "term", -1);
     v->config_version = get_int(reply, "v", -1);
     v->config_term = get_int(reply, "configTerm", -1);
@@ -105,8 +108,9 @@ static void on_heartbeat(struct sim *sim, const struct call_arg *arg, const bson
         sim->progress = true;
         return;
     }
-    v->ping_ms = (v->heard ? v->ping_ms * 4 + (sim_now(sim) - arg->started_ms) : sim_now(sim) - arg->started_ms) /
-                 (v->heard ? 5 : 1);
+    v->ping_ms =
+        (v->heard ? v->ping_ms * 4 + (sim_now(sim) - arg->started_ms) : sim_now(sim) - arg->started_ms) /
+        (v->heard ? 5 : 1);
     view_update(sim, i, reply);
     int64_t term = get_int(reply, "term", -1);
     if (term > rs->term)
@@ -150,7 +154,8 @@ void heartbeat_restart(struct sim *sim)
 }
 
 /* A node without configuration asks the one that wrote to it. */
-static void on_first_heartbeat(struct sim *sim, const struct call_arg *arg, const bson_t *reply, const char *error)
+static void on_first_heartbeat(struct sim *sim, const struct call_arg *arg, const bson_t *reply,
+                               const char *error)
 {
     bson_t config;
     (void)arg;
@@ -179,7 +184,8 @@ static void on_self_found(struct sim *sim, int index, void *data)
         index = -2; /* somebody else was faster */
     /* SERVER-15740: a node that never had a configuration does not take one without itself */
     if (index == -2 || (uninitialized && index < 0) ||
-        (rs->config && config_compare(config->version, config->term, rs->config->version, rs->config->term) <= 0)) {
+        (rs->config &&
+         config_compare(config->version, config->term, rs->config->version, rs->config->term) <= 0)) {
         config_release(config);
         return;
     }
@@ -200,7 +206,8 @@ static void install_from_heartbeat(struct sim *sim, const bson_t *doc)
     bool newer = !rs->config ||
                  config_compare(config->version, config->term, rs->config->version, rs->config->term) > 0;
     if (!newer || strcmp(config->set_name, sim->options.set_name) != 0 || config_validate(config, &err) ||
-        (rs->config && rs->config->has_id && config->has_id && !bson_oid_equal(&rs->config->id, &config->id))) {
+        (rs->config && rs->config->has_id && config->has_id &&
+         !bson_oid_equal(&rs->config->id, &config->id))) {
         config_release(config);
         return;
     }
@@ -213,7 +220,8 @@ static void note_sender(struct sim *sim, const bson_t *body)
 {
     struct replset *rs = &sim->rs;
     const char *from = get_text(body, "from", "");
-    int64_t version = get_int(body, "configVersion", get_int(body, "v", -2)), term = get_int(body, "configTerm", -1);
+    int64_t version = get_int(body, "configVersion", get_int(body, "v", -2)),
+            term = get_int(body, "configTerm", -1);
     if (!rs->config) {
         if (*from && version > -2 && rs->config_state == CONFIG_UNINITIALIZED)
             ask_for_config(sim, from);
@@ -244,8 +252,9 @@ static void heartbeat_reply(struct sim *sim, const bson_t *body, bson_t *out)
 {
     const struct replset *rs = &sim->rs;
     bool old = sim_is_old(sim);
-    if (rs->config && config_compare(get_int(body, "configVersion", get_int(body, "v", -2)),
-                                     get_int(body, "configTerm", -1), rs->config->version, rs->config->term) < 0) {
+    if (rs->config &&
+        config_compare(get_int(body, "configVersion", get_int(body, "v", -2)),
+                       get_int(body, "configTerm", -1), rs->config->version, rs->config->term) < 0) {
         bson_t child;
         bson_append_document_begin(out, "config", -1, &child);
         config_write(rs->config, true, &child);
@@ -265,11 +274,13 @@ static void heartbeat_reply(struct sim *sim, const bson_t *body, bson_t *out)
         bson_append_int64(out, "term", -1, rs->term);
         bson_append_int64(out, "primaryId", -1, rs->primary >= 0 ? rs->config->members[rs->primary].id : -1);
     }
-    put_optime(out, "durableOpTime", sim->oplog.syncing ? OPTIME_NULL : sim->oplog.durable); /* a half copy counts for nothing */
+    put_optime(out, "durableOpTime",
+               sim->oplog.syncing ? OPTIME_NULL : sim->oplog.durable); /* a half copy counts for nothing */
     put_optime(out, "opTime", sim->oplog.last);
     if (get_bool(body, "checkEmpty", false))
         bson_append_bool(out, "hasData", -1, !documents_empty(&sim->oplog.docs) || sim->oplog.count > 0);
-    if (bson_has_field(body, "checkEmpty") && rs->config && rs->config->has_id) /* the server's is in the message's metadata */
+    if (bson_has_field(body, "checkEmpty") && rs->config &&
+        rs->config->has_id) /* the server's is in the message's metadata */
         bson_append_oid(out, "replicaSetId", -1, &rs->config->id);
 }
 
@@ -279,11 +290,13 @@ void heartbeat_command(struct request *request)
     const bson_t *body = &request->message.body;
     const char *set = get_text(body, "replSetHeartbeat", "");
     if (sim->rs.config_state == CONFIG_STARTING) {
-        request_fail(request, CODE_NOT_YET_INITIALIZED, "Received heartbeat while still initializing replication system");
+        request_fail(request, CODE_NOT_YET_INITIALIZED,
+                     "Received heartbeat while still initializing replication system");
         return;
     }
     if (strcmp(set, sim->options.set_name) != 0) {
-        request_fail(request, CODE_INCONSISTENT_NAMES, "Our set name of %s does not match name %s reported by remote node",
+        request_fail(request, CODE_INCONSISTENT_NAMES,
+                     "Our set name of %s does not match name %s reported by remote node",
                      sim->options.set_name, set);
         return;
     }

@@ -1,5 +1,6 @@
 /* hello and isMaster, also as a long poll (4.4+): with the client's topologyVersion it waits for a change.
- * https://github.com/mongodb/specifications/blob/master/source/server-discovery-and-monitoring/server-monitoring.md */
+ * https://github.com/mongodb/specifications/blob/master/source/server-discovery-and-monitoring/server-monitoring.md
+ */
 #include "commands.h"
 #include "sim.h"
 
@@ -65,7 +66,8 @@ static void put_own(const struct sim *sim, bson_t *out)
     if (!m->build_indexes)
         bson_append_bool(out, "buildIndexes", -1, false);
     if (m->delay_secs)
-        bson_append_int32(out, sim_is_old(sim) ? "slaveDelay" : "secondaryDelaySecs", -1, (int32_t)m->delay_secs);
+        bson_append_int32(out, sim_is_old(sim) ? "slaveDelay" : "secondaryDelaySecs", -1,
+                          (int32_t)m->delay_secs);
     if (!bson_empty(m->tags))
         bson_append_document(out, "tags", -1, m->tags);
     bson_append_utf8(out, "me", -1, m->host, -1);

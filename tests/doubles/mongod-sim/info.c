@@ -127,7 +127,8 @@ void is_self_command(struct request *request)
 void get_parameter_command(struct request *request)
 {
     bson_t out = BSON_INITIALIZER, child;
-    bool old = sim_is_old(request->sim), all = !strcmp(get_text(&request->message.body, "getParameter", ""), "*");
+    bool old = sim_is_old(request->sim),
+         all = !strcmp(get_text(&request->message.body, "getParameter", ""), "*");
     bson_iter_t it;
     if (all || bson_has_field(&request->message.body, "featureCompatibilityVersion")) {
         bson_append_document_begin(&out, "featureCompatibilityVersion", -1, &child);

@@ -49,13 +49,15 @@ static void on_self(struct sim *sim, int self, void *data)
     char name[80];
     bool old = sim_is_old(sim);
     if (self < 0)
-        fail(&err, CODE_INVALID_CONFIG, "No host described in new configuration %s%s for replica set %s maps to this node",
+        fail(&err, CODE_INVALID_CONFIG,
+             "No host described in new configuration %s%s for replica set %s maps to this node",
              old ? "" : "with ", config_name(in->config, name, sizeof name), in->config->set_name);
     else if (member_priority(&in->config->members[self]) <= 0)
         fail(&err, CODE_INVALID_CONFIG,
-             "This node, %s, with _id %lld is not electable under the new configuration %s%s for replica set %s",
-             in->config->members[self].host, (long long)in->config->members[self].id, old ? "version " : "with ",
-             config_name(in->config, name, sizeof name), in->config->set_name);
+             "This node, %s, with _id %lld is not electable under the new configuration %s%s for replica set "
+             "%s",
+             in->config->members[self].host, (long long)in->config->members[self].id,
+             old ? "version " : "with ", config_name(in->config, name, sizeof name), in->config->set_name);
     if (err.detail) {
         initiation_end(sim, in, &err);
         return;
@@ -98,14 +100,16 @@ static int read_config(struct sim *sim, const bson_t *body, struct config **out,
     struct config *c = *out;
     if (strcmp(c->set_name, sim->options.set_name) != 0)
         rc = fail(err, CODE_INVALID_CONFIG,
-                  "Attempting to initiate a replica set with name %s, but command line reports %s; rejecting", c->set_name,
-                  sim->options.set_name);
+                  "Attempting to initiate a replica set with name %s, but command line reports %s; rejecting",
+                  c->set_name, sim->options.set_name);
     else if (c->has_id)
-        rc = fail(err, CODE_INVALID_CONFIG, "replica set configuration cannot contain 'replicaSetId' field when "
-                                            "called from replSetInitiate");
+        rc = fail(err, CODE_INVALID_CONFIG,
+                  "replica set configuration cannot contain 'replicaSetId' field when "
+                  "called from replSetInitiate");
     else if (c->version != 1)
         rc = fail(err, CODE_INVALID_CONFIG,
-                  "Configuration used to initiate a replica set must  have version 1, but found %lld", (long long)c->version);
+                  "Configuration used to initiate a replica set must  have version 1, but found %lld",
+                  (long long)c->version);
     else if ((rc = config_validate(c, err)) != 0)
         err->detail = CODE_INVALID_CONFIG; /* the server gives every failure here this one code */
     if (rc)

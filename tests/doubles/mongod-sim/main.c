@@ -29,8 +29,8 @@ static void on_timer(uv_timer_t *timer)
     (void)timer; /* the turn comes with the prepare handle */
 }
 
-/* What happened in one step may make the next one possible (durable -> committed -> answered), so it goes round until
- * nothing moves. The bound only makes sure that the sockets get their turn. */
+/* What happened in one step may make the next one possible (durable -> committed -> answered), so it goes
+ * round until nothing moves. The bound only makes sure that the sockets get their turn. */
 void sim_turn(struct sim *sim)
 {
     int64_t next = INT64_MAX;
@@ -104,7 +104,9 @@ static int load_record(void *context, const bson_t *record, struct error *err)
     int rc = oplog_load(&sim->oplog, record, err);
     if (rc <= 0)
         return rc;
-    return replset_load(sim, record) < 0 ? error_set(err, ERROR_IO, "the journal holds what this version can't read") : 0;
+    return replset_load(sim, record) < 0
+               ? error_set(err, ERROR_IO, "the journal holds what this version can't read")
+               : 0;
 }
 
 static void start_loop(struct sim *sim)
@@ -145,8 +147,8 @@ static int run(struct sim *sim, struct error *err)
         return EXIT_DBPATH;
     if (server_listen(sim, sim->options.bind_ip, sim->options.port, err))
         return EXIT_NET;
-    log_line("CONTROL", "mongod-sim playing %s, pid %d, port %d, dbpath %s", options_version_text(&sim->options),
-             (int)getpid(), sim->options.port, sim->options.dbpath);
+    log_line("CONTROL", "mongod-sim playing %s, pid %d, port %d, dbpath %s",
+             options_version_text(&sim->options), (int)getpid(), sim->options.port, sim->options.dbpath);
     start_loop(sim);
     replset_start(sim);
     log_line("NETWORK", "waiting for connections on port %d", sim->options.port);
@@ -163,7 +165,8 @@ static int open_log(const struct options *options, struct error *err)
 {
     if (!options->log_path)
         return 0;
-    int fd = open(options->log_path, O_WRONLY | O_CREAT | O_CLOEXEC | (options->log_append ? O_APPEND : O_TRUNC), 0600);
+    int fd = open(options->log_path,
+                  O_WRONLY | O_CREAT | O_CLOEXEC | (options->log_append ? O_APPEND : O_TRUNC), 0600);
     if (fd < 0)
         return error_set_errno(err, errno, "--logpath %s", options->log_path);
     dup2(fd, STDOUT_FILENO);
@@ -175,8 +178,8 @@ int main(int argc, char **argv)
 {
     static struct sim sim;
     struct error err = {0};
-    if (options_parse(&sim.options, argc, argv, &err) || (!sim.options.help && !sim.options.version &&
-                                                          open_log(&sim.options, &err))) {
+    if (options_parse(&sim.options, argc, argv, &err) ||
+        (!sim.options.help && !sim.options.version && open_log(&sim.options, &err))) {
         fprintf(stderr, "atoll-mongod-sim: %s\n", err.message);
         return EXIT_BAD_OPTIONS;
     }
@@ -185,7 +188,8 @@ int main(int argc, char **argv)
         return 0;
     }
     if (sim.options.version) {
-        printf("atoll-mongod-sim %s\ndb version v%s (played)\n", ATOLL_VERSION, options_version_text(&sim.options));
+        printf("atoll-mongod-sim %s\ndb version v%s (played)\n", ATOLL_VERSION,
+               options_version_text(&sim.options));
         return 0;
     }
     int status = run(&sim, &err);

@@ -98,7 +98,8 @@ static int match_operator(const bson_iter_t *value, const bson_iter_t *op, struc
         return comparable(value, op) && compare_values(value, op) < 0;
     if (!strcmp(name, "$lte"))
         return comparable(value, op) && compare_values(value, op) <= 0;
-    return fail(err, CODE_BAD_VALUE, "unknown operator: %s (the stand-in has $eq $ne $in $exists $gt $gte $lt $lte)", name);
+    return fail(err, CODE_BAD_VALUE,
+                "unknown operator: %s (the stand-in has $eq $ne $in $exists $gt $gte $lt $lte)", name);
 }
 
 int match(const bson_t *document, const bson_t *filter, struct error *err)

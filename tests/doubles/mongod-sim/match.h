@@ -1,5 +1,5 @@
-/* Does a document match a filter? Equality of fields (dotted paths too), $eq, $in, and comparisons of numbers, dates,
- * timestamps and strings. */
+/* Does a document match a filter? Equality of fields (dotted paths too), $eq, $in, and comparisons of
+ * numbers, dates, timestamps and strings. */
 #ifndef SIM_MATCH_H
 #define SIM_MATCH_H
 

@@ -36,7 +36,8 @@ static void session_note(struct oplog *oplog, const bson_t *value, int step)
     bson_iter_t it;
     uint32_t size;
     const uint8_t *id;
-    if (!get_document(value, "lsid", &lsid) || !bson_iter_init_find(&it, &lsid, "id") || !BSON_ITER_HOLDS_BINARY(&it))
+    if (!get_document(value, "lsid", &lsid) || !bson_iter_init_find(&it, &lsid, "id") ||
+        !BSON_ITER_HOLDS_BINARY(&it))
         return;
     bson_iter_binary(&it, NULL, &size, &id);
     if (size != 16)
@@ -137,7 +138,8 @@ static struct entry *push(struct oplog *oplog, const bson_t *value)
     return e;
 }
 
-static void write_record(struct oplog *oplog, const char *kind, const char *key, const bson_t *value, const char *ns)
+static void write_record(struct oplog *oplog, const char *kind, const char *key, const bson_t *value,
+                         const char *ns)
 {
     bson_t record = BSON_INITIALIZER;
     bson_append_utf8(&record, "k", -1, kind, -1);

@@ -1,5 +1,5 @@
-/* The oplog and the documents that it makes. Every change goes through here: appended by a primary, fetched by a
- * secondary, undone in a rollback; each is written to the journal, and durable after oplog_sync(). */
+/* The oplog and the documents that it makes. Every change goes through here: appended by a primary, fetched
+ * by a secondary, undone in a rollback; each is written to the journal, and durable after oplog_sync(). */
 #ifndef SIM_OPLOG_H
 #define SIM_OPLOG_H
 
@@ -9,8 +9,9 @@
 
 enum {
     OPLOG_ENTRIES_MAX = 200000,
-    OPLOG_BYTES_MAX = 128 << 20, /* older entries are forgotten past either; a member behind them is too stale */
-    SESSIONS_MAX = 20000,        /* remembered for retried writes */
+    OPLOG_BYTES_MAX =
+        128 << 20,        /* older entries are forgotten past either; a member behind them is too stale */
+    SESSIONS_MAX = 20000, /* remembered for retried writes */
 };
 
 struct entry {
@@ -53,9 +54,11 @@ int64_t oplog_find(const struct oplog *oplog, struct optime t);
 int64_t oplog_find_before(const struct oplog *oplog, struct optime t);
 /* Undoes all after the entry at `index`, newest first. */
 void oplog_truncate_after(struct oplog *oplog, int64_t index);
-/* Initial sync: forget everything; take a cloned document or collection; begin the oplog with an anchor; done. */
+/* Initial sync: forget everything; take a cloned document or collection; begin the oplog with an anchor;
+ * done. */
 void oplog_sync_begin(struct oplog *oplog);
-void oplog_sync_document(struct oplog *oplog, const char *ns, const bson_t *document); /* NULL: the collection alone */
+void oplog_sync_document(struct oplog *oplog, const char *ns,
+                         const bson_t *document); /* NULL: the collection alone */
 void oplog_sync_done(struct oplog *oplog);
 /* Writes the journal anew when it has grown; `others` appends what is not the oplog's. */
 void oplog_compact(struct oplog *oplog, void (*others)(void *), void *context);

@@ -1,4 +1,5 @@
-/* Reads the command line. Names are mongod's, so that a caller can start either program with the same arguments. */
+/* Reads the command line. Names are mongod's, so that a caller can start either program with the same
+ * arguments. */
 #include "options.h"
 
 #include <errno.h>
@@ -45,8 +46,8 @@ static int parse_server_version(struct options *options, const char *text, struc
     else if (!strcmp(text, "7.0"))
         options->server_version = 7;
     else
-        return error_set(err, ERROR_INVALID, "--server-version: \"%s\" is not one that can be played; 4.0 and 7.0 can",
-                         text);
+        return error_set(err, ERROR_INVALID,
+                         "--server-version: \"%s\" is not one that can be played; 4.0 and 7.0 can", text);
     return 0;
 }
 
@@ -97,8 +98,9 @@ static int parse_valued(struct options *options, const char *name, const char *v
 
 static bool takes_value(const char *name)
 {
-    static const char *const names[] = {"--port",   "--bind_ip", "--dbpath",         "--data",           "--replSet",
-                                        "--logpath", "--seed",    "--server-version", "--initial-sync-ms"};
+    static const char *const names[] = {"--port", "--bind_ip",        "--dbpath",
+                                        "--data", "--replSet",        "--logpath",
+                                        "--seed", "--server-version", "--initial-sync-ms"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (!strcmp(name, names[i]))
             return true;

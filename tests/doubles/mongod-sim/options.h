@@ -10,20 +10,21 @@
 enum { BIND_ADDRESSES_MAX = 16 };
 
 struct options {
-    int port;                /* 27017 */
-    const char *bind_ip;     /* comma-separated; "localhost" */
-    const char *dbpath;      /* "/data/db" */
-    const char *set_name;    /* --replSet; NULL: no replication, which the stand-in refuses */
-    const char *log_path;    /* NULL: stdout */
+    int port;             /* 27017 */
+    const char *bind_ip;  /* comma-separated; "localhost" */
+    const char *dbpath;   /* "/data/db" */
+    const char *set_name; /* --replSet; NULL: no replication, which the stand-in refuses */
+    const char *log_path; /* NULL: stdout */
     bool log_append;
     bool help;
     bool version;
-    int server_version;      /* the major version that is played: 4 (4.0.3) or 7 (7.0.14) */
-    int initial_sync_ms;     /* the least time that an initial sync takes */
-    uint64_t seed;           /* 0: from the clock and the process id */
+    int server_version;  /* the major version that is played: 4 (4.0.3) or 7 (7.0.14) */
+    int initial_sync_ms; /* the least time that an initial sync takes */
+    uint64_t seed;       /* 0: from the clock and the process id */
 };
 
-/* Fills `options` from argv, whose strings it keeps pointing at. Any unknown option, missing or bad value is an error. */
+/* Fills `options` from argv, whose strings it keeps pointing at. Any unknown option, missing or bad value is
+ * an error. */
 int options_parse(struct options *options, int argc, char **argv, struct error *err);
 
 /* The text of --help, and the versions that the played server reports. */

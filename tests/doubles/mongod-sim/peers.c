@@ -1,5 +1,6 @@
-/* One TCP link for each (address, lane), opened when it is first needed. A call that is late takes its link down: what
- * comes after it on the link would be late too, and a fresh connection finds a moved or healed address. */
+/* One TCP link for each (address, lane), opened when it is first needed. A call that is late takes its link
+ * down: what comes after it on the link would be late too, and a fresh connection finds a moved or healed
+ * address. */
 #include "peers.h"
 
 #include "sim.h"
@@ -68,7 +69,8 @@ static void link_unlist(struct link *l)
     l->sim->peers.link_count--;
 }
 
-/* Marks the link as broken; peers_expire() ends its calls, so that no `done` runs inside somebody else's call. */
+/* Marks the link as broken; peers_expire() ends its calls, so that no `done` runs inside somebody else's
+ * call. */
 static void link_break(struct link *l, const char *why)
 {
     if (l->dead)

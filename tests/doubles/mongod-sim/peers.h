@@ -24,7 +24,8 @@ struct peers {
     int32_t next_request_id;
 };
 
-/* What a call carries to its `done`: ids that tell whether the asker still wants the answer, and a value of its own. */
+/* What a call carries to its `done`: ids that tell whether the asker still wants the answer, and a value of
+ * its own. */
 struct call_arg {
     uint64_t generation;
     int64_t id;
@@ -35,11 +36,13 @@ struct call_arg {
 /* `reply` is NULL when nobody answered, and then `error` says why. A reply may still say ok: 0. */
 typedef void peer_done(struct sim *sim, const struct call_arg *arg, const bson_t *reply, const char *error);
 
-/* Sends `command` to db admin at `host` ("ADDRESS:PORT"). `done` is called exactly once, never from inside this call. */
+/* Sends `command` to db admin at `host` ("ADDRESS:PORT"). `done` is called exactly once, never from inside
+ * this call. */
 void peer_call(struct sim *sim, enum peer_lane lane, const char *host, const bson_t *command, int timeout_ms,
                peer_done *done, const struct call_arg *arg);
 
-/* Ends the calls whose time is up. Gives the next moment (of uv_now) at which it has something to do, or INT64_MAX. */
+/* Ends the calls whose time is up. Gives the next moment (of uv_now) at which it has something to do, or
+ * INT64_MAX. */
 int64_t peers_expire(struct sim *sim, int64_t now_ms);
 /* Closes all links; calls under way end with an error. */
 void peers_close(struct sim *sim);

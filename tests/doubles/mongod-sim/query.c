@@ -1,5 +1,5 @@
-/* Reading: find, count, aggregate as drivers' count_documents sends it, and the lists. Everything comes in the first
- * batch; what does not fit is a clear error, as there are no cursors. */
+/* Reading: find, count, aggregate as drivers' count_documents sends it, and the lists. Everything comes in
+ * the first batch; what does not fit is a clear error, as there are no cursors. */
 #include "commands.h"
 #include "match.h"
 #include "sim.h"
@@ -23,7 +23,8 @@ static int keep(struct query *q, const bson_t *document, struct error *err)
     if (rc <= 0)
         return rc;
     if (q->count == FIND_DOCUMENTS_MAX)
-        return fail(err, CODE_NOT_IMPLEMENTED, "more than %d documents: the stand-in has no cursors", FIND_DOCUMENTS_MAX);
+        return fail(err, CODE_NOT_IMPLEMENTED, "more than %d documents: the stand-in has no cursors",
+                    FIND_DOCUMENTS_MAX);
     if (q->count == q->capacity) {
         q->capacity = q->capacity ? q->capacity * 2 : 64;
         q->found = xrealloc(q->found, q->capacity * sizeof *q->found);
@@ -117,10 +118,24 @@ static int sort(struct query *q, const bson_t *body, struct error *err)
 /* What the caller asked for and is not played must not be ignored silently. */
 static int refuse_unknown(const bson_t *body, const char *const *known, struct error *err)
 {
-    static const char *const generic[] = {"$db",         "lsid",           "$clusterTime",  "$readPreference", "readConcern",
-                                          "maxTimeMS",   "comment",        "txnNumber",     "batchSize",       "singleBatch",
-                                          "noCursorTimeout", "allowDiskUse", "apiVersion",  "writeConcern",    "hint",
-                                          "cursor",      "allowPartialResults", NULL};
+    static const char *const generic[] = {"$db",
+                                          "lsid",
+                                          "$clusterTime",
+                                          "$readPreference",
+                                          "readConcern",
+                                          "maxTimeMS",
+                                          "comment",
+                                          "txnNumber",
+                                          "batchSize",
+                                          "singleBatch",
+                                          "noCursorTimeout",
+                                          "allowDiskUse",
+                                          "apiVersion",
+                                          "writeConcern",
+                                          "hint",
+                                          "cursor",
+                                          "allowPartialResults",
+                                          NULL};
     bson_iter_t it;
     bson_iter_init(&it, body);
     bson_iter_next(&it);
@@ -130,8 +145,8 @@ static int refuse_unknown(const bson_t *body, const char *const *known, struct e
             for (const char *const *k = list ? generic : known; *k && !found; k++)
                 found = !strcmp(*k, bson_iter_key(&it));
         if (!found)
-            return fail(err, CODE_NOT_IMPLEMENTED, "the stand-in does not have the option \"%s\" of this command",
-                        bson_iter_key(&it));
+            return fail(err, CODE_NOT_IMPLEMENTED,
+                        "the stand-in does not have the option \"%s\" of this command", bson_iter_key(&it));
     }
     return 0;
 }
@@ -186,7 +201,8 @@ void find_command(struct request *request)
     for (size_t i = from; i < to; i++)
         q.bytes += q.found[i]->len;
     if (!rc && q.bytes > FIND_BYTES_MAX)
-        rc = fail(&err, CODE_NOT_IMPLEMENTED, "more than %d bytes: the stand-in has no cursors", FIND_BYTES_MAX);
+        rc = fail(&err, CODE_NOT_IMPLEMENTED, "more than %d bytes: the stand-in has no cursors",
+                  FIND_BYTES_MAX);
     if (rc) {
         request_fail_error(request, &err);
     } else {
@@ -222,7 +238,8 @@ void count_command(struct request *request)
     query_finish(&q);
 }
 
-/* [{$match: ...}, {$group: {_id: 1, n: {$sum: 1}}}] and [{$match: ...}, {$count: NAME}]: how drivers count. */
+/* [{$match: ...}, {$group: {_id: 1, n: {$sum: 1}}}] and [{$match: ...}, {$count: NAME}]: how drivers count.
+ */
 static int read_pipeline(const bson_t *body, struct query *q, char *name, size_t size, struct error *err)
 {
     bson_t pipeline, stage, filter;
@@ -240,10 +257,12 @@ static int read_pipeline(const bson_t *body, struct query *q, char *name, size_t
             bson_concat(&q->filter, &filter);
         else if (!strcmp(kind, "$count") && BSON_ITER_HOLDS_UTF8(&first))
             snprintf(name, size, "%s", bson_iter_utf8(&first, NULL));
-        else if (!strcmp(kind, "$group") && iter_document(&first, &filter) && bson_has_field(&filter, "n.$sum"))
+        else if (!strcmp(kind, "$group") && iter_document(&first, &filter) &&
+                 bson_has_field(&filter, "n.$sum"))
             snprintf(name, size, "n");
         else
-            return fail(err, CODE_NOT_IMPLEMENTED, "the stand-in's aggregate has $match and a count alone, not %s", kind);
+            return fail(err, CODE_NOT_IMPLEMENTED,
+                        "the stand-in's aggregate has $match and a count alone, not %s", kind);
     }
     return *name ? 0 : fail(err, CODE_NOT_IMPLEMENTED, "the stand-in's aggregate only counts");
 }
@@ -255,7 +274,8 @@ void aggregate_command(struct request *request)
     struct error err = {0};
     if (!full_name(request, ns, sizeof ns))
         return;
-    if (read_pipeline(&request->message.body, &q, name, sizeof name, &err) || count_matches(request->sim, ns, &q, &err)) {
+    if (read_pipeline(&request->message.body, &q, name, sizeof name, &err) ||
+        count_matches(request->sim, ns, &q, &err)) {
         request_fail_error(request, &err);
     } else {
         bson_t out = BSON_INITIALIZER, result = BSON_INITIALIZER;

@@ -1,5 +1,6 @@
-/* The quorum check before a configuration is accepted: every member is sent a heartbeat for it. A first configuration
- * needs all of them, empty; a later one a majority of voters and one electable member. One veto refuses it. */
+/* The quorum check before a configuration is accepted: every member is sent a heartbeat for it. A first
+ * configuration needs all of them, empty; a later one a majority of voters and one electable member. One veto
+ * refuses it. */
 #include "sim.h"
 
 #include <stdio.h>
@@ -51,19 +52,22 @@ static int verdict(const struct quorum *q, struct error *err)
     }
     if (q->initial && *q->failed)
         return fail(err, CODE_NODE_NOT_FOUND,
-                    "replSetInitiate quorum check failed because not all proposed set members responded affirmatively: %s",
+                    "replSetInitiate quorum check failed because not all proposed set members responded "
+                    "affirmatively: %s",
                     q->failed);
     if (!q->electable)
-        return fail(err, CODE_NODE_NOT_FOUND,
-                    "Quorum check failed because no electable nodes responded; at least one required for config");
+        return fail(
+            err, CODE_NODE_NOT_FOUND,
+            "Quorum check failed because no electable nodes responded; at least one required for config");
     if (q->voters >= needed)
         return 0;
     char only[64] = "none responded";
     if (q->voters)
         snprintf(only, sizeof only, "only the following %d voting nodes responded: ", q->voters);
     return fail(err, CODE_NODE_NOT_FOUND,
-                "Quorum check failed because not enough voting nodes responded; required %d but %s%s%s%s", needed, only,
-                q->responded, *q->failed ? "; the following nodes did not respond affirmatively: " : "", q->failed);
+                "Quorum check failed because not enough voting nodes responded; required %d but %s%s%s%s",
+                needed, only, q->responded,
+                *q->failed ? "; the following nodes did not respond affirmatively: " : "", q->failed);
 }
 
 static void finish_if_enough(struct sim *sim, struct quorum *q)
@@ -93,14 +97,17 @@ static void read_answer(struct quorum *q, int i, const bson_t *reply)
     bson_oid_t id;
     int64_t version = get_int(reply, "v", -2), term = get_int(reply, "configTerm", -1);
     if (config_compare(version, term, q->config->version, q->config->term) >= 0) {
-        snprintf(text, sizeof text, "Our config version of %lld is no larger than the version on %s, which is %lld",
+        snprintf(text, sizeof text,
+                 "Our config version of %lld is no larger than the version on %s, which is %lld",
                  (long long)q->config->version, host, (long long)version);
         veto(q, CODE_CONFIG_INCOMPATIBLE, text);
-    } else if (get_oid(reply, "replicaSetId", &id) && q->config->has_id && !bson_oid_equal(&id, &q->config->id)) {
+    } else if (get_oid(reply, "replicaSetId", &id) && q->config->has_id &&
+               !bson_oid_equal(&id, &q->config->id)) {
         char ours[25], theirs[25];
         bson_oid_to_string(&q->config->id, ours);
         bson_oid_to_string(&id, theirs);
-        snprintf(text, sizeof text, "Our replica set ID of %s did not match that of %s, which is %s", ours, host, theirs);
+        snprintf(text, sizeof text, "Our replica set ID of %s did not match that of %s, which is %s", ours,
+                 host, theirs);
         veto(q, CODE_CONFIG_INCOMPATIBLE, text);
     } else if (q->initial && get_bool(reply, "hasData", false)) {
         snprintf(text, sizeof text, "'%s' has data already, cannot initiate set.", host);
@@ -149,8 +156,12 @@ void quorum_check(struct sim *sim, const struct config *config, int self, quorum
 {
     struct quorum *q = xcalloc(1, sizeof *q);
     bson_t command = BSON_INITIALIZER;
-    *q = (struct quorum){.config = config_reference((struct config *)config), .self = self, .done = done, .data = data,
-                         .initial = config->version == 1, .waiting = config->count - 1};
+    *q = (struct quorum){.config = config_reference((struct config *)config),
+                         .self = self,
+                         .done = done,
+                         .data = data,
+                         .initial = config->version == 1,
+                         .waiting = config->count - 1};
     count_member(q, self);
     bson_append_utf8(&command, "replSetHeartbeat", -1, config->set_name, -1);
     bson_append_bool(&command, "checkEmpty", -1, q->initial);
@@ -164,8 +175,8 @@ void quorum_check(struct sim *sim, const struct config *config, int self, quorum
     for (int i = 0; i < config->count; i++) {
         struct call_arg arg = {.id = i, .data = q};
         if (i != self)
-            peer_call(sim, LANE_CHECK, config->members[i].host, &command, (int)config->heartbeat_timeout_secs * 1000,
-                      on_answer, &arg);
+            peer_call(sim, LANE_CHECK, config->members[i].host, &command,
+                      (int)config->heartbeat_timeout_secs * 1000, on_answer, &arg);
     }
     bson_destroy(&command);
     if (config->count == 1)

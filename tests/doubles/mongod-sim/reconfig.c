@@ -10,7 +10,7 @@ struct reconfig {
     struct config *config;
     int self;
     bool force;
-    int64_t deadline_ms; /* maxTimeMS */
+    int64_t deadline_ms;   /* maxTimeMS */
     int64_t version, term; /* what was installed */
     bool phase_b;
 };
@@ -42,12 +42,14 @@ static int not_primary(const struct sim *sim, struct error *err)
 {
     if (sim_is_old(sim))
         return fail(err, CODE_NOT_PRIMARY,
-                    "replSetReconfig should only be run on PRIMARY, but my state is %s; use the \"force\" argument to override",
+                    "replSetReconfig should only be run on PRIMARY, but my state is %s; use the \"force\" "
+                    "argument to override",
                     state_name(sim->rs.state));
-    return fail(err, CODE_NOT_PRIMARY,
-                "New config is rejected :: caused by :: replSetReconfig should only be run on a writable PRIMARY. "
-                "Current state %s",
-                state_name(sim->rs.state));
+    return fail(
+        err, CODE_NOT_PRIMARY,
+        "New config is rejected :: caused by :: replSetReconfig should only be run on a writable PRIMARY. "
+        "Current state %s",
+        state_name(sim->rs.state));
 }
 
 /* ---- phase B: a majority of the new configuration has it ---- */
@@ -66,7 +68,8 @@ static void installed_end(struct sim *sim, void *data, enum wait_end why)
     (void)sim;
     if (why == WAIT_TIMEOUT)
         fail(&err, CODE_MAX_TIME_EXPIRED,
-             "Reconfig finished but failed to propagate to a majority :: caused by :: operation exceeded time limit");
+             "Reconfig finished but failed to propagate to a majority :: caused by :: operation exceeded "
+             "time limit");
     else if (why != WAIT_READY)
         fail(&err, CODE_STEPPED_DOWN,
              "Reconfig finished but failed to propagate to a majority :: caused by :: Primary stepped down");
@@ -110,13 +113,14 @@ static void on_self(struct sim *sim, int self, void *data)
     bool old = sim_is_old(sim);
     if (self < 0)
         fail(&err, old ? CODE_CONFIG_INCOMPATIBLE : CODE_NODE_NOT_FOUND,
-             "No host described in new configuration %s%s for replica set %s maps to this node", old ? "" : "with ",
-             config_name(r->config, name, sizeof name), r->config->set_name);
+             "No host described in new configuration %s%s for replica set %s maps to this node",
+             old ? "" : "with ", config_name(r->config, name, sizeof name), r->config->set_name);
     else if (!r->force && member_priority(&r->config->members[self]) <= 0)
         fail(&err, old ? CODE_CONFIG_INCOMPATIBLE : CODE_NODE_NOT_ELECTABLE,
-             "This node, %s, with _id %lld is not electable under the new configuration %s%s for replica set %s",
-             r->config->members[self].host, (long long)r->config->members[self].id, old ? "version " : "with ",
-             config_name(r->config, name, sizeof name), r->config->set_name);
+             "This node, %s, with _id %lld is not electable under the new configuration %s%s for replica set "
+             "%s",
+             r->config->members[self].host, (long long)r->config->members[self].id,
+             old ? "version " : "with ", config_name(r->config, name, sizeof name), r->config->set_name);
     if (err.detail) {
         reconfig_fail(sim, r, &err);
         return;
@@ -128,7 +132,8 @@ static void on_self(struct sim *sim, int self, void *data)
         quorum_check(sim, r->config, self, on_quorum, r);
 }
 
-/* A new voter is marked newlyAdded and gets its vote when it has synced (5.0+). Known _ids are left as they were. */
+/* A new voter is marked newlyAdded and gets its vote when it has synced (5.0+). Known _ids are left as they
+ * were. */
 static void mark_new_voters(const struct config *old, struct config *new)
 {
     for (int i = 0; i < new->count; i++) {
@@ -145,9 +150,10 @@ static int prepare(struct sim *sim, struct reconfig *r, struct error *err)
     struct replset *rs = &sim->rs;
     struct config *new = r->config, *old = rs->config;
     if (strcmp(new->set_name, sim->options.set_name) != 0)
-        return fail(err, CODE_INVALID_CONFIG,
-                    "Attempting to reconfigure a replica set with name %s, but command line reports %s; rejecting",
-                    new->set_name, sim->options.set_name);
+        return fail(
+            err, CODE_INVALID_CONFIG,
+            "Attempting to reconfigure a replica set with name %s, but command line reports %s; rejecting",
+            new->set_name, sim->options.set_name);
     if (!new->has_id && old->has_id) { /* filled in, like by the server */
         new->id = old->id;
         new->has_id = true;
@@ -183,7 +189,8 @@ static void begin(struct sim *sim, struct reconfig *r)
     self_find(sim, r->config, true, on_self, r);
 }
 
-/* ---- phase A: the configuration in force is committed, and so is what was acknowledged under the one before ---- */
+/* ---- phase A: the configuration in force is committed, and so is what was acknowledged under the one before
+ * ---- */
 
 static bool current_ready(struct sim *sim, void *data)
 {
@@ -205,7 +212,8 @@ static void current_end(struct sim *sim, void *data, enum wait_end why)
     }
     if (why == WAIT_TIMEOUT)
         fail(&err, CODE_CONFIG_NOT_COMMITTED,
-             "New config is rejected :: caused by :: Current config with %s has not been committed yet: operation exceeded "
+             "New config is rejected :: caused by :: Current config with %s has not been committed yet: "
+             "operation exceeded "
              "time limit",
              config_name(sim->rs.config, name, sizeof name));
     else
@@ -222,7 +230,8 @@ void reconfig_command(struct request *request)
     bson_t doc;
     bool force = get_bool(body, "force", false);
     if (!sim->rs.config || sim->rs.config_state == CONFIG_STARTING) {
-        request_fail(request, CODE_NOT_YET_INITIALIZED, "Node not yet initialized; use the replSetInitiate command");
+        request_fail(request, CODE_NOT_YET_INITIALIZED,
+                     "Node not yet initialized; use the replSetInitiate command");
         return;
     }
     if (!get_document(body, "replSetReconfig", &doc)) {
@@ -241,7 +250,10 @@ void reconfig_command(struct request *request)
     }
     struct reconfig *r = xcalloc(1, sizeof *r);
     int64_t limit = get_int(body, "maxTimeMS", 0);
-    *r = (struct reconfig){.request = request, .config = config, .self = -1, .force = force,
+    *r = (struct reconfig){.request = request,
+                           .config = config,
+                           .self = -1,
+                           .force = force,
                            .deadline_ms = limit > 0 ? sim_now(sim) + limit : INT64_MAX};
     if (force || sim_is_old(sim))
         begin(sim, r);
@@ -261,7 +273,8 @@ void reconfig_turn(struct sim *sim, int64_t now)
         if (!rs->config->members[i].newly_added || !v->up || v->state != STATE_SECONDARY)
             continue;
         struct reconfig *r = xcalloc(1, sizeof *r);
-        *r = (struct reconfig){.config = config_copy(rs->config), .self = rs->self, .deadline_ms = now + 60000};
+        *r = (struct reconfig){
+            .config = config_copy(rs->config), .self = rs->self, .deadline_ms = now + 60000};
         r->config->members[i].newly_added = false;
         r->config->version++;
         log_line("REPL", "%s has synced and gets its vote", rs->config->members[i].host);

@@ -11,7 +11,7 @@ enum { FIND_SELF_INTERVAL_MS = 1000 };
 
 const char *state_name(enum member_state state)
 {
-    static const char *const names[] = {"STARTUP",  "PRIMARY", "SECONDARY", "RECOVERING", "",       "STARTUP2",
+    static const char *const names[] = {"STARTUP", "PRIMARY", "SECONDARY", "RECOVERING", "",       "STARTUP2",
                                         "UNKNOWN", "ARBITER", "DOWN",      "ROLLBACK",   "REMOVED"};
     return names[state];
 }
@@ -101,7 +101,8 @@ void replset_set_primary(struct sim *sim, int index)
     rs->primary = index;
     rs->takeover_ms = INT64_MAX;
     if (index >= 0)
-        log_line("REPL", "the primary of term %lld is %s", (long long)rs->term, rs->config->members[index].host);
+        log_line("REPL", "the primary of term %lld is %s", (long long)rs->term,
+                 rs->config->members[index].host);
     sync_restart(sim);
     topology_changed(sim);
 }
@@ -132,14 +133,19 @@ static void carry_views(struct replset *rs, const struct config *old, const stru
     struct member_view fresh[MEMBERS_MAX];
     for (int i = 0; i < new->count; i++) {
         int j = old ? config_find_id(old, new->members[i].id) : -1;
-        fresh[i] = (struct member_view){.state = STATE_UNKNOWN, .config_version = -1, .config_term = -1, .term = -1,
-                                        .applied = OPTIME_NULL, .durable = OPTIME_NULL, .contact_ms = now};
+        fresh[i] = (struct member_view){.state = STATE_UNKNOWN,
+                                        .config_version = -1,
+                                        .config_term = -1,
+                                        .term = -1,
+                                        .applied = OPTIME_NULL,
+                                        .durable = OPTIME_NULL,
+                                        .contact_ms = now};
         if (j >= 0 && j != rs->self && !strcmp(old->members[j].host, new->members[i].host))
             fresh[i] = rs->views[j];
         fresh[i].in_flight = false;
         fresh[i].due_ms = now;
     }
-    memcpy(rs->views, fresh, sizeof *fresh * (size_t)new->count);
+    memcpy(rs->views, fresh, sizeof *fresh * (size_t) new->count);
 }
 
 void replset_install(struct sim *sim, struct config *config, int self)
@@ -158,8 +164,8 @@ void replset_install(struct sim *sim, struct config *config, int self)
     rs->config_generation++;
     rs->find_self_ms = sim_now(sim) + FIND_SELF_INTERVAL_MS;
     rs->primary = config_find_id(config, primary_id);
-    log_line("REPL", "new configuration %s installed; this node is %s", config_name(config, name, sizeof name),
-             self < 0 ? "not in it" : config->members[self].host);
+    log_line("REPL", "new configuration %s installed; this node is %s",
+             config_name(config, name, sizeof name), self < 0 ? "not in it" : config->members[self].host);
     if (config->term > rs->term)
         replset_see_term(sim, config->term);
     if (rs->state == STATE_PRIMARY && (self < 0 || member_priority(&config->members[self]) <= 0))
@@ -244,7 +250,8 @@ void replset_become_primary(struct sim *sim)
     replset_set_primary(sim, rs->self);
     replset_set_state(sim, STATE_PRIMARY);
     replset_write_note(sim, "new primary");
-    if (!sim_is_old(sim)) { /* 4.4+: the configuration gets the new term, which is an automatic reconfiguration */
+    if (!sim_is_old(
+            sim)) { /* 4.4+: the configuration gets the new term, which is an automatic reconfiguration */
         struct config *config = config_copy(rs->config);
         config->term = rs->term;
         replset_install(sim, config, rs->self);
@@ -291,7 +298,8 @@ int64_t replset_heartbeat_interval(const struct sim *sim)
                                                                  : c->election_timeout_ms / 2 + 1;
 }
 
-/* The newest place that enough data-bearing voters have on their disks; only of the own term, as Raft requires. */
+/* The newest place that enough data-bearing voters have on their disks; only of the own term, as Raft
+ * requires. */
 static void advance_commit_point(struct sim *sim)
 {
     struct replset *rs = &sim->rs;
@@ -341,7 +349,8 @@ static void on_self_found_at_start(struct sim *sim, int index, void *data)
     if (rs->config_state != CONFIG_STARTING)
         return;
     if (index < 0)
-        log_line("REPL", "the stored configuration does not have a valid entry for this node; waiting for a reconfig or a heartbeat");
+        log_line("REPL", "the stored configuration does not have a valid entry for this node; waiting for a "
+                         "reconfig or a heartbeat");
     replset_install(sim, config_reference(rs->config), index);
 }
 

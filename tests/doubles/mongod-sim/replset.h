@@ -1,5 +1,5 @@
-/* What this node knows and is as a member: configuration, state, term, views of the others. The moves between states
- * are here; heartbeat.c, election.c, reconfig.c, stepdown.c and sync.c decide when. */
+/* What this node knows and is as a member: configuration, state, term, views of the others. The moves between
+ * states are here; heartbeat.c, election.c, reconfig.c, stepdown.c and sync.c decide when. */
 #ifndef SIM_REPLSET_H
 #define SIM_REPLSET_H
 
@@ -25,7 +25,7 @@ enum member_state {
 };
 
 enum config_state {
-    CONFIG_STARTING,      /* looks for itself in the configuration that was stored */
+    CONFIG_STARTING, /* looks for itself in the configuration that was stored */
     CONFIG_UNINITIALIZED,
     CONFIG_STEADY,
     CONFIG_INITIATING,
@@ -35,14 +35,14 @@ enum config_state {
 
 /* What is known of one member of the configuration; the own one's entry is not used but for votes. */
 struct member_view {
-    bool heard;   /* ever answered under this configuration */
+    bool heard; /* ever answered under this configuration */
     bool up;
     enum member_state state;
     struct optime applied, durable;
     int64_t config_version, config_term;
     int64_t term;
     struct optime election_time;
-    int64_t up_since_ms, contact_ms; /* of uv_now */
+    int64_t up_since_ms, contact_ms;                       /* of uv_now */
     int64_t last_heartbeat_wall, last_heartbeat_recv_wall; /* 0: never */
     int64_t ping_ms;
     char message[512];
@@ -73,7 +73,7 @@ struct replset {
     struct optime election_time;
     struct member_view views[MEMBERS_MAX];
     struct election election;
-    int64_t election_ms, takeover_ms;        /* when an election is tried */
+    int64_t election_ms, takeover_ms; /* when an election is tried */
     int64_t freeze_until_ms, stepdown_until_ms;
     int64_t find_self_ms; /* when a removed node looks for itself again */
     int64_t topology_counter;

@@ -1,5 +1,5 @@
-/* A mongod finds itself in a configuration by dialling each of its hosts and comparing who answers: behind a load
- * balancer no list of own addresses would help. */
+/* A mongod finds itself in a configuration by dialling each of its hosts and comparing who answers: behind a
+ * load balancer no list of own addresses would help. */
 #include "sim.h"
 
 #include <stdlib.h>
@@ -49,7 +49,8 @@ void self_find(struct sim *sim, const struct config *config, bool quick, self_do
     }
     struct self_search *s = xcalloc(1, sizeof *s);
     bson_t command = BSON_INITIALIZER;
-    *s = (struct self_search){.config = config_reference((struct config *)config), .done = done, .data = data};
+    *s =
+        (struct self_search){.config = config_reference((struct config *)config), .done = done, .data = data};
     s->waiting = config->count;
     bson_append_int32(&command, "_isSelf", -1, 1);
     for (int i = 0; i < config->count; i++) {

@@ -88,7 +88,8 @@ static void client_serve(struct client *c)
     while (!c->busy && !c->closing) {
         int64_t size = wire_size(c->buffer + used, c->have - used);
         if (size < 0) {
-            log_line("NETWORK", "client %llu sent a message of a forbidden length; closing", (unsigned long long)c->id);
+            log_line("NETWORK", "client %llu sent a message of a forbidden length; closing",
+                     (unsigned long long)c->id);
             client_close(c);
         }
         if (size <= 0 || (size_t)size > c->have - used)
@@ -253,7 +254,8 @@ void server_serve_waiting(struct sim *sim)
             client_serve(c);
 }
 
-/* operationTime and $clusterTime, which a replica set member gossips with every answer; unsigned without a keyfile. */
+/* operationTime and $clusterTime, which a replica set member gossips with every answer; unsigned without a
+ * keyfile. */
 static void append_times(const struct sim *sim, bson_t *body, bool operation_time, bool cluster_time)
 {
     struct optime t = sim->oplog.last;

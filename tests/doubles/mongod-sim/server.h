@@ -1,5 +1,5 @@
-/* The listening side: clients, their requests, the answers. A client's requests are served one after the other, like by
- * a real mongod, which has one thread for each connection. */
+/* The listening side: clients, their requests, the answers. A client's requests are served one after the
+ * other, like by a real mongod, which has one thread for each connection. */
 #ifndef SIM_SERVER_H
 #define SIM_SERVER_H
 
@@ -24,7 +24,8 @@ struct server {
     uint64_t next_client_id;
 };
 
-/* One command under way. It holds its client's id, not the client, which may be gone when the answer is ready. */
+/* One command under way. It holds its client's id, not the client, which may be gone when the answer is
+ * ready. */
 struct request {
     struct sim *sim;
     uint64_t client_id;

@@ -34,9 +34,9 @@ struct sim {
     int64_t started_wall_ms;
     int32_t next_request_id;
     uint64_t random_state;
-    bool progress;      /* something changed that a waiter may wait for */
-    bool peers_broken;  /* a link is to be taken down */
-    bool serve_again;   /* a client's next request may wait */
+    bool progress;     /* something changed that a waiter may wait for */
+    bool peers_broken; /* a link is to be taken down */
+    bool serve_again;  /* a client's next request may wait */
     bool shutting_down;
 };
 
@@ -52,7 +52,8 @@ static inline bool sim_is_old(const struct sim *sim)
 
 /* A number from 0 to below `limit`. */
 uint64_t sim_random(struct sim *sim, uint64_t limit);
-/* Everything that is due, once around: sync the journal, heartbeats, elections, replication, waiters; sets the timer. */
+/* Everything that is due, once around: sync the journal, heartbeats, elections, replication, waiters; sets
+ * the timer. */
 void sim_turn(struct sim *sim);
 /* A clean end: a primary steps down first. */
 void sim_shutdown(struct sim *sim);

@@ -64,7 +64,8 @@ static void put_self(const struct sim *sim, bson_t *out)
         }
     }
     put_sync_source(sim, out, sync_source_host(sim));
-    bson_append_utf8(out, "infoMessage", -1, *sync_source_host(sim) ? "" : "could not find member to sync from", -1);
+    bson_append_utf8(out, "infoMessage", -1,
+                     *sync_source_host(sim) ? "" : "could not find member to sync from", -1);
     if (rs->state == STATE_PRIMARY)
         put_election(out, rs->election_time);
     put_config_of(sim, out, rs->config->version, rs->config->term);
@@ -133,7 +134,8 @@ void get_status_command(struct request *request)
         return;
     }
     if (rs->self < 0) {
-        request_fail(request, CODE_INVALID_CONFIG, "Our replica set config is invalid or we are not a member of it");
+        request_fail(request, CODE_INVALID_CONFIG,
+                     "Our replica set config is invalid or we are not a member of it");
         return;
     }
     bson_t out = BSON_INITIALIZER;
@@ -176,7 +178,8 @@ void get_config_command(struct request *request)
     bson_append_document_end(&out, &child);
     if (commitment)
         bson_append_bool(&out, "commitmentStatus", -1,
-                         replset_config_committed(sim) && (rs->config->term < 0 || rs->committed.term == rs->term));
+                         replset_config_committed(sim) &&
+                             (rs->config->term < 0 || rs->committed.term == rs->term));
     request_reply(request, &out);
     bson_destroy(&out);
 }

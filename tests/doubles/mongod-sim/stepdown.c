@@ -18,7 +18,8 @@ static bool caught_up(const struct sim *sim, int i)
            optime_compare(rs->views[i].applied, sim->oplog.last) >= 0;
 }
 
-/* The one to hand over to: electable and caught up; by priority, then by the lowest _id. Frozen or not is not known. */
+/* The one to hand over to: electable and caught up; by priority, then by the lowest _id. Frozen or not is not
+ * known. */
 static int best_successor(const struct sim *sim)
 {
     const struct replset *rs = &sim->rs;
@@ -42,7 +43,8 @@ static bool may_step_down(struct sim *sim, void *data)
            best_successor(sim) >= 0;
 }
 
-static void on_handed_over(struct sim *sim, const struct call_arg *arg, const bson_t *reply, const char *error)
+static void on_handed_over(struct sim *sim, const struct call_arg *arg, const bson_t *reply,
+                           const char *error)
 {
     (void)sim;
     (void)arg;
@@ -58,7 +60,8 @@ static void hand_over(struct sim *sim, int successor)
         return;
     bson_append_int32(&command, "replSetStepUp", -1, 1);
     bson_append_bool(&command, "skipDryRun", -1, true);
-    peer_call(sim, LANE_HEARTBEAT, sim->rs.config->members[successor].host, &command, 5000, on_handed_over, &arg);
+    peer_call(sim, LANE_HEARTBEAT, sim->rs.config->members[successor].host, &command, 5000, on_handed_over,
+              &arg);
     bson_destroy(&command);
 }
 
@@ -70,7 +73,8 @@ static void no_successor(struct sim *sim, struct step_down *s)
     gmtime_r(&now, &tm);
     strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%S.000+0000", &tm);
     request_fail(s->request, sim_is_old(sim) ? 50 : CODE_EXCEEDED_TIME_LIMIT,
-                 "No electable secondaries caught up as of %s. Please use the replSetStepDown command with the argument "
+                 "No electable secondaries caught up as of %s. Please use the replSetStepDown command with "
+                 "the argument "
                  "{force: true} to force node to step down.",
                  when);
 }
@@ -79,8 +83,9 @@ static void step_down_end(struct sim *sim, void *data, enum wait_end why)
 {
     struct step_down *s = data;
     if (sim->rs.state != STATE_PRIMARY) {
-        request_fail(s->request, CODE_STEPPED_DOWN, "While waiting for secondaries to catch up before stepping down, this "
-                                                    "node decided to step down for other reasons");
+        request_fail(s->request, CODE_STEPPED_DOWN,
+                     "While waiting for secondaries to catch up before stepping down, this "
+                     "node decided to step down for other reasons");
     } else if (why == WAIT_READY || s->force) {
         int successor = best_successor(sim);
         sim->rs.stepdown_until_ms = sim_now(sim) + s->seconds * 1000;
@@ -106,9 +111,11 @@ void step_down_command(struct request *request)
     if (seconds < 0 || seconds > 86400 * 366)
         request_fail(request, CODE_BAD_VALUE, "stepdown period must be a positive integer");
     else if (wait < 0)
-        request_fail(request, CODE_BAD_VALUE, "secondaryCatchUpPeriodSecs period must be a positive or absent");
+        request_fail(request, CODE_BAD_VALUE,
+                     "secondaryCatchUpPeriodSecs period must be a positive or absent");
     else if (seconds < wait)
-        request_fail(request, CODE_BAD_VALUE, "stepdown period must be longer than secondaryCatchUpPeriodSecs");
+        request_fail(request, CODE_BAD_VALUE,
+                     "stepdown period must be longer than secondaryCatchUpPeriodSecs");
     else if (sim->rs.state != STATE_PRIMARY)
         request_fail(request, CODE_NOT_PRIMARY, "not primary so can't step down");
     else {
@@ -139,7 +146,8 @@ void freeze_command(struct request *request)
     } else if (!rs->config) {
         request_fail(request, CODE_NOT_YET_INITIALIZED, "no replset config has been received");
     } else if (rs->state == STATE_PRIMARY || rs->election.active) {
-        request_fail(request, CODE_NOT_SECONDARY, "cannot freeze node when primary or running for election. state: %s",
+        request_fail(request, CODE_NOT_SECONDARY,
+                     "cannot freeze node when primary or running for election. state: %s",
                      rs->state == STATE_PRIMARY ? "Primary" : "Running-Election");
     } else {
         rs->freeze_until_ms = seconds ? sim_now(sim) + seconds * 1000 : 0;

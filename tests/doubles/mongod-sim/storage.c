@@ -1,4 +1,5 @@
-/* The journal file: `sim-journal` in the data directory. Record: 4 bytes length, 4 bytes CRC-32 of the rest, BSON. */
+/* The journal file: `sim-journal` in the data directory. Record: 4 bytes length, 4 bytes CRC-32 of the rest,
+ * BSON. */
 #include "storage.h"
 
 #include "util.h"
@@ -31,7 +32,8 @@ static int take_lock(struct storage *s, const char *dir, struct error *err)
     if (s->lock_fd < 0)
         return error_set_errno(err, errno, "%s/mongod.lock", dir);
     if (flock(s->lock_fd, LOCK_EX | LOCK_NB) < 0)
-        return error_set(err, ERROR_CONFLICT, "DBPathInUse: unable to lock %s/mongod.lock: another mongod uses the directory",
+        return error_set(err, ERROR_CONFLICT,
+                         "DBPathInUse: unable to lock %s/mongod.lock: another mongod uses the directory",
                          dir);
     int length = snprintf(text, sizeof text, "%d\n", (int)getpid());
     if (ftruncate(s->lock_fd, 0) < 0 || pwrite(s->lock_fd, text, (size_t)length, 0) != length)

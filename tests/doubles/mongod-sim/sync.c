@@ -1,6 +1,6 @@
-/* The fetching side of replication, and the commands that serve it. A fetch also tells how far the fetcher is, so that
- * a majority write is known one round trip after the fetcher's disk has it. Everybody fetches from the primary; the
- * server's chaining is not played. */
+/* The fetching side of replication, and the commands that serve it. A fetch also tells how far the fetcher
+ * is, so that a majority write is known one round trip after the fetcher's disk has it. Everybody fetches
+ * from the primary; the server's chaining is not played. */
 #include "sim.h"
 
 #include <stdio.h>
@@ -8,7 +8,7 @@
 #include <string.h>
 
 enum {
-    FETCH_AWAIT_MS = 2000,    /* how long a fetch waits for news */
+    FETCH_AWAIT_MS = 2000, /* how long a fetch waits for news */
     FETCH_TIMEOUT_MS = 10000,
     FETCH_RETRY_MS = 200,
     BATCH_ENTRIES_MAX = 2000,
@@ -143,9 +143,12 @@ static void fetch(struct sim *sim)
     put_optime(&command, "committed", rs->committed);
     bson_append_int64(&command, "term", -1, rs->term);
     bson_append_int64(&command, "awaitMS", -1,
-                      sim->oplog.syncing ? 20 : half < FETCH_AWAIT_MS ? half : FETCH_AWAIT_MS);
+                      sim->oplog.syncing      ? 20
+                      : half < FETCH_AWAIT_MS ? half
+                                              : FETCH_AWAIT_MS);
     sim->sync.in_flight = true;
-    peer_call(sim, LANE_SYNC, rs->config->members[rs->primary].host, &command, FETCH_TIMEOUT_MS, on_fetched, &arg);
+    peer_call(sim, LANE_SYNC, rs->config->members[rs->primary].host, &command, FETCH_TIMEOUT_MS, on_fetched,
+              &arg);
     bson_destroy(&command);
 }
 
@@ -198,7 +201,8 @@ static void clone_step(struct sim *sim)
     bson_append_int64(&command, "after", -1, sim->sync.clone_after);
     bson_append_utf8(&command, "cursor", -1, sim->sync.clone_cursor, -1);
     sim->sync.in_flight = true;
-    peer_call(sim, LANE_SYNC, rs->config->members[rs->primary].host, &command, FETCH_TIMEOUT_MS, on_cloned, &arg);
+    peer_call(sim, LANE_SYNC, rs->config->members[rs->primary].host, &command, FETCH_TIMEOUT_MS, on_cloned,
+              &arg);
     bson_destroy(&command);
 }
 
@@ -206,7 +210,8 @@ void sync_turn(struct sim *sim, int64_t now, int64_t *next)
 {
     struct replset *rs = &sim->rs;
     struct sync *s = &sim->sync;
-    if (rs->self < 0 || rs->primary < 0 || rs->primary == rs->self || rs->state == STATE_ARBITER || s->in_flight)
+    if (rs->self < 0 || rs->primary < 0 || rs->primary == rs->self || rs->state == STATE_ARBITER ||
+        s->in_flight)
         return;
     maybe_finish_clone(sim);
     if (s->retry_ms > now) {
@@ -239,7 +244,8 @@ struct fetch_wait {
 static bool fetch_ready(struct sim *sim, void *data)
 {
     const struct fetch_wait *w = data;
-    return optime_compare(sim->oplog.last, w->after) > 0 || optime_compare(sim->rs.committed, w->committed) > 0;
+    return optime_compare(sim->oplog.last, w->after) > 0 ||
+           optime_compare(sim->rs.committed, w->committed) > 0;
 }
 
 static void append_entries(const struct sim *sim, bson_t *out, int64_t from)
@@ -247,7 +253,8 @@ static void append_entries(const struct sim *sim, bson_t *out, int64_t from)
     bson_t array;
     size_t bytes = 0;
     bson_append_array_begin(out, "entries", -1, &array);
-    for (int64_t i = from; i < (int64_t)sim->oplog.count && i - from < BATCH_ENTRIES_MAX && bytes < BATCH_BYTES_MAX; i++) {
+    for (int64_t i = from;
+         i < (int64_t)sim->oplog.count && i - from < BATCH_ENTRIES_MAX && bytes < BATCH_BYTES_MAX; i++) {
         char key[32];
         snprintf(key, sizeof key, "%lld", (long long)(i - from));
         bson_append_document(&array, key, -1, sim->oplog.entries[i].value);
@@ -317,15 +324,17 @@ void fetch_oplog_command(struct request *request)
     wait_for(sim, sim_now(sim) + wait, true, fetch_ready, fetch_end, w);
 }
 
-/* One page of documents: from the collection `cursor` and the sequence `after` on ("" is the start). New collections
- * come in at the list's head and so may be missed, but then the oplog after the anchor has them. */
+/* One page of documents: from the collection `cursor` and the sequence `after` on ("" is the start). New
+ * collections come in at the list's head and so may be missed, but then the oplog after the anchor has them.
+ */
 static bool append_items(const struct sim *sim, bson_t *out, const char *cursor, uint64_t after)
 {
     bson_t array, item;
     uint32_t n = 0;
     size_t bytes = 0;
     char key[32];
-    const struct collection *c = *cursor ? documents_collection(&sim->oplog.docs, cursor) : sim->oplog.docs.collections;
+    const struct collection *c =
+        *cursor ? documents_collection(&sim->oplog.docs, cursor) : sim->oplog.docs.collections;
     const struct document *d = NULL;
     bson_append_array_begin(out, "items", -1, &array);
     for (; c && bytes < BATCH_BYTES_MAX; c = c->next, after = 0) {
@@ -360,7 +369,8 @@ void clone_command(struct request *request)
     const bson_t *body = &request->message.body;
     const char *cursor = get_text(body, "cursor", "");
     request_is_internal(request);
-    if (sim->rs.state != STATE_PRIMARY || strcmp(get_text(body, "simClone", ""), sim->options.set_name) != 0) {
+    if (sim->rs.state != STATE_PRIMARY ||
+        strcmp(get_text(body, "simClone", ""), sim->options.set_name) != 0) {
         request_fail(request, CODE_NOT_PRIMARY, "not primary");
         return;
     }

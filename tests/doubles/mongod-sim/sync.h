@@ -1,4 +1,5 @@
-/* Replication: a secondary fetches the primary's oplog by long polls; an empty one clones the documents first. */
+/* Replication: a secondary fetches the primary's oplog by long polls; an empty one clones the documents
+ * first. */
 #ifndef SIM_SYNC_H
 #define SIM_SYNC_H
 
@@ -11,9 +12,9 @@ struct sync {
     uint64_t generation; /* of the call under way; an answer to an older one is dropped */
     bool in_flight;
     int64_t retry_ms;
-    int64_t source_id;   /* the member that is fetched from, -1: none */
-    bool cloning;        /* initial sync: documents are being fetched */
-    bool stale;          /* behind the primary's oplog: only an initial sync helps */
+    int64_t source_id;      /* the member that is fetched from, -1: none */
+    bool cloning;           /* initial sync: documents are being fetched */
+    bool stale;             /* behind the primary's oplog: only an initial sync helps */
     char clone_cursor[256]; /* the next page begins in this collection, after this sequence */
     int64_t clone_after;
     struct optime clone_begin, clone_end;

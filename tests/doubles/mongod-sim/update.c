@@ -17,12 +17,15 @@ static int check_operators(const bson_t *change, struct error *err)
         const char *name = bson_iter_key(&it);
         if (strcmp(name, "$set") != 0 && strcmp(name, "$inc") != 0 && strcmp(name, "$unset") != 0 &&
             strcmp(name, "$setOnInsert") != 0)
-            return fail(err, CODE_FAILED_TO_PARSE, "Unknown modifier: %s. (the stand-in has $set, $inc, $unset)", name);
+            return fail(err, CODE_FAILED_TO_PARSE,
+                        "Unknown modifier: %s. (the stand-in has $set, $inc, $unset)", name);
         if (!BSON_ITER_HOLDS_DOCUMENT(&it) || !bson_iter_recurse(&it, &field))
-            return fail(err, CODE_FAILED_TO_PARSE, "Modifiers operate on fields but we found another type for %s", name);
+            return fail(err, CODE_FAILED_TO_PARSE,
+                        "Modifiers operate on fields but we found another type for %s", name);
         while (bson_iter_next(&field))
             if (strchr(bson_iter_key(&field), '.'))
-                return fail(err, CODE_NOT_IMPLEMENTED, "the stand-in updates fields at the top level alone, not %s",
+                return fail(err, CODE_NOT_IMPLEMENTED,
+                            "the stand-in updates fields at the top level alone, not %s",
                             bson_iter_key(&field));
     }
     return 0;
@@ -35,7 +38,8 @@ static bool find_change(const bson_t *change, const char *op, const char *field,
     return get_document(change, op, &doc) && bson_iter_init_find(it, &doc, field);
 }
 
-static int append_sum(bson_t *out, const char *key, const bson_iter_t *old, const bson_iter_t *by, struct error *err)
+static int append_sum(bson_t *out, const char *key, const bson_iter_t *old, const bson_iter_t *by,
+                      struct error *err)
 {
     if (!iter_is_number(by) || (old && !iter_is_number(old)))
         return fail(err, CODE_TYPE_MISMATCH, "Cannot apply $inc to a value of non-numeric type");
@@ -44,7 +48,8 @@ static int append_sum(bson_t *out, const char *key, const bson_iter_t *old, cons
         return 0;
     }
     int64_t sum = (int64_t)((uint64_t)(old ? bson_iter_as_int64(old) : 0) + (uint64_t)bson_iter_as_int64(by));
-    bool small = BSON_ITER_HOLDS_INT32(by) && (!old || BSON_ITER_HOLDS_INT32(old)) && sum >= INT32_MIN && sum <= INT32_MAX;
+    bool small = BSON_ITER_HOLDS_INT32(by) && (!old || BSON_ITER_HOLDS_INT32(old)) && sum >= INT32_MIN &&
+                 sum <= INT32_MAX;
     if (small)
         bson_append_int32(out, key, -1, (int32_t)sum);
     else
@@ -52,7 +57,8 @@ static int append_sum(bson_t *out, const char *key, const bson_iter_t *old, cons
     return 0;
 }
 
-static int append_new_fields(const bson_t *document, const bson_t *change, const char *op, bson_t *out, struct error *err)
+static int append_new_fields(const bson_t *document, const bson_t *change, const char *op, bson_t *out,
+                             struct error *err)
 {
     bson_t doc;
     bson_iter_t it;
@@ -114,8 +120,9 @@ void update_base(const bson_t *filter, bson_t *out)
     while (bson_iter_next(&it)) {
         bson_t child;
         bson_iter_t first;
-        bool operators = BSON_ITER_HOLDS_DOCUMENT(&it) && iter_document(&it, &child) && bson_iter_init(&first, &child) &&
-                         bson_iter_next(&first) && bson_iter_key(&first)[0] == '$';
+        bool operators = BSON_ITER_HOLDS_DOCUMENT(&it) && iter_document(&it, &child) &&
+                         bson_iter_init(&first, &child) && bson_iter_next(&first) &&
+                         bson_iter_key(&first)[0] == '$';
         if (!operators && !strchr(bson_iter_key(&it), '.'))
             bson_append_iter(out, bson_iter_key(&it), -1, &it);
     }

@@ -26,8 +26,8 @@ bool optime_is_null(struct optime t)
 const char *code_name(int code, int major_version)
 {
     switch (code) {
-#define X(name, number, text, old_text)                                                                       \
-    case number:                                                                                              \
+#define X(name, number, text, old_text)                                                                      \
+    case number:                                                                                             \
         return major_version >= 5 ? text : old_text;
         SIM_CODES(X)
 #undef X

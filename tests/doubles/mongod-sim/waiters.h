@@ -17,8 +17,9 @@ struct waiters {
     int count;
 };
 
-/* Calls `end` once, never from inside this call: when ready() is true, when the deadline (of uv_now; INT64_MAX: none)
- * has passed, when the node stops being primary and `primary_only` is set, or at shutdown. */
+/* Calls `end` once, never from inside this call: when ready() is true, when the deadline (of uv_now;
+ * INT64_MAX: none) has passed, when the node stops being primary and `primary_only` is set, or at shutdown.
+ */
 void wait_for(struct sim *sim, int64_t deadline_ms, bool primary_only, bool (*ready)(struct sim *, void *),
               void (*end)(struct sim *, void *, enum wait_end), void *data);
 /* Ends what is due. Gives the next deadline. */

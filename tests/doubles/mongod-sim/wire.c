@@ -1,5 +1,5 @@
-/* OP_MSG, and OP_QUERY with OP_REPLY, which older drivers use for the handshake. Compression is never offered.
- * https://www.mongodb.com/docs/manual/reference/mongodb-wire-protocol/ */
+/* OP_MSG, and OP_QUERY with OP_REPLY, which older drivers use for the handshake. Compression is never
+ * offered. https://www.mongodb.com/docs/manual/reference/mongodb-wire-protocol/ */
 #include "wire.h"
 
 #include "util.h"
@@ -185,8 +185,8 @@ uint8_t *wire_write(const bson_t *body, int32_t request_id, int32_t response_to,
     write_i32(bytes + 8, response_to);
     write_i32(bytes + 12, as_reply ? OP_REPLY : OP_MSG);
     if (as_reply) {
-        write_i32(bytes + 16, 8);     /* AwaitCapable, as the server always sets it */
-        write_i32(bytes + 32, 1);     /* one document */
+        write_i32(bytes + 16, 8); /* AwaitCapable, as the server always sets it */
+        write_i32(bytes + 32, 1); /* one document */
     }
     memcpy(bytes + before, bson_get_data(body), body->len);
     return bytes;

@@ -18,14 +18,15 @@ enum {
 struct wire_message {
     int32_t request_id;
     int32_t response_to;
-    bool is_query;       /* came as OP_QUERY, so the answer is an OP_REPLY */
-    bool more_to_come;   /* no answer is wanted */
-    bool secondary_ok;   /* OP_QUERY's flag */
+    bool is_query;     /* came as OP_QUERY, so the answer is an OP_REPLY */
+    bool more_to_come; /* no answer is wanted */
+    bool secondary_ok; /* OP_QUERY's flag */
     char db[WIRE_NAME_MAX];
-    bson_t body;         /* owned; document sequences are in it as arrays */
+    bson_t body; /* owned; document sequences are in it as arrays */
 };
 
-/* The whole size of the message that begins at `data`: 0 when fewer than 4 bytes are there, -1 when no message may be so long or short. */
+/* The whole size of the message that begins at `data`: 0 when fewer than 4 bytes are there, -1 when no
+ * message may be so long or short. */
 int64_t wire_size(const uint8_t *data, size_t have);
 
 /* Reads one whole message of `size` bytes. On success the caller finishes it with wire_message_finish(). */

@@ -1,5 +1,5 @@
-/* Writing: insert, update by $set, $inc, $unset or replacement, delete, create, drop. Each statement becomes entries of
- * whole documents, so that applying one twice changes nothing. */
+/* Writing: insert, update by $set, $inc, $unset or replacement, delete, create, drop. Each statement becomes
+ * entries of whole documents, so that applying one twice changes nothing. */
 #include "commands.h"
 #include "match.h"
 #include "sim.h"
@@ -139,7 +139,8 @@ static int insert_one(struct write_run *run, const bson_t *document, int32_t ind
     if (!c && docs->collection_count == COLLECTIONS_MAX)
         return fail(err, CODE_NOT_IMPLEMENTED, "the stand-in has at most %d collections", COLLECTIONS_MAX);
     if (document->len > DOCUMENT_BYTES_MAX)
-        return fail(err, 10334, "BSONObj size: %u is invalid. Size must be between 0 and 16793600(16MB)", document->len);
+        return fail(err, 10334, "BSONObj size: %u is invalid. Size must be between 0 and 16793600(16MB)",
+                    document->len);
     bson_t full = BSON_INITIALIZER;
     with_id(document, &full);
     int rc = 0;
@@ -149,8 +150,8 @@ static int insert_one(struct write_run *run, const bson_t *document, int32_t ind
         bson_iter_init_find(&it, &full, "_id");
         bson_append_iter(&key, "", -1, &it);
         char *text = bson_as_relaxed_extended_json(&key, NULL);
-        rc = fail(err, CODE_DUPLICATE_KEY, "E11000 duplicate key error collection: %s index: _id_ dup key: %s", run->ns,
-                  text);
+        rc = fail(err, CODE_DUPLICATE_KEY,
+                  "E11000 duplicate key error collection: %s index: _id_ dup key: %s", run->ns, text);
         bson_free(text);
         bson_destroy(&key);
     } else {
@@ -205,7 +206,8 @@ static struct document *next_match(struct document *d, const bson_t *filter, str
     return NULL;
 }
 
-static int upsert(struct write_run *run, const bson_t *filter, const bson_t *change, int32_t index, struct error *err)
+static int upsert(struct write_run *run, const bson_t *filter, const bson_t *change, int32_t index,
+                  struct error *err)
 {
     bson_t base = BSON_INITIALIZER, document = BSON_INITIALIZER, full = BSON_INITIALIZER, child;
     bson_iter_t it;
@@ -237,7 +239,8 @@ static int update_one(struct write_run *run, const bson_t *statement, int32_t in
     int64_t before = run->n;
     if (!get_document(statement, "q", &filter) || !get_document(statement, "u", &change))
         return fail(err, CODE_FAILED_TO_PARSE, "an update needs q and u");
-    for (struct document *d = c ? next_match(c->first, &filter, err) : NULL; d; d = next_match(d->next, &filter, err)) {
+    for (struct document *d = c ? next_match(c->first, &filter, err) : NULL; d;
+         d = next_match(d->next, &filter, err)) {
         bson_t changed = BSON_INITIALIZER;
         int rc = update_apply(d->value, &change, &changed, err);
         if (!rc) {
@@ -273,7 +276,8 @@ static int delete_one(struct write_run *run, const bson_t *statement, int32_t in
         return fail(err, CODE_FAILED_TO_PARSE, "a delete needs q");
     struct document *d = c ? next_match(c->first, &filter, err) : NULL;
     while (d) {
-        struct document *after = get_int(statement, "limit", 0) == 1 ? NULL : next_match(d->next, &filter, err);
+        struct document *after =
+            get_int(statement, "limit", 0) == 1 ? NULL : next_match(d->next, &filter, err);
         bson_t key = BSON_INITIALIZER;
         bson_iter_t it;
         bson_iter_init_find(&it, d->value, "_id");

@@ -56,7 +56,8 @@ static void write_end(struct sim *sim, void *data, enum wait_end why)
                      "operation was interrupted");
     } else {
         if (why == WAIT_TIMEOUT)
-            put_error(&out, w, CODE_WRITE_CONCERN_FAILED, "WriteConcernFailed", "waiting for replication timed out");
+            put_error(&out, w, CODE_WRITE_CONCERN_FAILED, "WriteConcernFailed",
+                      "waiting for replication timed out");
         request_reply(w->request, &out);
     }
     (void)sim;
@@ -80,7 +81,8 @@ static int read_concern(const struct sim *sim, const bson_t *body, struct write_
                         bson_iter_utf8(&it, NULL));
         w->w = w->majority ? 0 : get_int(&doc, "w", 1);
         if (w->w < 0 || w->w > MEMBERS_MAX)
-            return fail(err, CODE_FAILED_TO_PARSE, "w has to be a non-negative number and not greater than 50");
+            return fail(err, CODE_FAILED_TO_PARSE,
+                        "w has to be a non-negative number and not greater than 50");
     }
     w->journal = get_bool(&doc, "j", false);
     w->timeout_ms = get_int(&doc, "wtimeout", 0);
@@ -108,7 +110,8 @@ void write_concern_reply(struct request *request, const bson_t *fields)
     } else if (!w->majority && w->w <= 1 && !w->journal) {
         request_reply(request, fields);
     } else {
-        wait_for(sim, w->timeout_ms > 0 ? sim_now(sim) + w->timeout_ms : INT64_MAX, true, write_ready, write_end, w);
+        wait_for(sim, w->timeout_ms > 0 ? sim_now(sim) + w->timeout_ms : INT64_MAX, true, write_ready,
+                 write_end, w);
         return;
     }
     bson_destroy(w->fields);
