@@ -1,15 +1,14 @@
-/* Actions on MongoDB: the only file of the controller that names mongo-c-driver. Each action runs on a worker of the loop's
- * thread pool with clients of its own, one per phase, so that a phase's deadline is its client's. The node is dialled
- * directly; an action is never sent to another node than the one that the planner named.
+/* Actions on MongoDB: the only file of the controller that names mongo-c-driver. Each action runs on a worker (mongo_pool.c)
+ * with clients of its own, one per phase, so that a phase's deadline is its client's. The node is dialled directly; an action
+ * is never sent to another node than the one that the planner named.
  *
  * After any outcome the configuration is read again: an error or a timeout of replSetReconfig doesn't say that the new
  * configuration is not there (https://www.mongodb.com/docs/manual/reference/command/replSetReconfig/). */
-#include "controller/act/mongo.h"
+#include "controller/act/mongo_job.h"
 
 #include <mongoc/mongoc.h>
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
-#include <uv.h>
 
 #include "controller/act/config_document.h"
 #include "proto/base/clock.h"
@@ -21,28 +20,6 @@ enum {
     STEP_DOWN_CATCH_UP_SECS = 10,
     WIRE_VERSION_4_4 = 9,
     WIRE_VERSION_5_0 = 13,
-    MONGO_JOBS_MAX = 1024,
-};
-
-struct mongo_pool {
-    struct mongo mongo;
-    uv_loop_t *loop;
-    void (*done)(void *context, const struct mongo_result *result);
-    void *context;
-    size_t jobs; /* under way */
-    bool closed;
-};
-
-struct mongo_job {
-    uv_work_t work;
-    struct mongo_pool *pool;
-    struct arena arena; /* of everything below */
-    const char *set;
-    struct action action;
-    int64_t queued_at_ms;
-    bool began; /* the command itself was sent */
-    struct error err;
-    struct mongo_result result;
 };
 
 /* ---- one question to one node ---- */
@@ -308,11 +285,10 @@ static void read_back(struct mongo_job *job)
     mongoc_client_destroy(client);
 }
 
-/* ---- the pool ---- */
+/* ---- for the pool ---- */
 
-static void work(uv_work_t *request)
+void mongo_perform(struct mongo_job *job)
 {
-    struct mongo_job *job = request->data;
     job->result.succeeded = act(job) == 0;
     job->result.sent = job->began;
     if (!job->result.succeeded) {
@@ -324,102 +300,19 @@ static void work(uv_work_t *request)
         read_back(job);
 }
 
-static void pool_release(struct mongo_pool *pool)
-{
-    if (pool->closed && pool->jobs == 0) {
-        mongoc_cleanup();
-        free(pool);
-    }
-}
-
-static void after_work(uv_work_t *request, int status)
-{
-    struct mongo_job *job = request->data;
-    struct mongo_pool *pool = job->pool;
-    if (status == UV_ECANCELED) {
-        job->result.succeeded = false;
-        job->result.message = "canceled";
-    }
-    pool->jobs--;
-    if (!pool->closed)
-        pool->done(pool->context, &job->result);
-    arena_finish(&job->arena);
-    free(job);
-    pool_release(pool);
-}
-
-static struct mongo_job *job_create(struct mongo_pool *pool, uint64_t id, const char *set, const struct action *action)
-{
-    struct mongo_job *job = calloc(1, sizeof *job);
-    if (!job)
-        return NULL;
-    job->work.data = job;
-    job->pool = pool;
-    arena_init(&job->arena, 0);
-    job->set = arena_string(&job->arena, set);
-    job->action = *action;
-    job->action.host = arena_string(&job->arena, action->host);
-    job->action.sentence = "";
-    job->action.base = replica_config_copy(&job->arena, &action->base);
-    job->action.config = replica_config_copy(&job->arena, &action->config);
-    job->queued_at_ms = clock_monotonic_ms(&clock_system);
-    job->result = (struct mongo_result){
-        .id = id, .message = "", .config = {.set = "", .replica_set_id = "", .term = -1}};
-    if (!arena_failed(&job->arena))
-        return job;
-    arena_finish(&job->arena);
-    free(job);
-    return NULL;
-}
-
-static int pool_start(struct mongo *mongo, uint64_t id, const char *set, const struct action *action,
-                      struct error *err)
-{
-    struct mongo_pool *pool = (struct mongo_pool *)mongo;
-    if (pool->jobs >= MONGO_JOBS_MAX)
-        return error_set(err, ERROR_TOO_LARGE, "%d actions are under way", MONGO_JOBS_MAX);
-    struct mongo_job *job = job_create(pool, id, set, action);
-    if (!job)
-        return error_set(err, ERROR_NO_MEMORY, "no memory for an action on set %s", set);
-    int code = uv_queue_work(pool->loop, &job->work, work, after_work);
-    if (code) {
-        arena_finish(&job->arena);
-        free(job);
-        return error_set(err, ERROR_INTERNAL, "no worker for an action on set %s: %s", set, uv_strerror(code));
-    }
-    pool->jobs++;
-    return 0;
-}
-
-static const struct mongo_functions pool_functions = {pool_start};
-
 /* Libraries never log; the driver is no exception. What matters comes back as an error. */
 static void swallow_log(mongoc_log_level_t level, const char *domain, const char *message, void *context)
 {
     (void)level, (void)domain, (void)message, (void)context;
 }
 
-int mongo_pool_create(struct uv_loop_s *loop, void (*done)(void *context, const struct mongo_result *result),
-                      void *context, struct mongo **out, struct error *err)
+void mongo_driver_init(void)
 {
-    struct mongo_pool *pool = calloc(1, sizeof *pool);
-    if (!pool)
-        return error_set(err, ERROR_NO_MEMORY, "no memory for the MongoDB workers");
     mongoc_init();
     mongoc_log_set_handler(swallow_log, NULL);
-    pool->mongo.functions = &pool_functions;
-    pool->loop = loop;
-    pool->done = done;
-    pool->context = context;
-    *out = &pool->mongo;
-    return 0;
 }
 
-void mongo_pool_close(struct mongo *mongo)
+void mongo_driver_finish(void)
 {
-    struct mongo_pool *pool = (struct mongo_pool *)mongo;
-    if (!pool)
-        return;
-    pool->closed = true;
-    pool_release(pool);
+    mongoc_cleanup();
 }
