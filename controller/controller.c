@@ -24,7 +24,8 @@ void controller_set_due(struct set_state *set, int64_t at_ms)
         set->due_ms = at_ms;
 }
 
-int controller_start(const struct controller_environment *environment, struct controller **out, struct error *err)
+int controller_start(const struct controller_environment *environment, struct controller **out,
+                     struct error *err)
 {
     struct controller *controller = calloc(1, sizeof *controller);
     if (!controller)
@@ -138,9 +139,10 @@ void controller_tick(struct controller *controller)
 
 /* ---- what agents say ---- */
 
-/* An agent that has accepted a higher epoch would refuse ours for ever; we hold the store's lock, so we may go above it. The same
- * for revisions, which an older image of our store may have forgotten. */
-static int follow(struct controller *controller, const char *zone, int64_t epoch, int64_t revision, struct error *err)
+/* An agent that has accepted a higher epoch would refuse ours for ever; we hold the store's lock, so we may
+ * go above it. The same for revisions, which an older image of our store may have forgotten. */
+static int follow(struct controller *controller, const char *zone, int64_t epoch, int64_t revision,
+                  struct error *err)
 {
     if (epoch <= controller->epoch && revision <= controller->revision_reserved)
         return 0;
@@ -149,17 +151,20 @@ static int follow(struct controller *controller, const char *zone, int64_t epoch
     char from[24], to[24];
     snprintf(from, sizeof from, "%lld", (long long)epoch);
     snprintf(to, sizeof to, "%lld", (long long)controller->epoch);
-    controller_tell(controller, EVENT_EPOCH_RAISED, &(struct event_words){.zone = zone, .from = from, .to = to});
+    controller_tell(controller, EVENT_EPOCH_RAISED,
+                    &(struct event_words){.zone = zone, .from = from, .to = to});
     return 0;
 }
 
-static int find_zone(struct controller *controller, const char *name, struct zone_state_of **out, struct error *err)
+static int find_zone(struct controller *controller, const char *name, struct zone_state_of **out,
+                     struct error *err)
 {
     *out = controller_zone(controller, name);
     if (*out)
         return 0;
     if (!controller->spec)
-        return error_set(err, ERROR_NOT_FOUND, "no federation was applied yet, so no zone is known: atoll apply -f FILE");
+        return error_set(err, ERROR_NOT_FOUND,
+                         "no federation was applied yet, so no zone is known: atoll apply -f FILE");
     return error_set(err, ERROR_NOT_FOUND, "federation %s has no zone %.*s", controller->spec->spec.name,
                      NAME_LENGTH_MAX, name);
 }
@@ -181,7 +186,8 @@ int controller_report(struct controller *controller, const char *name, const str
         zone_changed(controller, zone, now_ms);
         if (*report->zone_problem.code)
             controller_tell(controller, EVENT_ZONE_PROBLEM,
-                            &(struct event_words){.zone = name, .detail = report->zone_problem.message,
+                            &(struct event_words){.zone = name,
+                                                  .detail = report->zone_problem.message,
                                                   .rule = report->zone_problem.rule});
         controller->environment.status_changed(controller->environment.context);
         controller_wake(controller);
@@ -212,8 +218,8 @@ int controller_heartbeat(struct controller *controller, const char *name, const 
 
 /* ---- looking ---- */
 
-int controller_watch(struct controller *controller, const char *name, int64_t revision, const struct intent **out,
-                     struct error *err)
+int controller_watch(struct controller *controller, const char *name, int64_t revision,
+                     const struct intent **out, struct error *err)
 {
     struct zone_state_of *zone;
     if (find_zone(controller, name, &zone, err))
@@ -234,16 +240,17 @@ struct intent controller_bookmark(const struct controller *controller, const cha
 static struct zone_view zone_view(const struct zone_state_of *zone)
 {
     const struct zone_sight *sight = &zone->sight;
-    return (struct zone_view){
-        .zone = zone->zone,
-        .state = zone->state,
-        .last_report_at_ms = sight->heard_wall_ms,
-        .driver = sight->has_report ? sight->report.driver : zone->zone->driver,
-        .agent_version = sight->has_report ? sight->report.version : "",
-        .members = zone->members,
-        .problem = sight->has_report ? sight->report.zone_problem : (struct problem){.code = "", .message = ""},
-        .intent_revision = zone->has_intent ? zone->intent.revision : 0,
-        .reached_revision = sight->has_report && sight->report.reached ? sight->report.revision : 0};
+    return (struct zone_view){.zone = zone->zone,
+                              .state = zone->state,
+                              .last_report_at_ms = sight->heard_wall_ms,
+                              .driver = sight->has_report ? sight->report.driver : zone->zone->driver,
+                              .agent_version = sight->has_report ? sight->report.version : "",
+                              .members = zone->members,
+                              .problem = sight->has_report ? sight->report.zone_problem
+                                                           : (struct problem){.code = "", .message = ""},
+                              .intent_revision = zone->has_intent ? zone->intent.revision : 0,
+                              .reached_revision =
+                                  sight->has_report && sight->report.reached ? sight->report.revision : 0};
 }
 
 void controller_view(struct controller *controller, struct federation_view *out)
@@ -285,8 +292,8 @@ static int backend_apply(void *context, const struct spec_request *request, stru
     return controller_apply_spec(context, request, outcome, err);
 }
 
-static int backend_report(void *context, const char *zone, const struct report *report, struct zone_answer *out,
-                          struct error *err)
+static int backend_report(void *context, const char *zone, const struct report *report,
+                          struct zone_answer *out, struct error *err)
 {
     return controller_report(context, zone, report, out, err);
 }

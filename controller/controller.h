@@ -1,9 +1,11 @@
-/* The controller as a state machine, apart from loop, sockets, files and libraries: inputs come in as calls, effects go out
- * through small tables of functions. So whole controllers run unchanged on virtual time, many in one process.
+/* The controller as a state machine, apart from loop, sockets, files and libraries: inputs come in as calls,
+ * effects go out through small tables of functions. So whole controllers run unchanged on virtual time, many
+ * in one process.
  *
- * The order that everything else relies on: what a plan must remember is durable first; then intents change; then its action
- * is begun. While the store takes no writes, nothing is changed at all. Nothing is planned from within an input: an input
- * marks what changed and asks to be woken; controller_tick() does the work, so each set is planned for once a turn at most. */
+ * The order that everything else relies on: what a plan must remember is durable first; then intents change;
+ * then its action is begun. While the store takes no writes, nothing is changed at all. Nothing is planned
+ * from within an input: an input marks what changed and asks to be woken; controller_tick() does the work, so
+ * each set is planned for once a turn at most. */
 #ifndef ATOLL_CONTROLLER_CONTROLLER_H
 #define ATOLL_CONTROLLER_CONTROLLER_H
 
@@ -18,7 +20,7 @@ enum {
     CONTROLLER_PULSE_PLAN_MS = 500,       /* heartbeats alone make a set be planned for at most so often */
     CONTROLLER_LOOK_AGAIN_MOST_MS = 5000, /* each set is looked at again at least so often */
     CONTROLLER_LOOK_AGAIN_LEAST_MS = 50,
-    CONTROLLER_ZONE_CHECK_MS = 500,       /* how often silence is looked for */
+    CONTROLLER_ZONE_CHECK_MS = 500, /* how often silence is looked for */
     CONTROLLER_STORE_RETRY_FIRST_MS = 200,
     CONTROLLER_STORE_RETRY_MOST_MS = 10000,
     CONTROLLER_ACTION_RETRY_FIRST_MS = 200,
@@ -27,22 +29,27 @@ enum {
 
 struct controller;
 
-/* What the controller acts through. Everything outlives the controller; no function may call the controller back from within. */
+/* What the controller acts through. Everything outlives the controller; no function may call the controller
+ * back from within. */
 struct controller_environment {
     const struct clock *clock;
     const struct random *random;
     struct store *store;
     struct mongo *mongo; /* results are handed to controller_action_done() */
-    int (*plan)(const struct plan_input *input, struct arena *arena, struct plan *out, struct error *err); /* plan_set */
-    void (*wake_at)(void *context, int64_t monotonic_ms);          /* call controller_tick() then; replaces the last wish */
-    void (*intent_changed)(void *context, const char *zone);       /* whoever watches it gets controller_watch() */
-    void (*status_changed)(void *context);                         /* what controller_view() shows may be different */
+    int (*plan)(const struct plan_input *input, struct arena *arena, struct plan *out,
+                struct error *err); /* plan_set */
+    void (*wake_at)(void *context,
+                    int64_t monotonic_ms); /* call controller_tick() then; replaces the last wish */
+    void (*intent_changed)(void *context, const char *zone); /* whoever watches it gets controller_watch() */
+    void (*status_changed)(void *context); /* what controller_view() shows may be different */
     void (*event_happened)(void *context, const struct event *event);
     void *context;
 };
 
-/* Loads the store and raises the epoch, durably. -1 when either can't be done: then there is no controller. */
-int controller_start(const struct controller_environment *environment, struct controller **out, struct error *err);
+/* Loads the store and raises the epoch, durably. -1 when either can't be done: then there is no controller.
+ */
+int controller_start(const struct controller_environment *environment, struct controller **out,
+                     struct error *err);
 void controller_destroy(struct controller *controller);
 
 /* ---- inputs ---- */
@@ -50,8 +57,8 @@ void controller_destroy(struct controller *controller);
 /* What has become due. Sets that changed are planned for; wake_at() is called with the next moment. */
 void controller_tick(struct controller *controller);
 
-/* Reads, checks, compares, remembers and takes a spec. ERROR_INVALID: see outcome->problems; ERROR_CONFLICT: if_match is not the
- * revision in force; ERROR_IO and others: the store didn't take it, nothing changed. */
+/* Reads, checks, compares, remembers and takes a spec. ERROR_INVALID: see outcome->problems; ERROR_CONFLICT:
+ * if_match is not the revision in force; ERROR_IO and others: the store didn't take it, nothing changed. */
 int controller_apply_spec(struct controller *controller, const struct spec_request *request,
                           struct spec_outcome *outcome, struct error *err);
 
@@ -61,15 +68,16 @@ int controller_report(struct controller *controller, const char *zone, const str
 int controller_heartbeat(struct controller *controller, const char *zone, const struct heartbeat *heartbeat,
                          struct zone_answer *out, struct error *err);
 
-/* The end of an action begun through environment->mongo. A result of another one than that under way is ignored. */
+/* The end of an action begun through environment->mongo. A result of another one than that under way is
+ * ignored. */
 void controller_action_done(struct controller *controller, const struct mongo_result *result);
 
 /* ---- looking ---- */
 
-/* The zone's intent, if there is one newer than `revision`: valid until the next input. *out is NULL when there is none (yet).
- * ERROR_NOT_FOUND for a zone that the spec doesn't name, also when there is no spec. */
-int controller_watch(struct controller *controller, const char *zone, int64_t revision, const struct intent **out,
-                     struct error *err);
+/* The zone's intent, if there is one newer than `revision`: valid until the next input. *out is NULL when
+ * there is none (yet). ERROR_NOT_FOUND for a zone that the spec doesn't name, also when there is no spec. */
+int controller_watch(struct controller *controller, const char *zone, int64_t revision,
+                     const struct intent **out, struct error *err);
 
 /* What a bookmark says. The revision is 0 while there is no intent. */
 struct intent controller_bookmark(const struct controller *controller, const char *zone);

@@ -37,10 +37,11 @@ static void tell_phase(struct teller *teller, const struct plan *before, const s
         return;
     bool worse = after->phase == PHASE_DEGRADED || after->phase == PHASE_QUORUM_LOST ||
                  after->phase == PHASE_ADDRESSES_LOST;
-    controller_tell(teller->controller, worse ? EVENT_PHASE_WORSENED : EVENT_PHASE_CHANGED,
-                    &(struct event_words){.set = teller->set->name,
-                                          .from = before ? set_phase_name(before->phase) : "not looked at before",
-                                          .to = set_phase_name(after->phase)});
+    controller_tell(
+        teller->controller, worse ? EVENT_PHASE_WORSENED : EVENT_PHASE_CHANGED,
+        &(struct event_words){.set = teller->set->name,
+                              .from = before ? set_phase_name(before->phase) : "not looked at before",
+                              .to = set_phase_name(after->phase)});
 }
 
 static void tell_primary(struct teller *teller, const struct plan *before, const struct plan *after)
@@ -48,11 +49,12 @@ static void tell_primary(struct teller *teller, const struct plan *before, const
     int former = before ? before->primary : 0;
     if (former == after->primary)
         return;
-    controller_tell(teller->controller, after->primary ? EVENT_PRIMARY_SEEN : EVENT_PRIMARY_LOST,
-                    &(struct event_words){.set = teller->set->name,
-                                          .member = primary_name(teller, after->primary ? after->primary : former),
-                                          .from = primary_name(teller, former),
-                                          .to = primary_name(teller, after->primary)});
+    controller_tell(
+        teller->controller, after->primary ? EVENT_PRIMARY_SEEN : EVENT_PRIMARY_LOST,
+        &(struct event_words){.set = teller->set->name,
+                              .member = primary_name(teller, after->primary ? after->primary : former),
+                              .from = primary_name(teller, former),
+                              .to = primary_name(teller, after->primary)});
 }
 
 static const char *config_text(const struct replica_config *config, char *text, size_t size)
@@ -60,7 +62,8 @@ static const char *config_text(const struct replica_config *config, char *text, 
     if (!config->version)
         return "none";
     if (config->term >= 0)
-        snprintf(text, size, "version %lld of term %lld", (long long)config->version, (long long)config->term);
+        snprintf(text, size, "version %lld of term %lld", (long long)config->version,
+                 (long long)config->term);
     else
         snprintf(text, size, "version %lld", (long long)config->version);
     return text;
@@ -86,14 +89,15 @@ static void tell_conditions(struct teller *teller, const struct plan *before, co
         enum condition_status former = before ? before->conditions[i].status : CONDITION_UNKNOWN;
         if (former == now->status || (former != CONDITION_TRUE && now->status != CONDITION_TRUE))
             continue;
-        controller_tell(teller->controller, now->status == CONDITION_TRUE ? EVENT_CONDITION_TRUE : EVENT_CONDITION_LOST,
-                        &(struct event_words){.set = teller->set->name,
-                                              .to = condition_type_name(now->type),
-                                              .detail = now->message});
+        controller_tell(
+            teller->controller, now->status == CONDITION_TRUE ? EVENT_CONDITION_TRUE : EVENT_CONDITION_LOST,
+            &(struct event_words){
+                .set = teller->set->name, .to = condition_type_name(now->type), .detail = now->message});
     }
 }
 
-static void tell_host(struct teller *teller, const struct event_words *who, const char *former, const char *host)
+static void tell_host(struct teller *teller, const struct event_words *who, const char *former,
+                      const char *host)
 {
     if (strcmp(former, host) == 0 || !*host)
         return;
@@ -140,15 +144,18 @@ static bool has_wait(const struct plan *plan, const struct wait *wait)
     return false;
 }
 
-static void tell_wait(struct teller *teller, enum event_reason reason, const char *member, const struct wait *wait)
+static void tell_wait(struct teller *teller, enum event_reason reason, const char *member,
+                      const struct wait *wait)
 {
-    controller_tell(teller->controller, reason,
-                    &(struct event_words){.set = teller->set->name, .member = member, .detail = wait->message,
-                                          .rule = wait->rule});
+    controller_tell(
+        teller->controller, reason,
+        &(struct event_words){
+            .set = teller->set->name, .member = member, .detail = wait->message, .rule = wait->rule});
 }
 
 /* The waits of `of` that `other` doesn't have. */
-static void tell_waits(struct teller *teller, enum event_reason reason, const struct plan *of, const struct plan *other)
+static void tell_waits(struct teller *teller, enum event_reason reason, const struct plan *of,
+                       const struct plan *other)
 {
     for (size_t i = 0; of && i < of->wait_count; i++)
         if (!has_wait(other, &of->waits[i]))
@@ -158,8 +165,8 @@ static void tell_waits(struct teller *teller, enum event_reason reason, const st
             tell_wait(teller, reason, node_name(teller, i), &of->members[i].wait);
 }
 
-void controller_tell_plan(struct controller *controller, const struct spec_set *set, const struct plan *before,
-                          const struct plan *after)
+void controller_tell_plan(struct controller *controller, const struct spec_set *set,
+                          const struct plan *before, const struct plan *after)
 {
     struct teller teller = {.controller = controller, .set = set};
     arena_init(&teller.arena, 0);

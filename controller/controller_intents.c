@@ -10,8 +10,10 @@ static bool in_zone(const struct spec_member *member, const struct zone_state_of
     return strcmp(member->zone, zone->name) == 0;
 }
 
-/* An intent without a set that could not be planned for would read like that set's removal: so all of them, or no intent. */
-static bool all_settled(const struct controller *controller, const struct zone_state_of *zone, size_t *members)
+/* An intent without a set that could not be planned for would read like that set's removal: so all of them,
+ * or no intent. */
+static bool all_settled(const struct controller *controller, const struct zone_state_of *zone,
+                        size_t *members)
 {
     *members = 0;
     for (size_t s = 0; s < controller->set_count; s++) {
@@ -27,8 +29,8 @@ static bool all_settled(const struct controller *controller, const struct zone_s
     return true;
 }
 
-static void build_member(const struct spec_set *set, const struct spec_member *member, const struct member_plan *plan,
-                         struct arena *arena, struct intent_member *out)
+static void build_member(const struct spec_set *set, const struct spec_member *member,
+                         const struct member_plan *plan, struct arena *arena, struct intent_member *out)
 {
     struct member_names names = spec_member_names(set, member, arena);
     *out = (struct intent_member){.set = set->name,
@@ -63,7 +65,8 @@ static void build_set(const struct set_state *set, const struct zone_state_of *z
 
 static bool next_revision(struct controller *controller, int64_t *out)
 {
-    /* The reservation is raised together with the epoch record, but the epoch stays: it is a matter of this process's life. */
+    /* The reservation is raised together with the epoch record, but the epoch stays: it is a matter of this
+     * process's life. */
     if (controller->revision >= controller->revision_reserved) {
         char text[RECORD_NUMBER_MAX];
         int64_t reserved = controller->revision_reserved + CONTROLLER_REVISIONS_RESERVED;
@@ -76,8 +79,9 @@ static bool next_revision(struct controller *controller, int64_t *out)
     return true;
 }
 
-/* The zone's intent now, or false when it is not to be sent. A zone that has not told this controller what it holds gets none:
- * a plan made without knowing would hold or start members that run already (its agent goes on with the intent that it has). */
+/* The zone's intent now, or false when it is not to be sent. A zone that has not told this controller what it
+ * holds gets none: a plan made without knowing would hold or start members that run already (its agent goes
+ * on with the intent that it has). */
 static bool build(struct controller *controller, const struct zone_state_of *zone, struct arena *arena,
                   struct intent *out)
 {

@@ -34,16 +34,16 @@ struct plan_slot {
 struct set_state {
     const struct spec_set *set; /* of the spec in force */
     char name[NAME_LENGTH_MAX + 1];
-    int64_t due_ms;  /* monotonic: when to plan */
-    bool changed;    /* the status may be different since it was planned for */
-    bool settled;    /* what the plan must remember is durable: its intents may be sent, its action begun */
-    bool act;        /* the plan's action is to be looked at in this turn */
+    int64_t due_ms; /* monotonic: when to plan */
+    bool changed;   /* the status may be different since it was planned for */
+    bool settled;   /* what the plan must remember is durable: its intents may be sent, its action begun */
+    bool act;       /* the plan's action is to be looked at in this turn */
     struct ledger_holder *ledger;
     struct plan_slot slots[2];
     int current;
-    uint64_t action_id; /* under way; 0: none */
+    uint64_t action_id;                            /* under way; 0: none */
     int64_t action_lost_at_ms, action_retry_at_ms; /* monotonic */
-    struct action_view action; /* strings and configuration in action_arena */
+    struct action_view action;                     /* strings and configuration in action_arena */
     struct arena action_arena;
 };
 
@@ -52,8 +52,8 @@ struct zone_state_of { /* of one zone of the spec */
     char name[NAME_LENGTH_MAX + 1];
     size_t members;
     struct zone_sight sight;
-    enum zone_state state;      /* as was last told */
-    bool intent_due;            /* may have to be built anew */
+    enum zone_state state; /* as was last told */
+    bool intent_due;       /* may have to be built anew */
     bool has_intent;
     struct intent intent;
     struct arena intent_arena;
@@ -100,8 +100,8 @@ int controller_remember(struct controller *controller, const struct store_record
 int controller_load(struct controller *controller, struct error *err);
 /* The epoch and the reservation of revisions, raised above what was ever given out or seen. */
 int controller_raise(struct controller *controller, int64_t epoch, int64_t revision, struct error *err);
-int controller_remember_ledger(struct controller *controller, struct set_state *set, const struct ledger *ledger,
-                               struct error *err);
+int controller_remember_ledger(struct controller *controller, struct set_state *set,
+                               const struct ledger *ledger, struct error *err);
 struct ledger_holder *controller_ledger(struct controller *controller, const char *set);
 void controller_store_retry(struct controller *controller);
 
@@ -120,9 +120,10 @@ void controller_action_check(struct controller *controller, struct set_state *se
 void controller_build_intents(struct controller *controller);
 
 /* controller_events.c */
-void controller_tell(struct controller *controller, enum event_reason reason, const struct event_words *words);
+void controller_tell(struct controller *controller, enum event_reason reason,
+                     const struct event_words *words);
 /* What is news between two plans of a set. `before` may be NULL. */
-void controller_tell_plan(struct controller *controller, const struct spec_set *set, const struct plan *before,
-                          const struct plan *after);
+void controller_tell_plan(struct controller *controller, const struct spec_set *set,
+                          const struct plan *before, const struct plan *after);
 
 #endif

@@ -51,12 +51,14 @@ static const struct zone_sight *sight_of(void *context, const char *zone)
     return found ? &found->sight : NULL;
 }
 
-/* The next attempt is kept by the clock that never jumps, and told by the one that people and the planner read. */
+/* The next attempt is kept by the clock that never jumps, and told by the one that people and the planner
+ * read. */
 static struct action_view action_now(const struct controller *controller, const struct set_state *set)
 {
     struct action_view action = set->action;
     if (action.failures)
-        action.retry_at_ms = controller_wall(controller) + set->action_retry_at_ms - controller_now(controller);
+        action.retry_at_ms =
+            controller_wall(controller) + set->action_retry_at_ms - controller_now(controller);
     return action;
 }
 
@@ -85,7 +87,8 @@ static int make_plan(struct controller *controller, struct set_state *set, struc
 static void plan_failed(struct controller *controller, struct set_state *set, const struct error *err)
 {
     set->due_ms = controller_now(controller) + PLAN_RETRY_MS;
-    controller_tell(controller, EVENT_PLAN_FAILED, &(struct event_words){.set = set->name, .detail = err->message});
+    controller_tell(controller, EVENT_PLAN_FAILED,
+                    &(struct event_words){.set = set->name, .detail = err->message});
 }
 
 /* The wish of the plan in the planner's time becomes a moment of the clock that never jumps. */
@@ -141,7 +144,8 @@ void controller_plan_set(struct controller *controller, struct set_state *set)
 
 /* ---- actions ---- */
 
-static void action_ended(struct controller *controller, struct set_state *set, const struct mongo_result *result)
+static void action_ended(struct controller *controller, struct set_state *set,
+                         const struct mongo_result *result)
 {
     struct action_view action = set->action;
     struct arena arena;
@@ -170,7 +174,8 @@ static void action_ended(struct controller *controller, struct set_state *set, c
     set->action_id = 0;
     controller->counts.actions_failed[action.kind] += !result->succeeded;
     controller_tell(controller, result->succeeded ? EVENT_ACTION_SUCCEEDED : EVENT_ACTION_FAILED,
-                    &(struct event_words){.set = set->name, .to = action_kind_name(action.kind), .detail = result->message});
+                    &(struct event_words){
+                        .set = set->name, .to = action_kind_name(action.kind), .detail = result->message});
     controller_set_due(set, controller_now(controller));
     controller_wake(controller);
 }
@@ -196,12 +201,14 @@ void controller_set_act(struct controller *controller, struct set_state *set)
     set->action_id = id;
     set->action_lost_at_ms = controller_now(controller) + MONGO_ACTION_LOST_MS;
     controller->counts.actions_started[action->kind]++;
-    controller_tell(controller, EVENT_ACTION_STARTED,
-                    &(struct event_words){.set = set->name, .detail = action->sentence, .rule = action->rule});
+    controller_tell(
+        controller, EVENT_ACTION_STARTED,
+        &(struct event_words){.set = set->name, .detail = action->sentence, .rule = action->rule});
     struct mongo *mongo = controller->environment.mongo;
     if (mongo->functions->start(mongo, id, set->name, action, &err))
-        action_ended(controller, set, &(struct mongo_result){.id = id, .code = err.detail, .message = err.message,
-                                                             .config = no_config});
+        action_ended(controller, set,
+                     &(struct mongo_result){
+                         .id = id, .code = err.detail, .message = err.message, .config = no_config});
     else
         controller_set_due(set, controller_now(controller)); /* the planner is told that it runs */
 }
@@ -218,6 +225,8 @@ void controller_action_check(struct controller *controller, struct set_state *se
     if (!set->action_id)
         return;
     if (controller_now(controller) >= set->action_lost_at_ms)
-        action_ended(controller, set, &(struct mongo_result){.id = set->action_id, .message = "no result came back",
-                                                             .sent = true, .config = no_config});
+        action_ended(
+            controller, set,
+            &(struct mongo_result){
+                .id = set->action_id, .message = "no result came back", .sent = true, .config = no_config});
 }

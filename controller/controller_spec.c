@@ -127,7 +127,8 @@ int controller_take_spec(struct controller *controller, struct spec_holder *hold
     const struct spec *spec = &holder->spec;
     if (prepare(controller, spec, &ready)) {
         preparation_finish(&ready, spec->set_count);
-        return error_set(err, ERROR_NO_MEMORY, "no memory for %zu zones and %zu sets", spec->zone_count, spec->set_count);
+        return error_set(err, ERROR_NO_MEMORY, "no memory for %zu zones and %zu sets", spec->zone_count,
+                         spec->set_count);
     }
     move_zones(controller, spec, ready.zones);
     drop_forgotten_sets(controller, spec);
@@ -155,28 +156,30 @@ int controller_take_spec(struct controller *controller, struct spec_holder *hold
 
 /* ---- applying it ---- */
 
-static int check_match(const struct controller *controller, const struct spec_request *request, struct error *err)
+static int check_match(const struct controller *controller, const struct spec_request *request,
+                       struct error *err)
 {
     if (request->if_match < 0 || request->if_match == controller->spec_revision.revision)
         return 0;
-    return error_set(err, ERROR_CONFLICT,
-                     "the change was made on revision %lld, but revision %lld is in force: look at it and apply again",
-                     (long long)request->if_match, (long long)controller->spec_revision.revision);
+    return error_set(
+        err, ERROR_CONFLICT,
+        "the change was made on revision %lld, but revision %lld is in force: look at it and apply again",
+        (long long)request->if_match, (long long)controller->spec_revision.revision);
 }
 
-static int read_spec(struct controller *controller, const struct spec_request *request, struct spec_holder *holder,
-                     struct spec_outcome *outcome, struct error *err)
+static int read_spec(struct controller *controller, const struct spec_request *request,
+                     struct spec_holder *holder, struct spec_outcome *outcome, struct error *err)
 {
     const struct spec *before = controller->spec ? &controller->spec->spec : NULL;
     if (spec_read(&request->source, 1, &holder->arena, &holder->spec, &outcome->problems) ||
         spec_check_change(before, &holder->spec, &holder->arena, &outcome->problems))
-        return error_set(err, ERROR_INVALID, "the federation was not applied: %zu error%s", outcome->problems.errors,
-                         outcome->problems.errors == 1 ? "" : "s");
+        return error_set(err, ERROR_INVALID, "the federation was not applied: %zu error%s",
+                         outcome->problems.errors, outcome->problems.errors == 1 ? "" : "s");
     return 0;
 }
 
-static int remember_spec(struct controller *controller, const struct buffer *text, struct spec_revision revision,
-                         struct error *err)
+static int remember_spec(struct controller *controller, const struct buffer *text,
+                         struct spec_revision revision, struct error *err)
 {
     struct buffer bytes;
     buffer_init(&bytes, STORE_RECORD_BYTES_MAX);
@@ -195,13 +198,15 @@ static bool same_text(const struct buffer *a, const struct buffer *b)
     return a->length == b->length && memcmp(buffer_text(a), buffer_text(b), a->length) == 0;
 }
 
-static int apply(struct controller *controller, const struct spec_request *request, struct spec_holder *holder,
-                 struct buffer *text, struct spec_outcome *outcome, struct error *err)
+static int apply(struct controller *controller, const struct spec_request *request,
+                 struct spec_holder *holder, struct buffer *text, struct spec_outcome *outcome,
+                 struct error *err)
 {
     if (check_match(controller, request, err) || read_spec(controller, request, holder, outcome, err) ||
         spec_write(&holder->spec, SPEC_JSON, text, err))
         return -1;
-    size_t lines = spec_diff(controller->spec ? &controller->spec->spec : NULL, &holder->spec, &outcome->diff);
+    size_t lines =
+        spec_diff(controller->spec ? &controller->spec->spec : NULL, &holder->spec, &outcome->diff);
     outcome->changed = !controller->spec || !same_text(text, &controller->spec_text);
     outcome->revision = controller->spec_revision.revision;
     if (request->dry_run || !outcome->changed)

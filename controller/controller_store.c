@@ -24,7 +24,8 @@ int controller_remember(struct controller *controller, const struct store_record
     snprintf(controller->store_problem, sizeof controller->store_problem, "%s", problem.message);
     controller->store_retry_at_ms =
         controller_now(controller) + backoff_ms(controller->store_failures++, CONTROLLER_STORE_RETRY_FIRST_MS,
-                                                CONTROLLER_STORE_RETRY_MOST_MS, controller->environment.random);
+                                                CONTROLLER_STORE_RETRY_MOST_MS,
+                                                controller->environment.random);
     if (first)
         controller_tell(controller, EVENT_STORE_FAILED, &(struct event_words){.detail = problem.message});
     if (err)
@@ -41,7 +42,8 @@ int controller_raise(struct controller *controller, int64_t epoch, int64_t revis
         return error_set(err, ERROR_INVALID, "an epoch or revision above 2^52 is not believed");
     char epoch_text[RECORD_NUMBER_MAX], revision_text[RECORD_NUMBER_MAX];
     struct store_record records[] = {
-        {RECORD_EPOCH, epoch_text, (size_t)snprintf(epoch_text, sizeof epoch_text, "%lld", (long long)new_epoch)},
+        {RECORD_EPOCH, epoch_text,
+         (size_t)snprintf(epoch_text, sizeof epoch_text, "%lld", (long long)new_epoch)},
         {RECORD_REVISION, revision_text,
          (size_t)snprintf(revision_text, sizeof revision_text, "%lld", (long long)reserved)}};
     if (controller_remember(controller, records, 2, err))
@@ -72,8 +74,8 @@ struct ledger_holder *controller_ledger(struct controller *controller, const cha
     return ledger;
 }
 
-int controller_remember_ledger(struct controller *controller, struct set_state *set, const struct ledger *ledger,
-                               struct error *err)
+int controller_remember_ledger(struct controller *controller, struct set_state *set,
+                               const struct ledger *ledger, struct error *err)
 {
     struct buffer bytes;
     struct arena arena;
@@ -82,10 +84,12 @@ int controller_remember_ledger(struct controller *controller, struct set_state *
     arena_init(&arena, 0);
     snprintf(key, sizeof key, RECORD_LEDGER_PREFIX "%s", set->name);
     struct ledger copy = ledger_copy(&arena, ledger);
-    int result = arena_failed(&arena) ? error_set(err, ERROR_NO_MEMORY, "no memory for the ledger of set %s", set->name)
-                                      : ledger_record_write(&copy, &bytes, err);
+    int result = arena_failed(&arena)
+                     ? error_set(err, ERROR_NO_MEMORY, "no memory for the ledger of set %s", set->name)
+                     : ledger_record_write(&copy, &bytes, err);
     if (result == 0)
-        result = controller_remember(controller, &(struct store_record){key, buffer_text(&bytes), bytes.length}, 1, err);
+        result = controller_remember(controller,
+                                     &(struct store_record){key, buffer_text(&bytes), bytes.length}, 1, err);
     buffer_finish(&bytes);
     if (result) {
         arena_finish(&arena);
@@ -97,7 +101,8 @@ int controller_remember_ledger(struct controller *controller, struct set_state *
     return 0;
 }
 
-/* While the store fails each retry writes what is in force already: that costs nothing and shows whether it works again. */
+/* While the store fails each retry writes what is in force already: that costs nothing and shows whether it
+ * works again. */
 void controller_store_retry(struct controller *controller)
 {
     if (!*controller->store_problem || controller_now(controller) < controller->store_retry_at_ms)
@@ -129,7 +134,8 @@ static int load_record(struct controller *controller, const struct store_record 
     if (strcmp(record->key, RECORD_EPOCH) == 0)
         return number_record_read(record->data, record->length, record->key, &controller->epoch, err);
     if (strcmp(record->key, RECORD_REVISION) == 0)
-        return number_record_read(record->data, record->length, record->key, &controller->revision_reserved, err);
+        return number_record_read(record->data, record->length, record->key, &controller->revision_reserved,
+                                  err);
     if (strcmp(record->key, RECORD_SPEC_REVISION) == 0)
         return spec_revision_record_read(record->data, record->length, &controller->spec_revision, err);
     if (strcmp(record->key, RECORD_SPEC) == 0)
@@ -138,7 +144,8 @@ static int load_record(struct controller *controller, const struct store_record 
                    : 0;
     if (strncmp(record->key, RECORD_LEDGER_PREFIX, strlen(RECORD_LEDGER_PREFIX)) == 0)
         return load_ledger(controller, record, err);
-    return error_set(err, ERROR_INVALID, "the store holds a record %.64s that this version doesn't know: use a newer one",
+    return error_set(err, ERROR_INVALID,
+                     "the store holds a record %.64s that this version doesn't know: use a newer one",
                      record->key);
 }
 
@@ -154,7 +161,8 @@ static int load_spec(struct controller *controller, struct error *err)
     } else {
         holder->references = 1;
         arena_init(&holder->arena, 0);
-        struct spec_source source = {"the store's spec", controller->spec_text.data, controller->spec_text.length};
+        struct spec_source source = {"the store's spec", controller->spec_text.data,
+                                     controller->spec_text.length};
         result = spec_read(&source, 1, &holder->arena, &holder->spec, problems);
         if (result)
             error_set(err, ERROR_INVALID, "the spec in the store can't be read by this version: %s",

@@ -45,12 +45,15 @@ struct daemon {
 };
 
 static const char usage[] =
-    "Usage: atoll-controller --dir DIR [--listen ADDRESS:PORT] [--read-listen off|ADDRESS:PORT] [--log-level LEVEL]\n"
+    "Usage: atoll-controller --dir DIR [--listen ADDRESS:PORT] [--read-listen off|ADDRESS:PORT] [--log-level "
+    "LEVEL]\n"
     "\n"
-    "The controller of a federation: it takes the spec, listens to the zones' agents, and keeps the replica sets whole.\n"
+    "The controller of a federation: it takes the spec, listens to the zones' agents, and keeps the replica "
+    "sets whole.\n"
     "\n"
     "  --dir DIR                  where its state is kept (controller.db), made when it is not there\n"
-    "  --listen ADDRESS:PORT      agents, people and changes [127.0.0.1:7411]; plain HTTP, so loopback only; port 0: a free one\n"
+    "  --listen ADDRESS:PORT      agents, people and changes [127.0.0.1:7411]; plain HTTP, so loopback only; "
+    "port 0: a free one\n"
     "  --read-listen ADDRESS:PORT for reading only, loopback, or off [off]\n"
     "  --log-level LEVEL          debug, info, warning or error [info]\n"
     "  --help, --version\n"
@@ -90,7 +93,8 @@ static int read_endpoint(const char *text, struct endpoint *out)
     if (strcmp(out->address, "localhost") == 0)
         strcpy(out->address, "127.0.0.1");
     if (!is_loopback(out->address))
-        return bad_usage("plain HTTP is served on loopback addresses alone (127.0.0.1, ::1), not on ", out->address);
+        return bad_usage("plain HTTP is served on loopback addresses alone (127.0.0.1, ::1), not on ",
+                         out->address);
     out->port = (int)port;
     out->on = true;
     return 0;
@@ -133,11 +137,13 @@ static int read_option(int option, struct options *out)
 
 static int read_options(int argc, char **argv, struct options *out)
 {
-    static const struct option known[] = {
-        {"dir", required_argument, NULL, 'd'},       {"listen", required_argument, NULL, 'l'},
-        {"read-listen", required_argument, NULL, 'r'}, {"log-level", required_argument, NULL, 'v'},
-        {"help", no_argument, NULL, 'h'},            {"version", no_argument, NULL, 'V'},
-        {0}};
+    static const struct option known[] = {{"dir", required_argument, NULL, 'd'},
+                                          {"listen", required_argument, NULL, 'l'},
+                                          {"read-listen", required_argument, NULL, 'r'},
+                                          {"log-level", required_argument, NULL, 'v'},
+                                          {"help", no_argument, NULL, 'h'},
+                                          {"version", no_argument, NULL, 'V'},
+                                          {0}};
     int option;
     *out = (struct options){.listen = {true, "127.0.0.1", 7411}, .level = LOG_LEVEL_INFO};
     while ((option = getopt_long(argc, argv, "", known, NULL)) != -1)
@@ -160,7 +166,8 @@ static void wake_at(void *context, int64_t monotonic_ms)
 {
     struct daemon *self = context;
     int64_t delay_ms = monotonic_ms - clock_monotonic_ms(&clock_system);
-    /* The loop's time stands still during a turn; a timer must not fall due before the moment that was asked for. */
+    /* The loop's time stands still during a turn; a timer must not fall due before the moment that was asked
+     * for. */
     uv_update_time(&self->loop);
     uv_timer_start(&self->wake, on_wake, delay_ms > 0 ? (uint64_t)delay_ms : 0, 0);
 }
@@ -183,9 +190,9 @@ static void event_happened(void *context, const struct event *event)
 {
     struct daemon *self = context;
     bool warning = strcmp(event_type_text(event->reason), "Warning") == 0;
-    log_write(warning ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, "event", "%s reason=%s%s%s%s%s rule=%d", event->message,
-              event_reason_text(event->reason), *event->set ? " set=" : "", event->set, *event->zone ? " zone=" : "",
-              event->zone, event->rule);
+    log_write(warning ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, "event", "%s reason=%s%s%s%s%s rule=%d",
+              event->message, event_reason_text(event->reason), *event->set ? " set=" : "", event->set,
+              *event->zone ? " zone=" : "", event->zone, event->rule);
     if (self->site_ready)
         site_event_happened(&self->site, event);
 }
@@ -211,7 +218,8 @@ static int lock_folder(struct daemon *self, struct error *err)
         return 0;
     if (errno != EWOULDBLOCK)
         return error_set_errno(err, errno, "%s can't be locked", path);
-    return error_set(err, ERROR_CONFLICT, "another controller runs on %s: stop it first, or give another --dir",
+    return error_set(err, ERROR_CONFLICT,
+                     "another controller runs on %s: stop it first, or give another --dir",
                      self->options.dir);
 }
 
@@ -262,7 +270,9 @@ static int start_serving(struct daemon *self, struct error *err)
     }
     if (write_url(self, "control-url", url, err) || write_url(self, "url", read_url, err))
         return -1;
-    log_warning("main", "%s is plain HTTP: whoever can open a connection from this machine can change the federation", url);
+    log_warning("main",
+                "%s is plain HTTP: whoever can open a connection from this machine can change the federation",
+                url);
     log_info("main", "serving on %s, reading on %s", url, read_url);
     return 0;
 }
@@ -280,12 +290,12 @@ static void on_patience(uv_timer_t *timer)
     uv_stop(&self->loop);
 }
 
-/* Whatever is left: the loop then has nothing more to do and uv_run() returns; but a worker that waits for MongoDB is waited for
- * only so long (what it does is found out after the next start, as after a crash). */
+/* Whatever is left: the loop then has nothing more to do and uv_run() returns; but a worker that waits for
+ * MongoDB is waited for only so long (what it does is found out after the next start, as after a crash). */
 static void stop(struct daemon *self)
 {
-    uv_handle_t *const handles[] = {(uv_handle_t *)&self->wake, (uv_handle_t *)&self->tick, (uv_handle_t *)&self->term,
-                                    (uv_handle_t *)&self->interrupt};
+    uv_handle_t *const handles[] = {(uv_handle_t *)&self->wake, (uv_handle_t *)&self->tick,
+                                    (uv_handle_t *)&self->term, (uv_handle_t *)&self->interrupt};
     if (self->site_ready)
         site_close(&self->site);
     mongo_pool_close(self->mongo);

@@ -14,7 +14,8 @@ static const char *const delay_texts[] = {[DELAY_BY_DOCUMENT] = "secondaryDelayS
 
 static int not_a_config(struct error *err, const char *what)
 {
-    return error_set(err, ERROR_PROTOCOL, "the configuration that the server sent is not understood: %s", what);
+    return error_set(err, ERROR_PROTOCOL, "the configuration that the server sent is not understood: %s",
+                     what);
 }
 
 static bool is_number(const bson_iter_t *iter)
@@ -22,7 +23,8 @@ static bool is_number(const bson_iter_t *iter)
     return BSON_ITER_HOLDS_NUMBER(iter);
 }
 
-static int read_tags(const bson_iter_t *value, struct arena *arena, struct config_member *member, struct error *err)
+static int read_tags(const bson_iter_t *value, struct arena *arena, struct config_member *member,
+                     struct error *err)
 {
     bson_iter_t iter;
     if (!BSON_ITER_HOLDS_DOCUMENT(value) || !bson_iter_recurse(value, &iter))
@@ -65,7 +67,8 @@ static int read_member_field(const bson_iter_t *iter, struct arena *arena, struc
     return 0;
 }
 
-static int read_member(const bson_iter_t *value, struct arena *arena, struct config_member *member, struct error *err)
+static int read_member(const bson_iter_t *value, struct arena *arena, struct config_member *member,
+                       struct error *err)
 {
     bson_iter_t iter;
     *member = (struct config_member){.id = -1, .host = "", .votes = 1, .priority = 1};
@@ -79,7 +82,8 @@ static int read_member(const bson_iter_t *value, struct arena *arena, struct con
     return 0;
 }
 
-static int read_members(const bson_t *document, struct arena *arena, struct replica_config *config, struct error *err)
+static int read_members(const bson_t *document, struct arena *arena, struct replica_config *config,
+                        struct error *err)
 {
     bson_iter_t iter, list;
     if (!bson_iter_init_find(&iter, document, "members") || !BSON_ITER_HOLDS_ARRAY(&iter) ||
@@ -115,16 +119,18 @@ static int read_settings(const bson_t *document, struct arena *arena, struct rep
         bool is_bool = BSON_ITER_HOLDS_BOOL(&list);
         if (count == SETTINGS_MAX || (!is_bool && !is_number(&list)))
             continue;
-        settings[count++] = (struct setting){.name = arena_string(arena, bson_iter_key(&list)),
-                                             .value = is_bool ? bson_iter_bool(&list) : bson_iter_as_double(&list),
-                                             .is_bool = is_bool};
+        settings[count++] =
+            (struct setting){.name = arena_string(arena, bson_iter_key(&list)),
+                             .value = is_bool ? bson_iter_bool(&list) : bson_iter_as_double(&list),
+                             .is_bool = is_bool};
     }
     config->settings = settings;
     config->setting_count = count;
     return 0;
 }
 
-int config_document_read(const bson_t *document, struct arena *arena, struct replica_config *out, struct error *err)
+int config_document_read(const bson_t *document, struct arena *arena, struct replica_config *out,
+                         struct error *err)
 {
     struct replica_config config = {.set = "", .replica_set_id = "", .term = -1};
     bson_iter_t iter;
@@ -146,7 +152,8 @@ int config_document_read(const bson_t *document, struct arena *arena, struct rep
 
 /* ---- writing ---- */
 
-/* As the server had it: a number keeps its kind where the value fits, so that the document differs in nothing but what was meant. */
+/* As the server had it: a number keeps its kind where the value fits, so that the document differs in nothing
+ * but what was meant. */
 static void append_number(bson_t *out, const char *key, double value, bson_type_t like)
 {
     bool whole = value == floor(value) && fabs(value) < 9e15;
@@ -187,7 +194,15 @@ static void append_new_member(bson_t *out, const struct config_member *member, e
 }
 
 /* The fields that we model; each has to be written once, be it that the document had it or not. */
-enum { HAD_HOST = 1, HAD_VOTES = 2, HAD_PRIORITY = 4, HAD_HIDDEN = 8, HAD_DELAY = 16, HAD_TAGS = 32, HAD_ARBITER = 64 };
+enum {
+    HAD_HOST = 1,
+    HAD_VOTES = 2,
+    HAD_PRIORITY = 4,
+    HAD_HIDDEN = 8,
+    HAD_DELAY = 16,
+    HAD_TAGS = 32,
+    HAD_ARBITER = 64
+};
 
 static unsigned append_edited_field(bson_t *out, const bson_iter_t *iter, const struct config_member *wanted)
 {
@@ -326,16 +341,18 @@ static void append_settings(bson_t *out, const bson_iter_t *before, const struct
 static int check_wanted(const struct replica_config *wanted, struct error *err)
 {
     if (wanted->member_count == 0 || wanted->member_count > SET_MEMBERS_MAX)
-        return error_set(err, ERROR_INVALID, "a configuration of %zu members was asked for: 1 to %d are possible",
+        return error_set(err, ERROR_INVALID,
+                         "a configuration of %zu members was asked for: 1 to %d are possible",
                          wanted->member_count, SET_MEMBERS_MAX);
     for (size_t i = 0; i < wanted->member_count; i++)
         if (wanted->members[i].id < 0 || !*wanted->members[i].host)
-            return error_set(err, ERROR_INVALID, "a configuration was asked for in which a member has no _id or host");
+            return error_set(err, ERROR_INVALID,
+                             "a configuration was asked for in which a member has no _id or host");
     return 0;
 }
 
-int config_document_edit(const bson_t *before, const struct replica_config *wanted, enum delay_name delay_name,
-                         bson_t *out, struct error *err)
+int config_document_edit(const bson_t *before, const struct replica_config *wanted,
+                         enum delay_name delay_name, bson_t *out, struct error *err)
 {
     bson_iter_t iter;
     bool settings_seen = false;

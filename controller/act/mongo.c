@@ -1,9 +1,10 @@
-/* Actions on MongoDB: the only file of the controller that names mongo-c-driver. Each action runs on a worker (mongo_pool.c)
- * with clients of its own, one per phase, so that a phase's deadline is its client's. The node is dialled directly; an action
- * is never sent to another node than the one that the planner named.
+/* Actions on MongoDB: the only file of the controller that names mongo-c-driver. Each action runs on a worker
+ * (mongo_pool.c) with clients of its own, one per phase, so that a phase's deadline is its client's. The node
+ * is dialled directly; an action is never sent to another node than the one that the planner named.
  *
- * After any outcome the configuration is read again: an error or a timeout of replSetReconfig doesn't say that the new
- * configuration is not there (https://www.mongodb.com/docs/manual/reference/command/replSetReconfig/). */
+ * After any outcome the configuration is read again: an error or a timeout of replSetReconfig doesn't say
+ * that the new configuration is not there
+ * (https://www.mongodb.com/docs/manual/reference/command/replSetReconfig/). */
 #include "controller/act/mongo_job.h"
 
 #include <mongoc/mongoc.h>
@@ -57,8 +58,8 @@ static mongoc_client_t *dial(const char *host, int timeout_ms, struct error *err
     return client;
 }
 
-/* Sends one command. On an error `detail` is the server's own code, or 0 when there was no answer. `reply` is always
- * initialised. */
+/* Sends one command. On an error `detail` is the server's own code, or 0 when there was no answer. `reply` is
+ * always initialised. */
 static int ask(mongoc_client_t *client, const bson_t *command, bson_t *reply, struct error *err)
 {
     bson_error_t problem = {0};
@@ -66,7 +67,11 @@ static int ask(mongoc_client_t *client, const bson_t *command, bson_t *reply, st
         return 0;
     bool answered = problem.domain == MONGOC_ERROR_SERVER;
     bool nobody = problem.domain == MONGOC_ERROR_SERVER_SELECTION || problem.domain == MONGOC_ERROR_STREAM;
-    error_set(err, answered ? ERROR_REFUSED : nobody ? ERROR_UNREACHABLE : ERROR_PROTOCOL, "%s", problem.message);
+    error_set(err,
+              answered ? ERROR_REFUSED
+              : nobody ? ERROR_UNREACHABLE
+                       : ERROR_PROTOCOL,
+              "%s", problem.message);
     if (err)
         err->detail = answered ? (int)problem.code : 0;
     return -1;
@@ -81,7 +86,8 @@ static bool speaks(mongoc_client_t *client, int wire_version)
     for (size_t i = 0; i < count; i++) {
         bson_iter_t iter;
         const bson_t *hello = mongoc_server_description_hello_response(servers[i]);
-        result = bson_iter_init_find(&iter, hello, "maxWireVersion") && bson_iter_as_int64(&iter) >= wire_version;
+        result =
+            bson_iter_init_find(&iter, hello, "maxWireVersion") && bson_iter_as_int64(&iter) >= wire_version;
     }
     mongoc_server_descriptions_destroy_all(servers, count);
     return result;
@@ -125,9 +131,10 @@ static int take_config(const bson_t *reply, struct arena *arena, struct server_c
     return 0;
 }
 
-/* What the node has now. commitmentStatus is answered by a primary alone, so its refusal means: ask without it.
- * https://www.mongodb.com/docs/manual/reference/command/replSetGetConfig/ */
-static int read_config(mongoc_client_t *client, struct arena *arena, struct server_config *out, struct error *err)
+/* What the node has now. commitmentStatus is answered by a primary alone, so its refusal means: ask without
+ * it. https://www.mongodb.com/docs/manual/reference/command/replSetGetConfig/ */
+static int read_config(mongoc_client_t *client, struct arena *arena, struct server_config *out,
+                       struct error *err)
 {
     bson_t reply;
     *out = (struct server_config){.config = {.set = "", .replica_set_id = "", .term = -1}};
@@ -136,7 +143,8 @@ static int read_config(mongoc_client_t *client, struct arena *arena, struct serv
     out->new_delay_name = speaks(client, WIRE_VERSION_5_0);
     bool ask_commitment = speaks(client, WIRE_VERSION_4_4);
     for (;;) {
-        bson_t *command = BCON_NEW("replSetGetConfig", BCON_INT32(1), "maxTimeMS", BCON_INT32(MONGO_READ_TIMEOUT_MS));
+        bson_t *command =
+            BCON_NEW("replSetGetConfig", BCON_INT32(1), "maxTimeMS", BCON_INT32(MONGO_READ_TIMEOUT_MS));
         if (ask_commitment)
             BSON_APPEND_BOOL(command, "commitmentStatus", true);
         int result = ask(client, command, &reply, err);
@@ -158,7 +166,8 @@ static int send_command(struct mongo_job *job, const bson_t *command, int timeou
     mongoc_client_t *client = dial(job->action.host, timeout_ms, &job->err);
     if (!client)
         return -1;
-    /* The connection is made before, so that an address where nobody answers is told apart from an answer that was lost. */
+    /* The connection is made before, so that an address where nobody answers is told apart from an answer
+     * that was lost. */
     int result = ping(client, &job->err);
     if (result == 0) {
         job->began = true;
@@ -181,14 +190,15 @@ static int initiate(struct mongo_job *job)
     /* Sent only to a node that has just said that it is not initialised: a birth happens once. */
     if (result == 0) {
         bson_destroy(&now.document);
-        error_set(&job->err, ERROR_CONFLICT, "%s is initialised already, as a member of set %s", job->action.host,
-                  now.config.set);
+        error_set(&job->err, ERROR_CONFLICT, "%s is initialised already, as a member of set %s",
+                  job->action.host, now.config.set);
         job->err.detail = CODE_ALREADY_INITIALIZED;
         return -1;
     }
     if (job->err.detail != CODE_NOT_YET_INITIALIZED)
         return -1;
-    if (config_document_initial(&job->action.config, now.new_delay_name ? DELAY_NEW : DELAY_OLD, &document, &job->err))
+    if (config_document_initial(&job->action.config, now.new_delay_name ? DELAY_NEW : DELAY_OLD, &document,
+                                &job->err))
         return -1;
     bson_t command = BSON_INITIALIZER;
     BSON_APPEND_DOCUMENT(&command, "replSetInitiate", &document);
@@ -203,13 +213,15 @@ static int check_base(const struct mongo_job *job, const struct replica_config *
 {
     const struct replica_config *base = &job->action.base;
     if (strcmp(now->set, job->set) != 0)
-        return error_set(err, ERROR_CONFLICT, "%s is a member of set %s, not of %s", job->action.host, now->set, job->set);
+        return error_set(err, ERROR_CONFLICT, "%s is a member of set %s, not of %s", job->action.host,
+                         now->set, job->set);
     if (now->version == base->version && now->term == base->term)
         return 0;
-    return error_set(err, ERROR_CONFLICT,
-                     "%s has configuration version %lld term %lld, but the change was made on version %lld term %lld",
-                     job->action.host, (long long)now->version, (long long)now->term, (long long)base->version,
-                     (long long)base->term);
+    return error_set(
+        err, ERROR_CONFLICT,
+        "%s has configuration version %lld term %lld, but the change was made on version %lld term %lld",
+        job->action.host, (long long)now->version, (long long)now->term, (long long)base->version,
+        (long long)base->term);
 }
 
 static int reconfigure(struct mongo_job *job)
@@ -225,8 +237,9 @@ static int reconfigure(struct mongo_job *job)
         return -1;
     result = check_base(job, &now.config, &job->err);
     if (result == 0)
-        result = config_document_edit(&now.document, &job->action.config,
-                                      now.new_delay_name ? DELAY_NEW : DELAY_BY_DOCUMENT, &document, &job->err);
+        result =
+            config_document_edit(&now.document, &job->action.config,
+                                 now.new_delay_name ? DELAY_NEW : DELAY_BY_DOCUMENT, &document, &job->err);
     bson_destroy(&now.document);
     if (result)
         return -1;
@@ -239,8 +252,9 @@ static int reconfigure(struct mongo_job *job)
     return result;
 }
 
-/* https://www.mongodb.com/docs/manual/reference/command/replSetStepDown/ : before 4.2 the server closes all connections as it
- * steps down, so that no answer is the normal answer; whether it did is seen in the next reports. */
+/* https://www.mongodb.com/docs/manual/reference/command/replSetStepDown/ : before 4.2 the server closes all
+ * connections as it steps down, so that no answer is the normal answer; whether it did is seen in the next
+ * reports. */
 static int step_down(struct mongo_job *job)
 {
     bson_t *command = BCON_NEW("replSetStepDown", BCON_INT32(STEP_DOWN_SECS), "secondaryCatchUpPeriodSecs",

@@ -1,4 +1,5 @@
-/* One action under way: between mongo_pool.c, which queues it, and mongo.c, which performs it. Internal to these two. */
+/* One action under way: between mongo_pool.c, which queues it, and mongo.c, which performs it. Internal to
+ * these two. */
 #ifndef ATOLL_CONTROLLER_ACT_MONGO_JOB_H
 #define ATOLL_CONTROLLER_ACT_MONGO_JOB_H
 

@@ -1,4 +1,5 @@
-/* The queue of actions on MongoDB: each is begun on a worker of the loop's thread pool, its result comes back on the loop. */
+/* The queue of actions on MongoDB: each is begun on a worker of the loop's thread pool, its result comes back
+ * on the loop. */
 #include <stdlib.h>
 #include <uv.h>
 
@@ -57,7 +58,8 @@ static void after_work(uv_work_t *request, int status)
     pool_release(pool);
 }
 
-static struct queued_job *job_create(struct mongo_pool *pool, uint64_t id, const char *set, const struct action *action)
+static struct queued_job *job_create(struct mongo_pool *pool, uint64_t id, const char *set,
+                                     const struct action *action)
 {
     struct queued_job *queued = calloc(1, sizeof *queued);
     if (!queued)
@@ -93,7 +95,8 @@ static int pool_start(struct mongo *mongo, uint64_t id, const char *set, const s
     int code = uv_queue_work(pool->loop, &queued->work, work, after_work);
     if (code) {
         job_destroy(queued);
-        return error_set(err, ERROR_INTERNAL, "no worker for an action on set %s: %s", set, uv_strerror(code));
+        return error_set(err, ERROR_INTERNAL, "no worker for an action on set %s: %s", set,
+                         uv_strerror(code));
     }
     pool->jobs++;
     return 0;

@@ -19,7 +19,8 @@ static int birth_from_text(const char *text, enum birth_state *out, struct error
             *out = (enum birth_state)i;
             return 0;
         }
-    return error_set(err, ERROR_INVALID, "birth \"%.32s\" is not known: was this store written by a newer version?", text);
+    return error_set(err, ERROR_INVALID,
+                     "birth \"%.32s\" is not known: was this store written by a newer version?", text);
 }
 
 int ledger_record_write(const struct ledger *ledger, struct buffer *out, struct error *err)
@@ -44,7 +45,8 @@ int ledger_record_write(const struct ledger *ledger, struct buffer *out, struct 
     return result;
 }
 
-static int read_member(const struct json *json, struct arena *arena, struct ledger_member *out, struct error *err)
+static int read_member(const struct json *json, struct arena *arena, struct ledger_member *out,
+                       struct error *err)
 {
     int64_t ordinal = 0, id = -1;
     out->disk_id = "";
@@ -99,8 +101,8 @@ static int read_ledger(const struct json *root, const char *set, struct arena *a
     return 0;
 }
 
-int ledger_record_read(const char *data, size_t length, const char *set, struct arena *arena, struct ledger *out,
-                       struct error *err)
+int ledger_record_read(const char *data, size_t length, const char *set, struct arena *arena,
+                       struct ledger *out, struct error *err)
 {
     struct json *root = json_parse(data, length, STORE_RECORD_BYTES_MAX, err);
     int result = root ? read_ledger(root, set, arena, out, err) : -1;
@@ -136,11 +138,12 @@ int spec_revision_record_read(const char *data, size_t length, struct spec_revis
 {
     struct json *root = json_parse(data, length, STORE_RECORD_BYTES_MAX, err);
     struct spec_revision value = {0};
-    int result = root && !json_read_int(root, "revision", JSON_REQUIRED, 1, INT64_C(1) << 53, &value.revision, err) &&
-                         !json_read_int(root, "appliedAtMs", JSON_OPTIONAL, 0, INT64_C(1) << 53,
-                                        &value.applied_at_ms, err)
-                     ? 0
-                     : -1;
+    int result =
+        root && !json_read_int(root, "revision", JSON_REQUIRED, 1, INT64_C(1) << 53, &value.revision, err) &&
+                !json_read_int(root, "appliedAtMs", JSON_OPTIONAL, 0, INT64_C(1) << 53, &value.applied_at_ms,
+                               err)
+            ? 0
+            : -1;
     json_destroy(root);
     if (result)
         return error_wrap(err, "the store's record " RECORD_SPEC_REVISION);

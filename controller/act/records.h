@@ -1,5 +1,5 @@
-/* The store's records as bytes and back. Reading is bounded and strict: a record that can't be understood is an error, never an
- * empty value, for a ledger that is forgotten could give birth to a set twice. */
+/* The store's records as bytes and back. Reading is bounded and strict: a record that can't be understood is
+ * an error, never an empty value, for a ledger that is forgotten could give birth to a set twice. */
 #ifndef ATOLL_CONTROLLER_ACT_RECORDS_H
 #define ATOLL_CONTROLLER_ACT_RECORDS_H
 
@@ -16,8 +16,8 @@
 enum { RECORD_NUMBER_MAX = 24 };
 
 int ledger_record_write(const struct ledger *ledger, struct buffer *out, struct error *err);
-int ledger_record_read(const char *data, size_t length, const char *set, struct arena *arena, struct ledger *out,
-                       struct error *err);
+int ledger_record_read(const char *data, size_t length, const char *set, struct arena *arena,
+                       struct ledger *out, struct error *err);
 
 /* A whole number of at most 2^53, in decimal. */
 int number_record_read(const char *data, size_t length, const char *key, int64_t *out, struct error *err);

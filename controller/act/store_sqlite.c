@@ -1,5 +1,6 @@
-/* The store in one SQLite file; the only file that names SQLite. Write-ahead log with synchronous=FULL: a transaction that was
- * committed survives the loss of power (https://www.sqlite.org/pragma.html#pragma_synchronous). */
+/* The store in one SQLite file; the only file that names SQLite. Write-ahead log with synchronous=FULL: a
+ * transaction that was committed survives the loss of power
+ * (https://www.sqlite.org/pragma.html#pragma_synchronous). */
 #include "controller/act/store_sqlite.h"
 
 #include <errno.h>
@@ -9,7 +10,7 @@
 #include <string.h>
 
 enum {
-    STORE_FORMAT = 1,              /* PRAGMA user_version */
+    STORE_FORMAT = 1,               /* PRAGMA user_version */
     STORE_APPLICATION = 0x41746f6c, /* PRAGMA application_id: "Atol" */
     STORE_BUSY_MS = 2000,
 };
@@ -26,20 +27,24 @@ static int sqlite_error(struct store_sqlite *self, int code, struct error *err)
     const char *path = self->path, *said = self->db ? sqlite3_errmsg(self->db) : sqlite3_errstr(code);
     switch (code & 0xff) {
     case SQLITE_CORRUPT:
-        return error_set(err, ERROR_INVALID,
-                         "%s is damaged (%s): stop the controller, keep the file, and put a backup in its place", path,
-                         said);
+        return error_set(
+            err, ERROR_INVALID,
+            "%s is damaged (%s): stop the controller, keep the file, and put a backup in its place", path,
+            said);
     case SQLITE_NOTADB:
-        return error_set(err, ERROR_INVALID, "%s is not a controller's store (%s): move it away or give another --dir",
-                         path, said);
+        return error_set(err, ERROR_INVALID,
+                         "%s is not a controller's store (%s): move it away or give another --dir", path,
+                         said);
     case SQLITE_READONLY:
     case SQLITE_PERM:
-        return error_set(err, ERROR_IO, "%s can't be written (%s): make it and its folder writable for this user",
-                         path, said);
+        return error_set(err, ERROR_IO,
+                         "%s can't be written (%s): make it and its folder writable for this user", path,
+                         said);
     case SQLITE_FULL:
         return error_set(err, ERROR_IO, "%s can't grow, its disk is full (%s): free some space", path, said);
     case SQLITE_CANTOPEN:
-        return error_set(err, ERROR_IO, "%s can't be opened (%s): check the folder and its permissions", path, said);
+        return error_set(err, ERROR_IO, "%s can't be opened (%s): check the folder and its permissions", path,
+                         said);
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
         return error_set(err, ERROR_CONFLICT, "%s is held by another program (%s)", path, said);
@@ -89,9 +94,10 @@ static int check_integrity(struct store_sqlite *self, struct error *err)
     if (code != SQLITE_ROW)
         result = sqlite_error(self, code, err);
     else if (!said || strcmp(said, "ok") != 0)
-        result = error_set(err, ERROR_INVALID,
-                           "%s is damaged (%s): stop the controller, keep the file, and put a backup in its place",
-                           self->path, said ? said : "no answer");
+        result =
+            error_set(err, ERROR_INVALID,
+                      "%s is damaged (%s): stop the controller, keep the file, and put a backup in its place",
+                      self->path, said ? said : "no answer");
     sqlite3_finalize(statement);
     return result;
 }
@@ -108,10 +114,11 @@ static int check_format(struct store_sqlite *self, struct error *err)
         return error_set(err, ERROR_INVALID,
                          "%s is another program's database: move it away or give another --dir", self->path);
     if (format > STORE_FORMAT)
-        return error_set(err, ERROR_INVALID,
-                         "%s was written by a newer version (format %lld, this program knows %d): use that version, or a "
-                         "newer one",
-                         self->path, (long long)format, STORE_FORMAT);
+        return error_set(
+            err, ERROR_INVALID,
+            "%s was written by a newer version (format %lld, this program knows %d): use that version, or a "
+            "newer one",
+            self->path, (long long)format, STORE_FORMAT);
     if (application == STORE_APPLICATION)
         return check_integrity(self, err);
     char sql[256];
@@ -123,7 +130,8 @@ static int check_format(struct store_sqlite *self, struct error *err)
     return run(self, sql, err);
 }
 
-static int load_row(sqlite3_stmt *statement, struct arena *arena, struct store_record *record, struct error *err)
+static int load_row(sqlite3_stmt *statement, struct arena *arena, struct store_record *record,
+                    struct error *err)
 {
     const char *key = (const char *)sqlite3_column_text(statement, 0);
     const void *data = sqlite3_column_blob(statement, 1);
@@ -137,8 +145,8 @@ static int load_row(sqlite3_stmt *statement, struct arena *arena, struct store_r
     return 0;
 }
 
-static int sqlite_load(struct store *store, struct arena *arena, const struct store_record **out, size_t *count,
-                       struct error *err)
+static int sqlite_load(struct store *store, struct arena *arena, const struct store_record **out,
+                       size_t *count, struct error *err)
 {
     struct store_sqlite *self = (struct store_sqlite *)store;
     struct store_record *records = arena_array(arena, STORE_RECORDS_MAX, sizeof *records);
@@ -151,7 +159,8 @@ static int sqlite_load(struct store *store, struct arena *arena, const struct st
     int code, result = 0;
     while (result == 0 && (code = sqlite3_step(statement)) == SQLITE_ROW) {
         if (found == STORE_RECORDS_MAX)
-            result = error_set(err, ERROR_TOO_LARGE, "%s holds more than %d records", self->path, STORE_RECORDS_MAX);
+            result = error_set(err, ERROR_TOO_LARGE, "%s holds more than %d records", self->path,
+                               STORE_RECORDS_MAX);
         else
             result = load_row(statement, arena, &records[found++], err);
     }
@@ -181,13 +190,14 @@ static int write_record(struct store_sqlite *self, const struct store_record *re
     return result;
 }
 
-static int sqlite_write(struct store *store, const struct store_record *records, size_t count, struct error *err)
+static int sqlite_write(struct store *store, const struct store_record *records, size_t count,
+                        struct error *err)
 {
     struct store_sqlite *self = (struct store_sqlite *)store;
     for (size_t i = 0; i < count; i++)
         if (records[i].length > STORE_RECORD_BYTES_MAX || strlen(records[i].key) > STORE_KEY_MAX)
-            return error_set(err, ERROR_TOO_LARGE, "record %.*s is larger than STORE_RECORD_BYTES_MAX", STORE_KEY_MAX,
-                             records[i].key);
+            return error_set(err, ERROR_TOO_LARGE, "record %.*s is larger than STORE_RECORD_BYTES_MAX",
+                             STORE_KEY_MAX, records[i].key);
     if (run(self, "BEGIN IMMEDIATE", err))
         return -1;
     int result = 0;
@@ -226,7 +236,8 @@ static int open_database(struct store_sqlite *self, struct error *err)
     /* A file that can only be read is found now, not at the first change. */
     if (run(self, "BEGIN IMMEDIATE; CREATE TABLE probe (x); DROP TABLE probe; COMMIT", err))
         return -1;
-    return prepare(self, "INSERT INTO record (key, data) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET data = ?2",
+    return prepare(self,
+                   "INSERT INTO record (key, data) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET data = ?2",
                    &self->put, err) ||
                    prepare(self, "DELETE FROM record WHERE key = ?1", &self->remove, err)
                ? -1

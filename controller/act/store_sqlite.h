@@ -4,9 +4,9 @@
 
 #include "controller/act/store.h"
 
-/* Opens the file or makes it, and checks it. The errors say what to do: ERROR_IO when it can't be opened or written,
- * ERROR_INVALID when it is damaged, is something else's, or was written by a newer version. Closed by functions->close.
- * The caller holds a lock that keeps a second controller out. */
+/* Opens the file or makes it, and checks it. The errors say what to do: ERROR_IO when it can't be opened or
+ * written, ERROR_INVALID when it is damaged, is something else's, or was written by a newer version. Closed
+ * by functions->close. The caller holds a lock that keeps a second controller out. */
 int store_sqlite_open(const char *path, struct store **out, struct error *err);
 
 #endif

@@ -67,7 +67,8 @@ static struct member_view observe_member(const struct observe_input *input, cons
     return view;
 }
 
-int observe_set(const struct observe_input *input, struct arena *arena, struct observation *out, struct error *err)
+int observe_set(const struct observe_input *input, struct arena *arena, struct observation *out,
+                struct error *err)
 {
     struct member_view *members = arena_array(arena, input->set->member_count, sizeof *members);
     for (size_t i = 0; members && i < input->set->member_count; i++)

@@ -7,13 +7,15 @@
 
 struct observe_input {
     const struct spec_set *set;
-    const struct zone_sight *(*sight_of)(void *context, const char *zone); /* NULL: a zone that is not known */
+    const struct zone_sight *(*sight_of)(void *context,
+                                         const char *zone); /* NULL: a zone that is not known */
     void *context;
     const struct action_view *action;
     int64_t now_ms; /* monotonic */
 };
 
 /* Deep copies into `arena`, so that it outlives the reports. -1 when memory is out. */
-int observe_set(const struct observe_input *input, struct arena *arena, struct observation *out, struct error *err);
+int observe_set(const struct observe_input *input, struct arena *arena, struct observation *out,
+                struct error *err);
 
 #endif

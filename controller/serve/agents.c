@@ -15,7 +15,8 @@ enum { REPORT_ARENA_MAX = 16 << 20, HEARTBEAT_BYTES_MAX = 64 << 10 };
 static int intent_line(const struct intent *intent, struct buffer *out, struct error *err)
 {
     struct json *json = intent_write(intent);
-    int result = json ? json_print(json, JSON_COMPACT, out, err) : error_set(err, ERROR_NO_MEMORY, "no memory");
+    int result =
+        json ? json_print(json, JSON_COMPACT, out, err) : error_set(err, ERROR_NO_MEMORY, "no memory");
     json_destroy(json);
     return result || buffer_append_text(out, "\n") ? -1 : 0;
 }
@@ -31,8 +32,8 @@ static void send_bookmark(struct site *site, struct stream *stream)
     struct intent mark = site->backend.bookmark(site->backend.context, stream->name);
     struct buffer line;
     buffer_init(&line, 0);
-    if (buffer_printf(&line, "{\"type\":\"BOOKMARK\",\"epoch\":%lld,\"revision\":%lld}\n", (long long)mark.epoch,
-                      (long long)mark.revision) == 0)
+    if (buffer_printf(&line, "{\"type\":\"BOOKMARK\",\"epoch\":%lld,\"revision\":%lld}\n",
+                      (long long)mark.epoch, (long long)mark.revision) == 0)
         send_line(site, stream, &line);
     buffer_finish(&line);
 }
@@ -121,8 +122,8 @@ void serve_agent_intent(struct exchange *exchange)
 static void answer_zone(struct exchange *exchange, const struct zone_answer *answer)
 {
     char text[96];
-    int length = snprintf(text, sizeof text, "{\"epoch\":%lld,\"reportWanted\":%s}\n", (long long)answer->epoch,
-                          answer->report_wanted ? "true" : "false");
+    int length = snprintf(text, sizeof text, "{\"epoch\":%lld,\"reportWanted\":%s}\n",
+                          (long long)answer->epoch, answer->report_wanted ? "true" : "false");
     answer_text(exchange, 200, "application/json", text, (size_t)length);
 }
 
@@ -132,10 +133,11 @@ void serve_agent_report(struct exchange *exchange)
     struct site *site = exchange->site;
     struct arena arena;
     struct report report;
-    struct zone_answer answer;
+    struct zone_answer answer = {0};
     struct error err = {0};
     arena_init(&arena, REPORT_ARENA_MAX);
-    if (report_read(exchange->request->body, exchange->request->length, exchange->name, &arena, &report, &err) ||
+    if (report_read(exchange->request->body, exchange->request->length, exchange->name, &arena, &report,
+                    &err) ||
         site->backend.report(site->backend.context, exchange->name, &report, &answer, &err))
         answer_error(exchange, &err);
     else
@@ -148,13 +150,14 @@ void serve_agent_heartbeat(struct exchange *exchange)
     struct site *site = exchange->site;
     struct arena arena;
     struct heartbeat heartbeat;
-    struct zone_answer answer;
+    struct zone_answer answer = {0};
     struct error err = {0};
     arena_init(&arena, REPORT_ARENA_MAX);
     if (exchange->request->length > HEARTBEAT_BYTES_MAX)
         error_set(&err, ERROR_TOO_LARGE, "a heartbeat of %zu bytes is larger than HEARTBEAT_BYTES_MAX (%d)",
                   exchange->request->length, HEARTBEAT_BYTES_MAX);
-    else if (heartbeat_read(exchange->request->body, exchange->request->length, &arena, &heartbeat, &err) == 0)
+    else if (heartbeat_read(exchange->request->body, exchange->request->length, &arena, &heartbeat, &err) ==
+             0)
         site->backend.heartbeat(site->backend.context, exchange->name, &heartbeat, &answer, &err);
     if (err.code)
         answer_error(exchange, &err);

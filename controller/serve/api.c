@@ -33,8 +33,8 @@ void serve_federation_get(struct exchange *exchange)
     } else {
         snprintf(header, sizeof header, "ETag: \"%lld\"", (long long)view.revision);
         http_respond(exchange->listener->server, exchange->request->id,
-                     &(struct http_response){200, yaml ? "application/yaml" : "application/json", headers, text.data,
-                                             text.length});
+                     &(struct http_response){200, yaml ? "application/yaml" : "application/json", headers,
+                                             text.data, text.length});
     }
     buffer_finish(&text);
 }
@@ -51,7 +51,8 @@ static void append_lines(struct json *list, const char *text)
     }
 }
 
-static void append_problems(struct json *list, const struct spec_problems *problems, enum spec_severity severity)
+static void append_problems(struct json *list, const struct spec_problems *problems,
+                            enum spec_severity severity)
 {
     for (size_t i = 0; i < problems->count; i++) {
         struct buffer line;
@@ -64,7 +65,8 @@ static void append_problems(struct json *list, const struct spec_problems *probl
     }
 }
 
-static void answer_invalid(struct exchange *exchange, const struct spec_outcome *outcome, const struct error *err)
+static void answer_invalid(struct exchange *exchange, const struct spec_outcome *outcome,
+                           const struct error *err)
 {
     struct json *root = json_object();
     struct json *error = json_set(root, "error", json_object());
@@ -116,7 +118,8 @@ static void apply(struct exchange *exchange, bool dry_run, bool diff_only)
     struct spec_request wish = {{"request body", request->body, request->length}, -1, dry_run};
     struct error err = {0};
     if (!outcome) {
-        http_respond_error(exchange->listener->server, request->id, 503, "no_memory", "there is no memory for this spec");
+        http_respond_error(exchange->listener->server, request->id, 503, "no_memory",
+                           "there is no memory for this spec");
         return;
     }
     spec_outcome_init(outcome);

@@ -31,12 +31,14 @@ struct zone_answer {
 struct backend {
     void *context;
     void (*view)(void *context, struct federation_view *out);
-    int (*apply_spec)(void *context, const struct spec_request *request, struct spec_outcome *outcome, struct error *err);
+    int (*apply_spec)(void *context, const struct spec_request *request, struct spec_outcome *outcome,
+                      struct error *err);
     int (*report)(void *context, const char *zone, const struct report *report, struct zone_answer *out,
                   struct error *err);
-    int (*heartbeat)(void *context, const char *zone, const struct heartbeat *heartbeat, struct zone_answer *out,
-                     struct error *err);
-    int (*watch)(void *context, const char *zone, int64_t revision, const struct intent **out, struct error *err);
+    int (*heartbeat)(void *context, const char *zone, const struct heartbeat *heartbeat,
+                     struct zone_answer *out, struct error *err);
+    int (*watch)(void *context, const char *zone, int64_t revision, const struct intent **out,
+                 struct error *err);
     struct intent (*bookmark)(void *context, const char *zone);
 };
 

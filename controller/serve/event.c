@@ -56,7 +56,8 @@ static void fill_in(const char *sentence, const struct event_words *words, char 
             out[used++] = *sentence++;
             continue;
         }
-        used = append_word(out, used, room, word_for(sentence + 1, (size_t)(end - sentence - 1), words), end[1]);
+        used =
+            append_word(out, used, room, word_for(sentence + 1, (size_t)(end - sentence - 1), words), end[1]);
         sentence = end + 1;
     }
     out[used] = 0;

@@ -24,7 +24,8 @@ struct event_words {
 };
 
 struct event {
-    uint64_t id; /* grows by one; goes on over restarts only as far as the ring's first id does (see event_ring_init) */
+    uint64_t id; /* grows by one; goes on over restarts only as far as the ring's first id does (see
+                    event_ring_init) */
     int64_t at_ms;
     enum event_reason reason;
     char set[EVENT_NAME_MAX], zone[EVENT_NAME_MAX], member[EVENT_NAME_MAX];
@@ -33,7 +34,8 @@ struct event {
 };
 
 /* Fills in all but `id`. */
-void event_make(struct event *event, enum event_reason reason, int64_t at_ms, const struct event_words *words);
+void event_make(struct event *event, enum event_reason reason, int64_t at_ms,
+                const struct event_words *words);
 
 const char *event_reason_text(enum event_reason reason); /* "PhaseChanged" */
 const char *event_type_text(enum event_reason reason);   /* "Normal", "Warning" */
@@ -44,12 +46,14 @@ struct event_ring {
     size_t count;
 };
 
-/* Ids begin at `first_id`: give one that is above those of former runs, so that a Last-Event-ID of theirs means "all". */
+/* Ids begin at `first_id`: give one that is above those of former runs, so that a Last-Event-ID of theirs
+ * means "all". */
 int event_ring_init(struct event_ring *ring, uint64_t first_id, struct error *err);
 void event_ring_finish(struct event_ring *ring);
 const struct event *event_ring_add(struct event_ring *ring, const struct event *event);
 
-/* The oldest that is kept with an id above `after` and, unless `set` is NULL or empty, of this set; NULL when there is none. */
+/* The oldest that is kept with an id above `after` and, unless `set` is NULL or empty, of this set; NULL when
+ * there is none. */
 const struct event *event_ring_next(const struct event_ring *ring, uint64_t after, const char *set);
 
 /* {"id","at","type","reason","set","zone","member","message","rule"} */

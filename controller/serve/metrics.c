@@ -21,10 +21,11 @@ static void write_zones(struct buffer *out, const struct federation_view *view)
     for (size_t i = 0; i < view->zone_count; i++)
         buffer_printf(out, "atoll_zone_connected{zone=\"%s\"} %d\n", view->zones[i].zone->name,
                       view->zones[i].state == ZONE_CONNECTED);
-    head(out, "atoll_zone_last_heard_timestamp_seconds", "gauge", "When the zone's agent was heard last; 0: never.");
+    head(out, "atoll_zone_last_heard_timestamp_seconds", "gauge",
+         "When the zone's agent was heard last; 0: never.");
     for (size_t i = 0; i < view->zone_count; i++)
-        buffer_printf(out, "atoll_zone_last_heard_timestamp_seconds{zone=\"%s\"} %.3f\n", view->zones[i].zone->name,
-                      (double)view->zones[i].last_report_at_ms / 1000);
+        buffer_printf(out, "atoll_zone_last_heard_timestamp_seconds{zone=\"%s\"} %.3f\n",
+                      view->zones[i].zone->name, (double)view->zones[i].last_report_at_ms / 1000);
 }
 
 static void write_sets(struct buffer *out, const struct federation_view *view)
@@ -38,7 +39,8 @@ static void write_sets(struct buffer *out, const struct federation_view *view)
         if (view->sets[i].plan)
             buffer_printf(out, "atoll_set_phase{set=\"%s\",phase=\"%s\"} 1\n", view->sets[i].set->name,
                           set_phase_name(view->sets[i].plan->phase));
-    head(out, "atoll_set_config_version", "gauge", "The version of the newest configuration that is known; 0: none.");
+    head(out, "atoll_set_config_version", "gauge",
+         "The version of the newest configuration that is known; 0: none.");
     for (size_t i = 0; i < view->set_count; i++)
         if (view->sets[i].plan)
             buffer_printf(out, "atoll_set_config_version{set=\"%s\"} %lld\n", view->sets[i].set->name,
@@ -55,10 +57,11 @@ static void write_member_metric(struct buffer *out, const struct set_view *set, 
         const struct member_plan *member = &set->plan->members[i];
         const char *node = spec_member_names(set->set, &set->set->members[i], &arena).node;
         if (metric == MEMBER_HEALTHY)
-            buffer_printf(out, "atoll_member_healthy{set=\"%s\",member=\"%s\"} %d\n", set->set->name, node, member->healthy);
+            buffer_printf(out, "atoll_member_healthy{set=\"%s\",member=\"%s\"} %d\n", set->set->name, node,
+                          member->healthy);
         else if (member->lag_seconds >= 0)
-            buffer_printf(out, "atoll_member_lag_seconds{set=\"%s\",member=\"%s\"} %lld\n", set->set->name, node,
-                          (long long)member->lag_seconds);
+            buffer_printf(out, "atoll_member_lag_seconds{set=\"%s\",member=\"%s\"} %lld\n", set->set->name,
+                          node, (long long)member->lag_seconds);
     }
     arena_finish(&arena);
 }
@@ -85,18 +88,22 @@ static void write_counts(struct buffer *out, const struct federation_view *view,
 {
     const struct controller_counts *counts = view->counts;
     number(out, "atoll_controller_epoch", "gauge", "The controller's epoch.", (uint64_t)view->epoch);
-    number(out, "atoll_federation_revision", "gauge", "The revision of the spec in force.", (uint64_t)view->revision);
+    number(out, "atoll_federation_revision", "gauge", "The revision of the spec in force.",
+           (uint64_t)view->revision);
     number(out, "atoll_plans_total", "counter", "Plans that were made.", counts->plans);
     number(out, "atoll_intents_total", "counter", "Intents that were changed.", counts->intents_sent);
     number(out, "atoll_reports_total", "counter", "Reports that were taken.", counts->reports);
-    number(out, "atoll_reports_ignored_total", "counter", "Reports that were older than what was known.", counts->reports_ignored);
+    number(out, "atoll_reports_ignored_total", "counter", "Reports that were older than what was known.",
+           counts->reports_ignored);
     number(out, "atoll_heartbeats_total", "counter", "Heartbeats that were taken.", counts->heartbeats);
     number(out, "atoll_store_writes_total", "counter", "Writes to the store.", counts->store_writes);
-    number(out, "atoll_store_failures_total", "counter", "Writes to the store that failed.", counts->store_failures);
+    number(out, "atoll_store_failures_total", "counter", "Writes to the store that failed.",
+           counts->store_failures);
     number(out, "atoll_http_requests_total", "counter", "Requests that were served.", site->requests);
     number(out, "atoll_http_streams", "gauge", "Streams that are open.", site->stream_count);
     write_actions(out, "atoll_actions_total", "Actions on MongoDB that were begun.", counts->actions_started);
-    write_actions(out, "atoll_action_failures_total", "Actions on MongoDB that failed.", counts->actions_failed);
+    write_actions(out, "atoll_action_failures_total", "Actions on MongoDB that failed.",
+                  counts->actions_failed);
 }
 
 void serve_metrics(struct exchange *exchange)

@@ -4,7 +4,8 @@
 
 #include "controller/serve/site.h"
 
-/* Whether If-None-Match names this ETag: a list of them, or "*". https://www.rfc-editor.org/rfc/rfc9110#name-if-none-match */
+/* Whether If-None-Match names this ETag: a list of them, or "*".
+ * https://www.rfc-editor.org/rfc/rfc9110#name-if-none-match */
 static bool client_has(const struct http_request *request, const char *etag)
 {
     const char *list = http_request_header(request, "If-None-Match");
@@ -59,9 +60,11 @@ static void answer_none(struct exchange *exchange, const struct federation_view 
 {
     char message[256];
     if (view->spec)
-        snprintf(message, sizeof message, "federation %s has no %s %s", view->spec->name, kind, exchange->name);
+        snprintf(message, sizeof message, "federation %s has no %s %s", view->spec->name, kind,
+                 exchange->name);
     else
-        snprintf(message, sizeof message, "no federation was applied yet, so there is no %s %s: atoll apply -f FILE", kind,
+        snprintf(message, sizeof message,
+                 "no federation was applied yet, so there is no %s %s: atoll apply -f FILE", kind,
                  exchange->name);
     http_respond_error(exchange->listener->server, exchange->request->id, 404, "not_found", message);
 }

@@ -21,10 +21,12 @@ enum { ROUTE_COUNT = sizeof routes / sizeof *routes };
 
 /* ---- answers ---- */
 
-void answer_text(struct exchange *exchange, int status, const char *content_type, const char *text, size_t length)
+void answer_text(struct exchange *exchange, int status, const char *content_type, const char *text,
+                 size_t length)
 {
     http_respond(exchange->listener->server, exchange->request->id,
-                 &(struct http_response){.status = status, .content_type = content_type, .body = text, .length = length});
+                 &(struct http_response){
+                     .status = status, .content_type = content_type, .body = text, .length = length});
 }
 
 void answer_json(struct exchange *exchange, int status, const struct json *json, const char *const *headers)
@@ -102,8 +104,8 @@ static void add_method(char *allowed, size_t size, const char *method)
 static void refuse_reading_only(struct exchange *exchange)
 {
     char message[256];
-    snprintf(message, sizeof message, "this listener is for reading only: send %s %s to %s", exchange->request->method,
-             exchange->request->path, exchange->site->changing_url);
+    snprintf(message, sizeof message, "this listener is for reading only: send %s %s to %s",
+             exchange->request->method, exchange->request->path, exchange->site->changing_url);
     http_respond_error(exchange->listener->server, exchange->request->id, 403, "refused", message);
 }
 
@@ -113,7 +115,8 @@ static void answer_unknown_path(struct exchange *exchange)
     struct json *error = json_set(root, "error", json_object());
     char line[128];
     json_set_string(error, "code", "not_found");
-    snprintf(line, sizeof line, "nothing is served at %.64s; see details for what is", exchange->request->path);
+    snprintf(line, sizeof line, "nothing is served at %.64s; see details for what is",
+             exchange->request->path);
     json_set_string(error, "message", line);
     struct json *details = json_set(error, "details", json_array());
     for (size_t i = 0; i < ROUTE_COUNT; i++) {
@@ -214,8 +217,8 @@ static void gone(void *context, uint64_t id)
 void site_intent_changed(struct site *site, const char *zone)
 {
     EACH_STREAM(site, i)
-        if (site->streams[i].kind == STREAM_INTENT && strcmp(site->streams[i].name, zone) == 0)
-            agents_send(site, &site->streams[i]);
+    if (site->streams[i].kind == STREAM_INTENT && strcmp(site->streams[i].name, zone) == 0)
+        agents_send(site, &site->streams[i]);
 }
 
 void site_status_changed(struct site *site)
@@ -227,8 +230,8 @@ void site_event_happened(struct site *site, const struct event *event)
 {
     event_ring_add(&site->ring, event);
     EACH_STREAM(site, i)
-        if (site->streams[i].kind == STREAM_EVENTS)
-            events_send(site, &site->streams[i]);
+    if (site->streams[i].kind == STREAM_EVENTS)
+        events_send(site, &site->streams[i]);
 }
 
 void site_tick(struct site *site)
@@ -250,7 +253,8 @@ int site_init(struct site *site, const struct backend *backend, const struct clo
 {
     *site = (struct site){.backend = *backend, .clock = clock};
     site->streams = calloc(SITE_STREAMS_MAX, sizeof *site->streams);
-    /* Ids go on from the wall clock, so that those of a run are above those of the one before. Exact as JSON numbers. */
+    /* Ids go on from the wall clock, so that those of a run are above those of the one before. Exact as JSON
+     * numbers. */
     if (!site->streams || event_ring_init(&site->ring, (uint64_t)clock_wall_ms(clock), err)) {
         free(site->streams);
         return error_set(err, ERROR_NO_MEMORY, "no memory for the streams");

@@ -1,5 +1,5 @@
-/* What the controller serves: all listeners together, on one loop. The handlers of routes.def are in agents.c, status.c,
- * events.c, api.c, health.c and metrics.c. */
+/* What the controller serves: all listeners together, on one loop. The handlers of routes.def are in
+ * agents.c, status.c, events.c, api.c, health.c and metrics.c. */
 #ifndef ATOLL_CONTROLLER_SERVE_SITE_H
 #define ATOLL_CONTROLLER_SERVE_SITE_H
 
@@ -11,10 +11,10 @@
 
 enum {
     SITE_LISTENERS_MAX = 2,
-    SITE_STREAMS_MAX = 3000,       /* open streams of agents and readers together */
-    SITE_ZONE_STREAMS_MAX = 4,     /* of one zone: an agent's new one beside its old, and somebody who looks */
-    SITE_TICK_MS = 250,            /* how often site_tick() is to be called */
-    SITE_COMMENT_MS = 15000,       /* a sign of life in Server-Sent Events */
+    SITE_STREAMS_MAX = 3000,   /* open streams of agents and readers together */
+    SITE_ZONE_STREAMS_MAX = 4, /* of one zone: an agent's new one beside its old, and somebody who looks */
+    SITE_TICK_MS = 250,        /* how often site_tick() is to be called */
+    SITE_COMMENT_MS = 15000,   /* a sign of life in Server-Sent Events */
     SITE_EVENTS_LIST_MAX = EVENTS_KEPT,
 };
 
@@ -34,8 +34,8 @@ struct stream {
     enum stream_kind kind;
     char name[NAME_LENGTH_MAX + 1]; /* INTENT: the zone; EVENTS: the set, or "" for all */
     uint64_t last_event;
-    char etag[STATUS_ETAG_MAX];     /* EVENTS: the status that was told last */
-    int64_t next_sign_ms;           /* monotonic: bookmark or comment */
+    char etag[STATUS_ETAG_MAX]; /* EVENTS: the status that was told last */
+    int64_t next_sign_ms;       /* monotonic: bookmark or comment */
 };
 
 struct site {
@@ -81,7 +81,8 @@ void site_tick(struct site *site);
 /* ---- for the handlers ---- */
 
 void answer_json(struct exchange *exchange, int status, const struct json *json, const char *const *headers);
-void answer_text(struct exchange *exchange, int status, const char *content_type, const char *text, size_t length);
+void answer_text(struct exchange *exchange, int status, const char *content_type, const char *text,
+                 size_t length);
 /* The fitting HTTP status for an error of ours; the message as it is. */
 void answer_error(struct exchange *exchange, const struct error *err);
 int http_status_of(enum error_code code);

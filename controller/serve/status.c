@@ -41,7 +41,8 @@ static void write_conditions(struct json *set, const struct plan *plan)
     }
 }
 
-/* Clients find hidden members and arbiters of no use; who isn't in the configuration yet is no part of the set. */
+/* Clients find hidden members and arbiters of no use; who isn't in the configuration yet is no part of the
+ * set. */
 void connection_string(const struct set_view *set, struct buffer *out)
 {
     size_t count = 0;
@@ -58,7 +59,8 @@ void connection_string(const struct set_view *set, struct buffer *out)
 
 /* ---- members ---- */
 
-static void write_disk(struct json *member, const char *name, const struct disk_holding *disk, enum status_part part)
+static void write_disk(struct json *member, const char *name, const struct disk_holding *disk,
+                       enum status_part part)
 {
     struct json *json = json_set(member, "disk", json_object());
     json_set_string(json, "name", disk && *disk->name ? disk->name : name);
@@ -105,8 +107,8 @@ static void write_member_plan(struct json *json, const struct member_plan *plan,
         json_append(waits, wait_write(&plan->wait));
 }
 
-static struct json *write_member(const struct set_view *set, size_t index, int64_t now_ms, enum status_part part,
-                                 struct arena *arena)
+static struct json *write_member(const struct set_view *set, size_t index, int64_t now_ms,
+                                 enum status_part part, struct arena *arena)
 {
     const struct spec_member *wanted = &set->set->members[index];
     const struct member_plan *plan = set->plan ? &set->plan->members[index] : NULL;
@@ -120,7 +122,8 @@ static struct json *write_member(const struct set_view *set, size_t index, int64
     json_set_string(json, "version", seen ? seen->mongod.version : "");
     json_set_string(json, "imageId", seen ? seen->holding.pod.image_id : "");
     if (part == STATUS_WHOLE)
-        json_set_time(json, "observedAt", seen && seen->mongod.age_ms >= 0 ? set->planned_at_ms - seen->mongod.age_ms : 0);
+        json_set_time(json, "observedAt",
+                      seen && seen->mongod.age_ms >= 0 ? set->planned_at_ms - seen->mongod.age_ms : 0);
     json_set_int(json, "restarts", seen ? seen->holding.pod.restarts : 0);
     write_disk(json, names.disk, seen ? &seen->holding.disk : NULL, part);
     json_set_string(json, "controller", names.controller);

@@ -1,5 +1,6 @@
-/* The status document: what GET /status answers (docs of the contract say each field). It is rebuilt when anything but times,
- * lag and used bytes changed, and at most every STATUS_REFRESH_MS for these; so whoever polls gets the same bytes, or 304. */
+/* The status document: what GET /status answers (docs of the contract say each field). It is rebuilt when
+ * anything but times, lag and used bytes changed, and at most every STATUS_REFRESH_MS for these; so whoever
+ * polls gets the same bytes, or 304. */
 #ifndef ATOLL_CONTROLLER_SERVE_STATUS_H
 #define ATOLL_CONTROLLER_SERVE_STATUS_H
 
@@ -9,7 +10,8 @@
 
 enum { STATUS_REFRESH_MS = 5000, STATUS_LOOK_MS = 50, STATUS_ETAG_MAX = 36 };
 
-/* STEADY leaves out generatedAt, lastReportAt, observedAt, lagSeconds and usedBytes. New objects; the caller destroys them. */
+/* STEADY leaves out generatedAt, lastReportAt, observedAt, lagSeconds and usedBytes. New objects; the caller
+ * destroys them. */
 enum status_part { STATUS_WHOLE, STATUS_STEADY };
 struct json *status_write(const struct federation_view *view, enum status_part part);
 struct json *status_write_set(const struct set_view *set, int64_t now_ms, enum status_part part);

@@ -4,14 +4,17 @@
 
 #include "controller/serve/status.h"
 
-/* FNV-1a with 128 bits (http://www.isthe.com/chongo/tech/comp/fnv/): an ETag has to tell documents apart, not to resist anyone. */
+/* FNV-1a with 128 bits (http://www.isthe.com/chongo/tech/comp/fnv/): an ETag has to tell documents apart, not
+ * to resist anyone. */
 void status_etag(const void *data, size_t length, char out[STATUS_ETAG_MAX])
 {
     const unsigned __int128 prime = ((unsigned __int128)1 << 88) + 0x13b;
-    unsigned __int128 hash = ((unsigned __int128)UINT64_C(0x6c62272e07bb0142) << 64) + UINT64_C(0x62b821756295c58d);
+    unsigned __int128 hash =
+        ((unsigned __int128)UINT64_C(0x6c62272e07bb0142) << 64) + UINT64_C(0x62b821756295c58d);
     for (const unsigned char *byte = data, *end = byte + length; byte < end; byte++)
         hash = (hash ^ *byte) * prime;
-    snprintf(out, STATUS_ETAG_MAX, "%016llx%016llx", (unsigned long long)(hash >> 64), (unsigned long long)hash);
+    snprintf(out, STATUS_ETAG_MAX, "%016llx%016llx", (unsigned long long)(hash >> 64),
+             (unsigned long long)hash);
 }
 
 void status_cache_init(struct status_cache *cache)
@@ -50,7 +53,8 @@ static int steady_etag(const struct federation_view *view, char out[STATUS_ETAG_
     return result;
 }
 
-static int rebuild(struct status_cache *cache, const struct federation_view *view, const char *steady, int64_t now_ms)
+static int rebuild(struct status_cache *cache, const struct federation_view *view, const char *steady,
+                   int64_t now_ms)
 {
     struct buffer text;
     buffer_init(&text, 0);

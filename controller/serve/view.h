@@ -1,4 +1,5 @@
-/* The controller's state as those who serve it see it: plain values, borrowed from the controller, valid until its next input. */
+/* The controller's state as those who serve it see it: plain values, borrowed from the controller, valid
+ * until its next input. */
 #ifndef ATOLL_CONTROLLER_SERVE_VIEW_H
 #define ATOLL_CONTROLLER_SERVE_VIEW_H
 
@@ -6,10 +7,10 @@
 
 struct zone_view {
     const struct spec_zone *zone;
-    enum zone_state state;      /* FAILED too, where a set's plan concluded it */
-    int64_t last_report_at_ms;  /* wall: the last word of its agent; 0: never */
+    enum zone_state state;     /* FAILED too, where a set's plan concluded it */
+    int64_t last_report_at_ms; /* wall: the last word of its agent; 0: never */
     const char *driver, *agent_version;
-    size_t members;             /* of the spec, in this zone */
+    size_t members; /* of the spec, in this zone */
     struct problem problem;
     int64_t intent_revision, reached_revision; /* 0: none */
 };

@@ -44,7 +44,8 @@ static int read_recordings(void **state)
     bson_error_t problem;
     buffer_init(&text, 0);
     arena_init(&arena, 0);
-    if (file_read(ATOLL_SOURCE_DIR "/tests/doubles/recordings/mongod-4.0.3/commands.json", 1 << 20, &text, NULL))
+    if (file_read(ATOLL_SOURCE_DIR "/tests/doubles/recordings/mongod-4.0.3/commands.json", 1 << 20, &text,
+                  NULL))
         return -1;
     recordings = bson_new_from_json((const uint8_t *)text.data, (ssize_t)text.length, &problem);
     buffer_finish(&text);
@@ -197,7 +198,8 @@ static void a_member_is_removed_and_another_added(void **state)
     bson_t out;
     members[0] = members[1];
     members[1] = members[2];
-    members[2] = (struct config_member){.id = 9, .host = "127.0.4.1:27017", .secondary_delay_secs = 60, .tags = &tag, .tag_count = 1};
+    members[2] = (struct config_member){
+        .id = 9, .host = "127.0.4.1:27017", .secondary_delay_secs = 60, .tags = &tag, .tag_count = 1};
     edit(&three, &wanted, &out);
     struct replica_config after = config_of(&out);
     assert_int_equal(after.member_count, 3);
@@ -217,7 +219,8 @@ static void a_member_is_removed_and_another_added(void **state)
 static void a_setting_is_changed_and_another_added(void **state)
 {
     (void)state;
-    static const char *const changed[] = {"version", "settings.electionTimeoutMillis", "settings.newSetting", NULL};
+    static const char *const changed[] = {"version", "settings.electionTimeoutMillis", "settings.newSetting",
+                                          NULL};
     const struct setting settings[] = {{"electionTimeoutMillis", 1000, false}, {"newSetting", 1, true}};
     struct replica_config wanted = config_of(&three);
     bson_t out;
@@ -226,9 +229,11 @@ static void a_setting_is_changed_and_another_added(void **state)
     wanted.setting_count = 2;
     edit(&three, &wanted, &out);
     same_but_for(&three, &out, changed);
-    assert_true(bson_iter_init(&iter, &out) && bson_iter_find_descendant(&iter, "settings.electionTimeoutMillis", &found));
+    assert_true(bson_iter_init(&iter, &out) &&
+                bson_iter_find_descendant(&iter, "settings.electionTimeoutMillis", &found));
     assert_int_equal(bson_iter_int32(&found), 1000);
-    assert_true(bson_iter_init(&iter, &out) && bson_iter_find_descendant(&iter, "settings.newSetting", &found));
+    assert_true(bson_iter_init(&iter, &out) &&
+                bson_iter_find_descendant(&iter, "settings.newSetting", &found));
     assert_true(BSON_ITER_HOLDS_BOOL(&found));
     bson_destroy(&out);
 }
@@ -252,22 +257,25 @@ static void the_term_is_left_to_the_server_and_unknown_fields_are_kept(void **st
 static void the_first_configuration_names_what_differs_from_the_defaults(void **state)
 {
     (void)state;
-    const struct config_member members[] = {{.id = 0, .host = "a:1", .votes = 1, .priority = 1},
-                                            {.id = 1, .host = "b:1", .votes = 1, .arbiter_only = true},
-                                            {.id = 2, .host = "c:1", .hidden = true, .secondary_delay_secs = 5}};
+    const struct config_member members[] = {
+        {.id = 0, .host = "a:1", .votes = 1, .priority = 1},
+        {.id = 1, .host = "b:1", .votes = 1, .arbiter_only = true},
+        {.id = 2, .host = "c:1", .hidden = true, .secondary_delay_secs = 5}};
     const struct setting setting = {"electionTimeoutMillis", 1000, false};
-    const struct replica_config wanted = {.set = "mongo", .members = members, .member_count = 3, .settings = &setting,
-                                          .setting_count = 1};
+    const struct replica_config wanted = {
+        .set = "mongo", .members = members, .member_count = 3, .settings = &setting, .setting_count = 1};
     bson_t out;
     struct error err;
     assert_int_equal(config_document_initial(&wanted, DELAY_OLD, &out, &err), 0);
     char *json = bson_as_relaxed_extended_json(&out, NULL);
     assert_string_equal(
-        json, "{ \"_id\" : \"mongo\", \"version\" : 1, \"members\" : ["
-              " { \"_id\" : 0, \"host\" : \"a:1\", \"votes\" : 1, \"priority\" : 1.0 },"
-              " { \"_id\" : 1, \"host\" : \"b:1\", \"votes\" : 1, \"priority\" : 0.0, \"arbiterOnly\" : true },"
-              " { \"_id\" : 2, \"host\" : \"c:1\", \"votes\" : 0, \"priority\" : 0.0, \"hidden\" : true, \"slaveDelay\" : 5 } ],"
-              " \"settings\" : { \"electionTimeoutMillis\" : 1000 } }");
+        json,
+        "{ \"_id\" : \"mongo\", \"version\" : 1, \"members\" : ["
+        " { \"_id\" : 0, \"host\" : \"a:1\", \"votes\" : 1, \"priority\" : 1.0 },"
+        " { \"_id\" : 1, \"host\" : \"b:1\", \"votes\" : 1, \"priority\" : 0.0, \"arbiterOnly\" : true },"
+        " { \"_id\" : 2, \"host\" : \"c:1\", \"votes\" : 0, \"priority\" : 0.0, \"hidden\" : true, "
+        "\"slaveDelay\" : 5 } ],"
+        " \"settings\" : { \"electionTimeoutMillis\" : 1000 } }");
     bson_free(json);
     bson_destroy(&out);
 }
@@ -275,7 +283,8 @@ static void the_first_configuration_names_what_differs_from_the_defaults(void **
 static void what_is_no_configuration_is_refused(void **state)
 {
     (void)state;
-    static const char *const bad[] = {"{}", "{\"_id\":\"m\",\"version\":1}", "{\"_id\":\"m\",\"version\":1,\"members\":[1]}",
+    static const char *const bad[] = {"{}", "{\"_id\":\"m\",\"version\":1}",
+                                      "{\"_id\":\"m\",\"version\":1,\"members\":[1]}",
                                       "{\"_id\":\"m\",\"version\":1,\"members\":[{\"_id\":1}]}",
                                       "{\"_id\":7,\"version\":1,\"members\":[]}"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {

@@ -1,4 +1,5 @@
-/* The controller's order of things: what is durable, what is told, what is done; over crashes, lost answers, silent zones. */
+/* The controller's order of things: what is durable, what is told, what is done; over crashes, lost answers,
+ * silent zones. */
 #include "world.h"
 
 #include <stdlib.h>
@@ -160,11 +161,12 @@ static void one_action_runs_at_a_time_and_the_planner_sees_it(void **state)
     world_trace_is("start reconfigure of mongo; ");
     assert_true(script.seen.running);
     script.action = ACTION_NONE;
-    controller_action_done(world.controller, &(struct mongo_result){.id = world.last_action,
-                                                                    .succeeded = true,
-                                                                    .message = "",
-                                                                    .config = {.set = "mongo", .version = 4, .term = 2,
-                                                                               .replica_set_id = ""}});
+    controller_action_done(
+        world.controller,
+        &(struct mongo_result){.id = world.last_action,
+                               .succeeded = true,
+                               .message = "",
+                               .config = {.set = "mongo", .version = 4, .term = 2, .replica_set_id = ""}});
     world_run(100);
     assert_false(script.seen.running);
     assert_true(script.seen.succeeded);
@@ -175,7 +177,9 @@ static void one_action_runs_at_a_time_and_the_planner_sees_it(void **state)
 static void fail_action(const char *message)
 {
     controller_action_done(world.controller,
-                           &(struct mongo_result){.id = world.last_action, .code = 109, .message = message,
+                           &(struct mongo_result){.id = world.last_action,
+                                                  .code = 109,
+                                                  .message = message,
                                                   .config = {.set = "", .term = -1, .replica_set_id = ""}});
 }
 
@@ -215,8 +219,10 @@ static void a_lost_answer_is_a_failure_and_comes_too_late_afterwards(void **stat
     world_run(MONGO_ACTION_LOST_MS + 1000);
     assert_false(script.seen.running);
     assert_int_equal(script.seen.failures, 1);
-    controller_action_done(world.controller, &(struct mongo_result){.id = lost, .succeeded = true, .message = "",
-                                                                    .config = {.set = "", .replica_set_id = ""}});
+    controller_action_done(
+        world.controller,
+        &(struct mongo_result){
+            .id = lost, .succeeded = true, .message = "", .config = {.set = "", .replica_set_id = ""}});
     world_run(6000);
     assert_false(script.seen.succeeded);
 }

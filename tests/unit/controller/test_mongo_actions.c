@@ -1,4 +1,5 @@
-/* The controller's actions on MongoDB, against processes of atoll-mongod-sim (or of the mongod that ATOLL_MONGOD names). */
+/* The controller's actions on MongoDB, against processes of atoll-mongod-sim (or of the mongod that
+ * ATOLL_MONGOD names). */
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -44,7 +45,8 @@ static void start_node(int index)
     char path[64], port[8], address[32];
     const char *real = getenv("ATOLL_MONGOD");
     /* Addresses of this process' own, so that several runs don't meet. */
-    snprintf(address, sizeof address, "127.%d.%d.%d", 100 + (int)(getpid() >> 16) % 100, (int)(getpid() >> 8) & 255, getpid() & 255);
+    snprintf(address, sizeof address, "127.%d.%d.%d", 100 + (int)(getpid() >> 16) % 100,
+             (int)(getpid() >> 8) & 255, getpid() & 255);
     snprintf(port, sizeof port, "%d", 27117 + index);
     snprintf(hosts[index], sizeof hosts[index], "%s:%s", address, port);
     snprintf(path, sizeof path, "%s/%d", folder, index);
@@ -53,8 +55,8 @@ static void start_node(int index)
     if (nodes[index] == 0) {
         if (!freopen("/dev/null", "w", stdout) || !freopen("/dev/null", "w", stderr))
             _exit(126);
-        execl(real ? real : ATOLL_MONGOD_SIM, "mongod", "--dbpath", path, "--port", port, "--bind_ip", address, "--replSet", "mongo",
-              "--nounixsocket", (char *)NULL);
+        execl(real ? real : ATOLL_MONGOD_SIM, "mongod", "--dbpath", path, "--port", port, "--bind_ip",
+              address, "--replSet", "mongo", "--nounixsocket", (char *)NULL);
         _exit(127);
     }
 }
@@ -77,7 +79,8 @@ static void act_when_ready(const struct action *action, int code, int other_code
     int64_t end_ms = clock_monotonic_ms(&clock_system) + PATIENCE_MS;
     for (;;) {
         act(action);
-        if (last.succeeded || (last.code != code && last.code != other_code) || clock_monotonic_ms(&clock_system) > end_ms)
+        if (last.succeeded || (last.code != code && last.code != other_code) ||
+            clock_monotonic_ms(&clock_system) > end_ms)
             return;
         usleep(RETRY_MS * 1000);
     }
@@ -111,10 +114,11 @@ static int stop_set(void **state)
     return file_remove_tree(folder, NULL);
 }
 
-static const struct setting quick[] = {{"electionTimeoutMillis", 1000, false}, {"heartbeatIntervalMillis", 200, false}};
+static const struct setting quick[] = {{"electionTimeoutMillis", 1000, false},
+                                       {"heartbeatIntervalMillis", 200, false}};
 
-static struct action action_of(enum action_kind kind, const struct replica_config *base, const struct config_member *members,
-                               size_t count)
+static struct action action_of(enum action_kind kind, const struct replica_config *base,
+                               const struct config_member *members, size_t count)
 {
     struct action action = {.kind = kind, .host = hosts[0], .sentence = "", .base = *base, .config = *base};
     action.config.members = members;
@@ -218,7 +222,8 @@ static void what_the_server_refuses_is_told_with_its_code_and_changes_nothing(vo
 static void a_step_down_that_no_secondary_can_take_over_is_a_failure(void **state)
 {
     (void)state;
-    struct action action = {.kind = ACTION_STEP_DOWN, .host = hosts[1], .sentence = "", .base = nothing, .config = nothing};
+    struct action action = {
+        .kind = ACTION_STEP_DOWN, .host = hosts[1], .sentence = "", .base = nothing, .config = nothing};
     act(&action); /* the other node is no primary */
     assert_false(last.succeeded);
     assert_true(last.code == 10107 || last.code == 189);
@@ -243,7 +248,11 @@ static void where_nobody_answers_the_failure_comes_in_time(void **state)
 static void what_is_no_address_is_refused(void **state)
 {
     (void)state;
-    struct action action = {.kind = ACTION_STEP_DOWN, .host = "evil/?tls=false", .sentence = "", .base = nothing, .config = nothing};
+    struct action action = {.kind = ACTION_STEP_DOWN,
+                            .host = "evil/?tls=false",
+                            .sentence = "",
+                            .base = nothing,
+                            .config = nothing};
     act(&action);
     assert_false(last.succeeded);
     assert_non_null(strstr(last.message, "no address"));

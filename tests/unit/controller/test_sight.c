@@ -11,7 +11,11 @@
 
 static struct report report_of(const char *run, int64_t sequence)
 {
-    return (struct report){.zone = "z1", .run_id = run, .version = "", .sequence = sequence, .driver = "local",
+    return (struct report){.zone = "z1",
+                           .run_id = run,
+                           .version = "",
+                           .sequence = sequence,
+                           .driver = "local",
                            .zone_problem = {.code = "", .message = ""}};
 }
 
@@ -66,7 +70,8 @@ static void pulses_are_laid_over_the_report_and_the_rest_grows_older(void **stat
 {
     (void)state;
     struct zone_sight sight;
-    const struct pulse_member pulse = {.set = "mongo", .ordinal = 2, .age_ms = 7, .optime = {3, 44, 1}, .used_bytes = 99};
+    const struct pulse_member pulse = {
+        .set = "mongo", .ordinal = 2, .age_ms = 7, .optime = {3, 44, 1}, .used_bytes = 99};
     const struct heartbeat heartbeat = {.run_id = "a", .sequence = 1, .members = &pulse, .member_count = 1};
     struct report_member members[2] = {{.holding = {.set = "mongo", .ordinal = 1}, .mongod = {.age_ms = 50}},
                                        {.holding = {.set = "mongo", .ordinal = 2}, .mongod = {.age_ms = 60}}};

@@ -37,11 +37,14 @@ static void the_document_has_the_keys_of_the_contract_and_no_others(void **state
     has_keys(json_get(status, "summary"), "zones connectedZones sets healthySets members healthyMembers");
     has_keys(json_first(json_get(status, "zones")), "name state driver lastReportAt agentVersion members");
     const struct json *set = json_first(json_get(status, "sets"));
-    has_keys(set, "name phase primary configVersion configTerm term waits connectionString conditions members");
+    has_keys(set,
+             "name phase primary configVersion configTerm term waits connectionString conditions members");
     has_keys(json_first(json_get(set, "conditions")), "type status reason message since");
     const struct json *member = json_first(json_get(set, "members"));
-    has_keys(member, "name ordinal id zone host state phase nextPhase healthy votes priority version imageId observedAt "
-                     "lagSeconds restarts waits disk controller service pod reason");
+    has_keys(
+        member,
+        "name ordinal id zone host state phase nextPhase healthy votes priority version imageId observedAt "
+        "lagSeconds restarts waits disk controller service pod reason");
     has_keys(json_get(member, "disk"), "name state sizeBytes usedBytes");
     has_keys(json_get(member, "pod"), "name node ready");
     json_destroy(status);
@@ -137,10 +140,16 @@ static void a_new_phase_changes_the_bytes_at_once(void **state)
 static void the_connection_string_names_who_clients_may_use(void **state)
 {
     (void)state;
-    const struct spec_member members[] = {{.ordinal = 1}, {.ordinal = 2, .arbiter_only = true}, {.ordinal = 3, .hidden = true},
-                                          {.ordinal = 4}, {.ordinal = 5}};
-    struct member_plan plans[] = {{.id = 0, .host = "104.1.2.3:27017"}, {.id = 1, .host = "b:1"}, {.id = 2, .host = "c:1"},
-                                  {.id = 3, .host = "104.1.4.5:27017"}, {.id = -1, .host = "104.1.6.7:27017"}};
+    const struct spec_member members[] = {{.ordinal = 1},
+                                          {.ordinal = 2, .arbiter_only = true},
+                                          {.ordinal = 3, .hidden = true},
+                                          {.ordinal = 4},
+                                          {.ordinal = 5}};
+    struct member_plan plans[] = {{.id = 0, .host = "104.1.2.3:27017"},
+                                  {.id = 1, .host = "b:1"},
+                                  {.id = 2, .host = "c:1"},
+                                  {.id = 3, .host = "104.1.4.5:27017"},
+                                  {.id = -1, .host = "104.1.6.7:27017"}};
     const struct spec_set set = {.name = "mongo", .members = members, .member_count = 5};
     const struct plan plan = {.members = plans, .member_count = 5};
     const struct set_view view = {.set = &set, .plan = &plan};

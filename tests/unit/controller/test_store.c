@@ -191,10 +191,16 @@ static void a_ledger_is_read_as_it_was_written(void **state)
 static void a_ledger_that_can_not_be_understood_is_an_error(void **state)
 {
     (void)state;
-    static const char *const bad[] = {
-        "", "{", "[]", "{}", "{\"set\":\"mongo\",\"birth\":\"twice\",\"birthOrdinal\":0,\"replicaSetId\":\"\",\"nextId\":0,\"members\":[]}",
-        "{\"set\":\"mongo\",\"birth\":\"none\",\"birthOrdinal\":0,\"replicaSetId\":\"\",\"nextId\":-1,\"members\":[]}",
-        "{\"set\":\"mongo\",\"birth\":\"none\",\"birthOrdinal\":0,\"replicaSetId\":\"\",\"nextId\":0,\"members\":[{\"id\":1}]}"};
+    static const char *const bad[] = {"",
+                                      "{",
+                                      "[]",
+                                      "{}",
+                                      "{\"set\":\"mongo\",\"birth\":\"twice\",\"birthOrdinal\":0,"
+                                      "\"replicaSetId\":\"\",\"nextId\":0,\"members\":[]}",
+                                      "{\"set\":\"mongo\",\"birth\":\"none\",\"birthOrdinal\":0,"
+                                      "\"replicaSetId\":\"\",\"nextId\":-1,\"members\":[]}",
+                                      "{\"set\":\"mongo\",\"birth\":\"none\",\"birthOrdinal\":0,"
+                                      "\"replicaSetId\":\"\",\"nextId\":0,\"members\":[{\"id\":1}]}"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         struct arena arena;
         struct ledger ledger;

@@ -1,4 +1,5 @@
-/* While the store takes no writes nothing is changed; when it takes them again all goes on. And specs that are refused. */
+/* While the store takes no writes nothing is changed; when it takes them again all goes on. And specs that
+ * are refused. */
 #include "world.h"
 
 #include <stdio.h>
@@ -26,7 +27,8 @@ static void nothing_is_done_while_the_store_fails(void **state)
     controller_view(world.controller, &view);
     assert_string_equal(view.store_problem, "");
     assert_int_equal(world.events[EVENT_STORE_RECOVERED], 1);
-    assert_non_null(strstr(buffer_text(&world.trace), "write ledger/mongo; intent z1; intent z2; intent z3; start initiate"));
+    assert_non_null(strstr(buffer_text(&world.trace),
+                           "write ledger/mongo; intent z1; intent z2; intent z3; start initiate"));
 }
 
 static void what_needs_no_memory_waits_for_the_store_too(void **state)
@@ -49,7 +51,8 @@ static void what_needs_no_memory_waits_for_the_store_too(void **state)
     world_trace_is("");
 }
 
-static int apply(const char *text, int64_t if_match, bool dry_run, struct spec_outcome *outcome, struct error *err)
+static int apply(const char *text, int64_t if_match, bool dry_run, struct spec_outcome *outcome,
+                 struct error *err)
 {
     struct spec_request request = {{"test", text, strlen(text)}, if_match, dry_run};
     return controller_apply_spec(world.controller, &request, outcome, err);

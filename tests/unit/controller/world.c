@@ -8,15 +8,16 @@
 struct script script;
 struct world world;
 
-const char three_zones[] = "apiVersion: atoll/v1\n"
-                           "kind: Federation\n"
-                           "metadata: {name: test}\n"
-                           "spec:\n"
-                           "  zones: [{name: z1, driver: local}, {name: z2, driver: local}, {name: z3, driver: local}]\n"
-                           "  sets:\n"
-                           "    - name: mongo\n"
-                           "      image: mongo:7.0\n"
-                           "      members: [{zone: z1}, {zone: z2}, {zone: z3}]\n";
+const char three_zones[] =
+    "apiVersion: atoll/v1\n"
+    "kind: Federation\n"
+    "metadata: {name: test}\n"
+    "spec:\n"
+    "  zones: [{name: z1, driver: local}, {name: z2, driver: local}, {name: z3, driver: local}]\n"
+    "  sets:\n"
+    "    - name: mongo\n"
+    "      image: mongo:7.0\n"
+    "      members: [{zone: z1}, {zone: z2}, {zone: z3}]\n";
 
 /* ---- time and chance ---- */
 
@@ -49,9 +50,9 @@ static int load(struct store *store, struct arena *arena, const struct store_rec
     (void)store, (void)err;
     struct store_record *records = arena_array(arena, WORLD_RECORDS_MAX, sizeof *records);
     for (size_t i = 0; i < world.record_count; i++)
-        records[i] = (struct store_record){arena_string(arena, world.records[i].key),
-                                           arena_string_n(arena, world.records[i].data, world.records[i].length),
-                                           world.records[i].length};
+        records[i] = (struct store_record){
+            arena_string(arena, world.records[i].key),
+            arena_string_n(arena, world.records[i].data, world.records[i].length), world.records[i].length};
     *out = records;
     *count = world.record_count;
     return 0;
@@ -70,7 +71,8 @@ static void keep(const struct store_record *record)
         world.record_count++;
 }
 
-static int write_records(struct store *store, const struct store_record *records, size_t count, struct error *err)
+static int write_records(struct store *store, const struct store_record *records, size_t count,
+                         struct error *err)
 {
     (void)store;
     if (world.store_fails)
@@ -86,7 +88,8 @@ static const struct store_functions store_functions = {load, write_records, NULL
 
 /* ---- MongoDB ---- */
 
-static int start(struct mongo *mongo, uint64_t id, const char *set, const struct action *action, struct error *err)
+static int start(struct mongo *mongo, uint64_t id, const char *set, const struct action *action,
+                 struct error *err)
 {
     (void)mongo, (void)err;
     world.last_action = id;
@@ -180,7 +183,8 @@ static void event_happened(void *context, const struct event *event)
 {
     (void)context;
     world.events[event->reason]++;
-    memmove(&world.last_events[1], &world.last_events[0], sizeof world.last_events - sizeof world.last_events[0]);
+    memmove(&world.last_events[1], &world.last_events[0],
+            sizeof world.last_events - sizeof world.last_events[0]);
     world.last_events[0] = *event;
 }
 
@@ -283,21 +287,28 @@ struct report world_report(const char *zone, const char *run, int64_t sequence)
 
 struct report_member world_member(int ordinal)
 {
-    return (struct report_member){
-        .holding = {.set = "mongo",
-                    .ordinal = ordinal,
-                    .disk = {.name = "mongodb-disk1", .id = "d1", .replica_set_id = "", .size_bytes = 10, .used_bytes = 5},
-                    .address = "127.0.1.1:27017",
-                    .pod = {.name = "mongo-rc1-abcde", .node = "n", .image_id = "", .running = true, .last_exit = ""},
-                    .problem = {.code = "", .message = ""}},
-        .mongod = {.answer = MONGOD_MEMBER,
-                   .problem = "",
-                   .age_ms = 100,
-                   .version = "7.0.14",
-                   .state = MEMBER_SECONDARY,
-                   .optime = {.term = 1, .seconds = 10},
-                   .config = {.set = "", .replica_set_id = "", .term = -1}},
-        .waiting = {.code = "", .message = ""}};
+    return (struct report_member){.holding = {.set = "mongo",
+                                              .ordinal = ordinal,
+                                              .disk = {.name = "mongodb-disk1",
+                                                       .id = "d1",
+                                                       .replica_set_id = "",
+                                                       .size_bytes = 10,
+                                                       .used_bytes = 5},
+                                              .address = "127.0.1.1:27017",
+                                              .pod = {.name = "mongo-rc1-abcde",
+                                                      .node = "n",
+                                                      .image_id = "",
+                                                      .running = true,
+                                                      .last_exit = ""},
+                                              .problem = {.code = "", .message = ""}},
+                                  .mongod = {.answer = MONGOD_MEMBER,
+                                             .problem = "",
+                                             .age_ms = 100,
+                                             .version = "7.0.14",
+                                             .state = MEMBER_SECONDARY,
+                                             .optime = {.term = 1, .seconds = 10},
+                                             .config = {.set = "", .replica_set_id = "", .term = -1}},
+                                  .waiting = {.code = "", .message = ""}};
 }
 
 void world_tell(const struct report *report)

@@ -1,5 +1,5 @@
-/* A controller in a world of its own: virtual time, a store in memory, a planner and a MongoDB that do what the test says. Every
- * effect is written down in `trace`, in its order. */
+/* A controller in a world of its own: virtual time, a store in memory, a planner and a MongoDB that do what
+ * the test says. Every effect is written down in `trace`, in its order. */
 #ifndef ATOLL_TESTS_CONTROLLER_WORLD_H
 #define ATOLL_TESTS_CONTROLLER_WORLD_H
 
@@ -25,7 +25,7 @@ struct script {
     enum member_run run;
     const char *disk_id;
     enum action_kind action;
-    bool remember;         /* gives node 1 an _id in the ledger, unless it has one */
+    bool remember; /* gives node 1 an _id in the ledger, unless it has one */
     bool fails;
     enum set_phase phase;
     bool healthy;
@@ -60,10 +60,10 @@ extern struct world world;
 int world_setup(void **state);
 int world_teardown(void **state);
 
-void world_crash(void);                   /* the controller's memory is lost; the store stays */
-void world_boot(void);                    /* a new controller on that store; fails the test when it can't start */
-void world_apply(const char *spec);       /* fails the test when it is refused */
-void world_run(int64_t ms);               /* time passes; ticks as they were asked for */
+void world_crash(void);             /* the controller's memory is lost; the store stays */
+void world_boot(void);              /* a new controller on that store; fails the test when it can't start */
+void world_apply(const char *spec); /* fails the test when it is refused */
+void world_run(int64_t ms);         /* time passes; ticks as they were asked for */
 void world_trace_is(const char *expected); /* and forgets it */
 void world_trace_forget(void);
 
