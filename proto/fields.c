@@ -50,6 +50,11 @@ enum { VOTES_MAX = 1, PORT_MAX = 65535 };
         .key = json, .kind = FIELD_MAP, LIST_PLACE(type, name, count), TEXT_MOST(LABELS_MAX),                \
         EACH_MOST(LABEL_VALUE_LENGTH_MAX)                                                                    \
     }
+#define RANGES(type, name, count, json)                                                                      \
+    {                                                                                                        \
+        .key = json, .kind = FIELD_STRINGS, LIST_PLACE(type, name, count), TEXT_MOST(RANGES_MAX),            \
+        EACH_MOST(RANGE_LENGTH_MAX)                                                                          \
+    }
 #define RECORD_OF(type, table)                                                                               \
     {                                                                                                        \
         .size = sizeof(struct type), .fields = table, .field_count = sizeof(table) / sizeof *(table)         \
@@ -177,6 +182,8 @@ static const struct field member_holding_fields[] = {
     STRING(member_holding, address, "address", HOST_LENGTH_MAX, 0),
     RECORD(member_holding, pod, "pod", pod_holding_record, 0),
     RECORD(member_holding, problem, "problem", problem_record, 0),
+    WHOLE(member_holding, repairs, "repairs", 0, 0, 0),
+    SENTENCE(member_holding, last_repair, "lastRepair"),
 };
 static const struct record member_holding_record = RECORD_OF(member_holding, member_holding_fields);
 
@@ -204,6 +211,10 @@ static const struct field intent_member_fields[] = {
      LIST_PLACE(intent_member, mongod_arguments, mongod_argument_count),
      TEXT_MOST(MONGOD_ARGUMENTS_MAX),
      EACH_MOST(ARGUMENT_LENGTH_MAX)},
+    STRING(intent_member, cpu, "cpu", NAME_LENGTH_MAX, 0),
+    STRING(intent_member, memory, "memory", NAME_LENGTH_MAX, 0),
+    RANGES(intent_member, source_ranges, source_range_count, "sourceRanges"),
+    BOOL(intent_member, source_ranges_partial, "sourceRangesPartial"),
 };
 static const struct record intent_member_record = RECORD_OF(intent_member, intent_member_fields);
 
@@ -212,6 +223,8 @@ static const struct field intent_fields[] = {
     WHOLE(intent, revision, "revision", 0, 0, FIELD_REQUIRED | FIELD_STAMP),
     STRING(intent, federation, "federation", TEXT_LENGTH_MAX, 0),
     STRING(intent, zone, "zone", TEXT_LENGTH_MAX, FIELD_REQUIRED),
+    STRING(intent, project, "project", TEXT_LENGTH_MAX, 0),
+    STRING(intent, namespace_, "namespace", NAME_LENGTH_MAX, 0),
     {.key = "members",
      .kind = FIELD_LIST,
      LIST_PLACE(intent, members, member_count),
@@ -240,6 +253,7 @@ static const struct field report_fields[] = {
     BOOL(report, reached, "reached"),
     STRING(report, driver, "driver", NAME_LENGTH_MAX, 0),
     RECORD(report, zone_problem, "zoneProblem", problem_record, 0),
+    RANGES(report, egress, egress_count, "egress"),
     {.key = "members",
      .kind = FIELD_LIST,
      LIST_PLACE(report, members, member_count),

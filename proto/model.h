@@ -28,6 +28,8 @@ enum {
     LABEL_KEY_LENGTH_MAX = 317,  /* DNS prefix (253), slash, name (63) */
     LABEL_VALUE_LENGTH_MAX = 1024, /* tags may be longer than Kubernetes' labels */
     ARGUMENT_LENGTH_MAX = 4096,  /* one mongod argument */
+    RANGES_MAX = 256,            /* CIDRs that one Service admits, or that one zone leaves by */
+    RANGE_LENGTH_MAX = 49,       /* an IPv6 address with its prefix length */
 };
 
 /* https://www.mongodb.com/docs/manual/reference/replica-states/ : number, name */
@@ -182,7 +184,12 @@ struct member_holding {
     bool service_exists;
     const char *address;    /* host:port that its Service is reached by from other zones; "" while it has none */
     struct pod_holding pod;
-    struct problem problem; /* of the driver: the last step that failed */
+    struct problem problem; /* of the driver: the last step that failed, or an object of the member's name that isn't ours */
+    int64_t repairs;        /* since the agent started: how often somebody's change to our fields was undone */
+    const char *last_repair; /* a sentence: what was changed, and undone */
+    /* Facts for the agent's own rows; not in the report. */
+    bool foreign;          /* an object of the member's name isn't ours: `problem` names it */
+    bool disk_stale, service_stale, controller_stale; /* not as the intent says */
 };
 
 /* ---- intent ---- */
@@ -216,6 +223,11 @@ struct intent_member {
     size_t label_count;
     const char *const *mongod_arguments;
     size_t mongod_argument_count;
+    const char *cpu, *memory; /* requests, as Kubernetes writes them; "": none */
+    /* Who may come to the Service, but for the zone's own pods and nodes, which its agent knows. */
+    const char *const *source_ranges;
+    size_t source_range_count;
+    bool source_ranges_partial; /* some zone's are not known now: what a Service admits already stays admitted */
 };
 
 /* The whole of what one zone must make true. Level-triggered: a newer one replaces an older one. */
@@ -223,6 +235,8 @@ struct intent {
     int64_t epoch;    /* of the controller; agents refuse a lower one than they have accepted */
     int64_t revision; /* grows with each change, within an epoch and over epochs */
     const char *federation, *zone;
+    const char *project;   /* of the Compute API; "": a cluster of any make */
+    const char *namespace_; /* of Kubernetes; "" for other drivers */
     const struct intent_member *members;
     size_t member_count;
 };
@@ -246,6 +260,8 @@ struct report {
     bool reached;          /* that intent is made true, as far as the zone can tell */
     const char *driver;    /* "local", "kubernetes" */
     struct problem zone_problem; /* of the zone as a whole, like an API server that doesn't answer */
+    const char *const *egress;   /* CIDRs that the zone's nodes are seen to leave by; none where only a NAT's owner knows */
+    size_t egress_count;
     const struct report_member *members;
     size_t member_count;
 };

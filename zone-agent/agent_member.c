@@ -279,6 +279,8 @@ void agent_members_look(struct agent *agent)
     arena_finish(&agent->holdings_arena);
     struct driver *driver = agent->environment.driver;
     agent->holdings = (struct holdings){.zone_problem = {.code = "", .message = ""}};
+    if (driver->functions->intend && agent->intent.revision)
+        driver->functions->intend(driver, &agent->intent);
     driver->functions->observe(driver, &agent->holdings_arena, &agent->holdings);
     agent->report_dirty = true;
     agent->reached = false;

@@ -10,6 +10,7 @@ static const struct member_holding holds_nothing = {
     .address = "",
     .pod = {.name = "", .node = "", .image_id = "", .last_exit = ""},
     .problem = {.code = "", .message = ""},
+    .last_repair = "",
 };
 
 static int64_t answer_age(const struct agent *agent, const struct agent_member *member)
@@ -45,6 +46,8 @@ static struct report make_report(const struct agent *agent, struct arena *arena)
         .reached = agent->reached,
         .driver = agent->driver_name,
         .zone_problem = agent->holdings.zone_problem,
+        .egress = agent->holdings.egress,
+        .egress_count = agent->holdings.egress_count,
     };
     struct report_member *members = arena_array(arena, agent->member_count, sizeof *members);
     for (size_t i = 0; members && i < agent->member_count; i++)

@@ -10,7 +10,9 @@
 #define STEP_KINDS(X)                                                                                         \
     X(STEP_CREATE_DISK, "create the disk")                                                                    \
     X(STEP_MARK_DISK, "mark the disk with the replica set's id")                                              \
+    X(STEP_UPDATE_DISK, "bring the disk's objects up to date")                                                \
     X(STEP_CREATE_SERVICE, "create the Service")                                                              \
+    X(STEP_UPDATE_SERVICE, "bring the Service up to date")                                                    \
     X(STEP_CREATE_CONTROLLER, "create the ReplicationController") /* with the intent's replicas and template */ \
     X(STEP_UPDATE_CONTROLLER, "bring the ReplicationController up to date")                                   \
     X(STEP_SCALE_TO_ZERO, "set the ReplicationController to no pod")                                          \
@@ -35,6 +37,8 @@ struct holdings {
     const struct member_holding *members;
     size_t member_count;
     struct problem zone_problem;
+    const char *const *egress; /* CIDRs that the zone is seen to leave by */
+    size_t egress_count;
     bool complete; /* false until the driver has seen the whole zone once; nothing is decided before */
 };
 
@@ -57,6 +61,9 @@ struct driver {
 
 struct driver_functions {
     const char *name;
+    /* The intent from now on, valid until the next call; before `observe`, so that what differs from it can be said. NULL: the
+     * driver doesn't compare. */
+    void (*intend)(struct driver *driver, const struct intent *intent);
     /* The holdings now, copied into `arena`. */
     void (*observe)(struct driver *driver, struct arena *arena, struct holdings *out);
     /* Begins a step. The agent has at most one under way per member. */

@@ -78,7 +78,9 @@ static uint32_t held_facts(const struct member_holding *held)
            fact(F(ADDRESS), is_set(held->address)) | fact(F(CONTROLLER), held->controller_exists) |
            fact(F(REPLICAS), held->controller_exists && held->replicas > 0) |
            fact(F(POD), is_set(pod->name)) | fact(F(POD_RUNNING), pod->running) |
-           fact(F(POD_READY), pod->ready) | fact(F(POD_TERMINATING), pod->terminating);
+           fact(F(POD_READY), pod->ready) | fact(F(POD_TERMINATING), pod->terminating) |
+           fact(F(FOREIGN), held->foreign) | fact(F(DISK_STALE), held->disk_stale) |
+           fact(F(SERVICE_STALE), held->service_stale) | fact(F(CONTROLLER_STALE), held->controller_stale);
 }
 
 static uint32_t facts_of(const struct intent_member *wanted, const struct member_holding *held)
@@ -111,7 +113,7 @@ static const char *placeholder(const char *name, size_t length, const struct int
         {"service", wanted ? wanted->service : ""}, {"controller", wanted ? wanted->controller : ""},
         {"wanted", wanted ? wanted->disk_id : ""},  {"set", wanted ? wanted->replica_set_id : ""},
         {"id", held ? held->disk.id : ""},          {"mark", held ? held->disk.replica_set_id : ""},
-        {"pod", held ? held->pod.name : ""},
+        {"pod", held ? held->pod.name : ""},        {"problem", held ? held->problem.message : ""},
     };
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (strlen(known[i].name) == length && memcmp(known[i].name, name, length) == 0)

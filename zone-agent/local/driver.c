@@ -115,6 +115,7 @@ static void observe(struct driver *base, struct arena *arena, struct holdings *o
             .pod = pod_holding_of(member, arena),
             .problem = {arena_string(arena, member->problem.code),
                         arena_string(arena, member->problem.message), 0},
+            .last_repair = "",
         };
     }
     out->members = members;
@@ -132,6 +133,9 @@ static int do_step(struct local_driver *driver, const struct step *step, struct 
     switch (step->kind) {
     case STEP_CREATE_DISK:
         result = local_disk_create(member, wanted, err);
+        break;
+    case STEP_UPDATE_DISK: /* nothing here is ever stale */
+    case STEP_UPDATE_SERVICE:
         break;
     case STEP_MARK_DISK:
         result = local_disk_mark(member, wanted->replica_set_id, err);

@@ -100,6 +100,8 @@ static void take_effect(struct world *world, enum step_kind kind, const struct i
         member->address[0] = 0;
         break;
     case STEP_MARK_DISK:
+    case STEP_UPDATE_DISK:
+    case STEP_UPDATE_SERVICE:
     case STEP_UPDATE_CONTROLLER:
         break;
     }

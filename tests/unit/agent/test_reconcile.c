@@ -138,6 +138,11 @@ CASE(start_again) { UNUSED; no_pod(held); }
 CASE(no_pod_yet) { UNUSED; no_pod(held); held->replicas = 1; }
 CASE(terminating) { UNUSED; held->pod.terminating = true; }
 CASE(not_running) { UNUSED; held->pod.running = false; held->pod.ready = false; }
+CASE(foreign_object) { UNUSED; held->foreign = true; held->problem.message = "theirs"; held->service_exists = false; }
+CASE(foreign_object_held) { wanted->run = RUN_HELD; held->foreign = true; }
+CASE(stale_disk) { UNUSED; held->disk_stale = true; }
+CASE(stale_service) { UNUSED; held->service_stale = true; }
+CASE(stale_controller) { UNUSED; held->controller_stale = true; }
 CASE(not_ready) { UNUSED; held->pod.ready = false; }
 
 static const struct row rows[] = {
@@ -179,6 +184,11 @@ static const struct row rows[] = {
     {"no pod yet", no_pod_yet, 190, DECISION_WAIT, 0, "pod_starting"},
     {"terminating", terminating, 191, DECISION_WAIT, 0, "pod_stopping"},
     {"not running", not_running, 192, DECISION_WAIT, 0, "pod_starting"},
+    {"nothing is made beside somebody else's object", foreign_object, 125, DECISION_WAIT, 0, "foreign_object"},
+    {"a hold comes before somebody else's object", foreign_object_held, 120, DECISION_STEP, STEP_SCALE_TO_ZERO, "stopping"},
+    {"the disk's objects were changed", stale_disk, 135, DECISION_STEP, STEP_UPDATE_DISK, "updating_disk"},
+    {"the Service was changed", stale_service, 141, DECISION_STEP, STEP_UPDATE_SERVICE, "updating_service"},
+    {"the controller was changed", stale_controller, 184, DECISION_STEP, STEP_UPDATE_CONTROLLER, "updating_controller"},
     {"not ready", not_ready, 193, DECISION_WAIT, 0, "pod_not_ready"},
 };
 

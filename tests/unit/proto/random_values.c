@@ -165,6 +165,15 @@ static struct problem random_problem(struct seeded *random)
                             .rule = (int)whole(random, 0, INT32_MAX)};
 }
 
+static const char *const *random_ranges(struct seeded *random, size_t *count)
+{
+    *count = how_many(random, RANGES_MAX);
+    const char **ranges = arena_array(random->arena, *count, sizeof *ranges);
+    for (size_t i = 0; i < *count; i++)
+        ranges[i] = text(random, 0, RANGE_LENGTH_MAX);
+    return ranges;
+}
+
 static struct member_holding random_holding(struct seeded *random, size_t index)
 {
     return (struct member_holding){.set = text(random, 1, NAME_LENGTH_MAX),
@@ -189,7 +198,9 @@ static struct member_holding random_holding(struct seeded *random, size_t index)
                                            .terminating = some(random),
                                            .restarts = big(random, 0),
                                            .last_exit = text(random, 0, SENTENCE_LENGTH_MAX)},
-                                   .problem = random_problem(random)};
+                                   .problem = random_problem(random),
+                                   .repairs = big(random, 0),
+                                   .last_repair = text(random, 0, SENTENCE_LENGTH_MAX)};
 }
 
 struct report random_report(struct seeded *random)
@@ -210,6 +221,7 @@ struct report random_report(struct seeded *random)
                                             .mongod = random_mongod(random),
                                             .waiting = random_problem(random)};
     report.members = members;
+    report.egress = random_ranges(random, &report.egress_count);
     return report;
 }
 
@@ -236,6 +248,10 @@ static struct intent_member random_intent_member(struct seeded *random, size_t i
     for (size_t i = 0; i < member.mongod_argument_count; i++)
         arguments[i] = text(random, 0, ARGUMENT_LENGTH_MAX);
     member.mongod_arguments = arguments;
+    member.cpu = text(random, 0, NAME_LENGTH_MAX);
+    member.memory = text(random, 0, NAME_LENGTH_MAX);
+    member.source_ranges = random_ranges(random, &member.source_range_count);
+    member.source_ranges_partial = some(random);
     return member;
 }
 
@@ -245,6 +261,8 @@ struct intent random_intent(struct seeded *random)
                             .revision = big(random, 0),
                             .federation = text(random, 0, NAME_LENGTH_MAX),
                             .zone = text(random, 1, NAME_LENGTH_MAX),
+                            .project = text(random, 0, NAME_LENGTH_MAX),
+                            .namespace_ = text(random, 0, NAME_LENGTH_MAX),
                             .member_count = how_many(random, 20)};
     struct intent_member *members = arena_array(random->arena, intent.member_count, sizeof *members);
     for (size_t i = 0; i < intent.member_count; i++)

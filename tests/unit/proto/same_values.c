@@ -128,6 +128,8 @@ static void assert_holding_same(const struct member_holding *a, const struct mem
     SAME_TEXT(address);
     assert_pod_same(&a->pod, &b->pod);
     assert_problem_same(&a->problem, &b->problem);
+    SAME_NUMBER(repairs);
+    SAME_TEXT(last_repair);
 }
 
 void assert_report_same(const struct report *a, const struct report *b)
@@ -141,6 +143,9 @@ void assert_report_same(const struct report *a, const struct report *b)
     SAME_NUMBER(reached);
     SAME_TEXT(driver);
     assert_problem_same(&a->zone_problem, &b->zone_problem);
+    SAME_NUMBER(egress_count);
+    for (size_t i = 0; i < a->egress_count; i++)
+        SAME_TEXT(egress[i]);
     SAME_NUMBER(member_count);
     for (size_t i = 0; i < a->member_count; i++) {
         assert_holding_same(&a->members[i].holding, &b->members[i].holding);
@@ -170,6 +175,12 @@ static void assert_intent_member_same(const struct intent_member *a, const struc
     SAME_NUMBER(mongod_argument_count);
     for (size_t i = 0; i < a->mongod_argument_count; i++)
         SAME_TEXT(mongod_arguments[i]);
+    SAME_TEXT(cpu);
+    SAME_TEXT(memory);
+    SAME_NUMBER(source_range_count);
+    for (size_t i = 0; i < a->source_range_count; i++)
+        SAME_TEXT(source_ranges[i]);
+    SAME_NUMBER(source_ranges_partial);
 }
 
 void assert_intent_same(const struct intent *a, const struct intent *b)
@@ -178,6 +189,8 @@ void assert_intent_same(const struct intent *a, const struct intent *b)
     SAME_NUMBER(revision);
     SAME_TEXT(federation);
     SAME_TEXT(zone);
+    SAME_TEXT(project);
+    SAME_TEXT(namespace_);
     SAME_NUMBER(member_count);
     for (size_t i = 0; i < a->member_count; i++)
         assert_intent_member_same(&a->members[i], &b->members[i]);
