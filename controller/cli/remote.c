@@ -10,6 +10,7 @@
 
 /* One request while the loop runs. */
 struct waiting {
+    uv_loop_t *loop;
     struct reply *reply;
     struct error *err;
     int (*on_data)(void *context, const char *data, size_t length);
@@ -49,6 +50,7 @@ static void on_done(void *context, const struct http_answer *answer, const struc
 {
     struct waiting *waiting = context;
     waiting->done = true;
+    uv_stop(waiting->loop); /* an answer may come from a timer, and the loop would go to sleep after it */
     if (err) {
         waiting->failed = true;
         *waiting->err = *err;
@@ -73,13 +75,14 @@ static int on_stream(void *context, const char *data, size_t length)
 static int run(struct remote *remote, const struct http_call_options *options, struct waiting *waiting)
 {
     struct error *err = waiting->err;
+    waiting->loop = &remote->loop;
     uv_update_time(&remote->loop); /* the loop did not run since the last request: timers must count from now */
     buffer_init(&waiting->reply->body, 0);
     waiting->reply->status = 0;
     if (!http_client_start(remote->client, options, err))
         return -1;
     while (!waiting->done)
-        uv_run(&remote->loop, UV_RUN_ONCE);
+        uv_run(&remote->loop, UV_RUN_DEFAULT);
     if (!waiting->failed)
         return 0;
     if (waiting->enough)
