@@ -253,6 +253,16 @@ static struct zone_view zone_view(const struct zone_state_of *zone)
                                   sight->has_report && sight->report.reached ? sight->report.revision : 0};
 }
 
+/* Silence alone is Unknown; a set's plan may have concluded more from what the set's primary sees. */
+static void show_failed_zones(struct controller *controller, const struct set_view *set)
+{
+    for (size_t i = 0; set->plan && i < set->plan->member_count; i++)
+        for (size_t j = 0; j < controller->zone_count; j++)
+            if (set->plan->members[i].zone_state == ZONE_FAILED && controller->zone_views[j].state == ZONE_UNKNOWN &&
+                strcmp(controller->zones[j].zone->name, set->set->members[i].zone) == 0)
+                controller->zone_views[j].state = ZONE_FAILED;
+}
+
 void controller_view(struct controller *controller, struct federation_view *out)
 {
     for (size_t i = 0; i < controller->zone_count; i++)
@@ -265,6 +275,7 @@ void controller_view(struct controller *controller, struct federation_view *out)
                                                      .plan = fits ? &slot->plan : NULL,
                                                      .observation = fits ? &slot->observation : NULL,
                                                      .planned_at_ms = slot->at_ms};
+        show_failed_zones(controller, &controller->set_views[i]);
     }
     *out = (struct federation_view){.spec = controller->spec ? &controller->spec->spec : NULL,
                                     .revision = controller->spec_revision.revision,

@@ -153,12 +153,18 @@ static void tell_wait(struct teller *teller, enum event_reason reason, const cha
             .set = teller->set->name, .member = member, .detail = wait->message, .rule = wait->rule});
 }
 
+/* A command has events of its own; that it is waited for is no news beside them. */
+static bool is_of_action(const struct wait *wait)
+{
+    return strcmp(wait->reason, "action_running") == 0;
+}
+
 /* The waits of `of` that `other` doesn't have. */
 static void tell_waits(struct teller *teller, enum event_reason reason, const struct plan *of,
                        const struct plan *other)
 {
     for (size_t i = 0; of && i < of->wait_count; i++)
-        if (!has_wait(other, &of->waits[i]))
+        if (!has_wait(other, &of->waits[i]) && !is_of_action(&of->waits[i]))
             tell_wait(teller, reason, NULL, &of->waits[i]);
     for (size_t i = 0; of && i < of->member_count && i < teller->set->member_count; i++)
         if (of->members[i].waiting && !has_wait(other, &of->members[i].wait))

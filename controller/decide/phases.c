@@ -43,7 +43,7 @@ static bool is_degraded(const struct situation *situation)
     bool newborn = previous && (previous->phase == PHASE_INITIATING || previous->phase == PHASE_JOINING);
     for (size_t i = 0; newborn && i < situation->member_count; i++)
         newborn = !situation->members[i].known_down;
-    return (!newborn && any(situation, M_LISTED | M_VOTES, M_HEALTHY | M_SYNCING | M_FOLLOWABLE | M_ABSENT)) ||
+    return (!newborn && any(situation, M_LISTED | M_VOTES, M_HEALTHY | M_SYNCING | M_FOLLOWABLE | M_AWAITED | M_ABSENT)) ||
            any(situation, M_ZONE_SILENT, M_ABSENT) || any(situation, M_DISK_LOST, M_ABSENT);
 }
 
@@ -75,7 +75,7 @@ enum set_phase set_phase_of(const struct situation *situation, const struct rule
         any(situation, M_LISTED | M_SYNCING, M_ABSENT))
         return PHASE_JOINING;
     if (plan->action.kind != ACTION_NONE || has(situation->facts, ACTION_RUNNING) || !situation->committed ||
-        any(situation, M_FOLLOWABLE, 0) || any(situation, M_ABSENT | M_LISTED, 0) || has(situation->facts, ATTRIBUTES_DUE))
+        any(situation, M_FOLLOWABLE, 0) || any(situation, M_AWAITED, 0) || any(situation, M_ABSENT | M_LISTED, 0) || has(situation->facts, ATTRIBUTES_DUE))
         return PHASE_RECONFIGURING;
     return PHASE_DEGRADED;
 }

@@ -16,13 +16,13 @@ static void remember_rule(struct plan *plan, int number)
 
 /* ---- members ---- */
 
-/* A member that leaves keeps running until the configuration no longer names it; and before anybody knows whether there is
- * a set, a member that the spec takes away is left alone. */
+/* A member that leaves keeps running until the configuration no longer names it; before anybody knows whether there is a
+ * set, a member that the spec takes away is left alone; and so is one whose zone has not said yet what it holds. */
 static void plan_run(const struct situation *situation, const struct member_situation *member, struct member_plan *out)
 {
     bool absent = has(member->facts, M_ABSENT);
     bool known = situation->facts & (BORN | CONFIG_SEEN);
-    out->named = !absent || known || has(situation->facts, SET_ABSENT);
+    out->named = has(member->facts, M_ZONE_SEEN) && (!absent || known || has(situation->facts, SET_ABSENT));
     if (has(situation->facts, SET_ABSENT) || (absent && !(member->facts & (M_LISTED | M_BOOKED))))
         out->run = RUN_ABSENT;
     else
@@ -51,6 +51,7 @@ static void plan_member(const struct situation *situation, const struct member_s
         .ordinal = member->wanted->ordinal,
         .phase = member_phase_of(member),
         .next_phase = member_phase_next(member),
+        .zone_state = member->zone_state,
         .state = member->state,
         .healthy = has(member->facts, M_HEALTHY),
         .id = listed ? listed->id : -1,

@@ -74,6 +74,7 @@ struct member_plan {
     const char *disk_id;     /* as intent_member.disk_id */
     const char *replica_set_id;
     enum member_phase phase, next_phase;
+    enum zone_state zone_state; /* of its zone, with FAILED concluded */
     enum member_state state; /* MEMBER_UNKNOWN when nobody who can know has said */
     bool healthy;
     int id;                  /* MongoDB's _id in the configuration; -1: none */

@@ -198,8 +198,10 @@ static const struct peer_view *find_peer(const struct mongod_view *mongod, int i
 /* How others see a member: the primary, or without one whoever answers. */
 static const struct peer_view *seen_by_others(const struct situation *situation, const struct member_situation *member)
 {
-    if (situation->primary)
-        return find_peer(&situation->primary->view->mongod, member->listed->id);
+    if (situation->primary) { /* its word of a host that the configuration no longer names says nothing */
+        const struct peer_view *peer = find_peer(&situation->primary->view->mongod, member->listed->id);
+        return peer && strcmp(peer->host, member->listed->host) == 0 ? peer : NULL;
+    }
     for (size_t i = 0; i < situation->member_count; i++) {
         const struct member_situation *other = &situation->members[i];
         if (other == member || !has(other->facts, M_IS_MEMBER))
@@ -281,6 +283,8 @@ static void find_place(const struct situation *situation, struct member_situatio
         member->facts |= M_SYNCED;
     if (is_healthy(situation, member))
         member->facts |= M_HEALTHY;
+    else if (situation->primary && member->fresh && serves(member->state) && (!member->peer || member->peer->healthy))
+        member->facts |= M_AWAITED;
     if (member->listed && entry_attributes_fit(member))
         member->facts |= M_ATTRIBUTES_FIT;
     find_lag(situation, member);
@@ -289,7 +293,7 @@ static void find_place(const struct situation *situation, struct member_situatio
         member->facts |= M_ZONE_FAILED;
     }
     bool heard = member->zone_state == ZONE_CONNECTED && has(member->facts, M_ZONE_SEEN);
-    bool out = member->state == MEMBER_DOWN || member->state == MEMBER_REMOVED || has(member->facts, M_UNINITIALIZED);
+    bool out = member->state == MEMBER_DOWN || member->state == MEMBER_REMOVED;
     member->known_down = heard ? out : member->peer && !member->peer->healthy;
 }
 

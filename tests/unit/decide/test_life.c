@@ -266,6 +266,35 @@ static void a_primary_whose_agent_is_silent_is_told_by_the_others(void **state)
     fixture_finish(f);
 }
 
+static void a_followed_address_is_healthy_only_when_the_primary_sees_it(void **state)
+{
+    WITH_FIXTURE(3);
+    fixture_healthy(f);
+    fixture_move(f, 2, "127.0.2.9:27017");
+    fixture_new_config(f, &fixture_plan(f)->action.config);
+    const struct plan *plan = fixture_plan(f); /* the primary's word is still of the old host */
+    assert_int_equal(plan->phase, PHASE_RECONFIGURING);
+    assert_int_equal(plan->members[1].wait.rule, 239);
+    f->peers[1] = (struct peer_view){.id = 1, .host = "127.0.2.9:27017", .healthy = true, .state = MEMBER_SECONDARY,
+                                     .optime = {1, 1000, 1}};
+    assert_int_equal(fixture_plan(f)->phase, PHASE_HEALTHY);
+    fixture_finish(f);
+}
+
+static void what_is_just_initiated_is_no_lost_majority(void **state)
+{
+    WITH_FIXTURE(3);
+    fixture_healthy(f);
+    struct replica_config config = f->config;
+    fixture_all_answer_uninitialized(f);
+    for (size_t i = 0; i < 3; i++)
+        f->views[i].mongod.config = (struct replica_config){.set = "", .replica_set_id = ""};
+    f->observation.action = (struct action_view){.kind = ACTION_INITIATE, .succeeded = true, .message = "",
+                                                 .config = config};
+    assert_int_equal(fixture_plan(f)->phase, PHASE_INITIATING);
+    fixture_finish(f);
+}
+
 static void an_election_is_waited_for(void **state)
 {
     WITH_FIXTURE(3);
@@ -356,6 +385,8 @@ int main(void)
         cmocka_unit_test(addresses_that_all_changed_are_recognised),
         cmocka_unit_test(all_that_move_at_once_are_followed_while_the_primary_stands),
         cmocka_unit_test(a_primary_whose_agent_is_silent_is_told_by_the_others),
+        cmocka_unit_test(a_followed_address_is_healthy_only_when_the_primary_sees_it),
+        cmocka_unit_test(what_is_just_initiated_is_no_lost_majority),
         cmocka_unit_test(an_election_is_waited_for),
         cmocka_unit_test(a_primary_of_an_older_term_is_not_believed),
         cmocka_unit_test(a_moment_behind_is_no_lag),
