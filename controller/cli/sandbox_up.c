@@ -131,6 +131,8 @@ static int give_up(struct up *up, const struct error *err)
     struct error told = *err;
     if (interrupted == SIGCHLD)
         error_set(&told, ERROR_INTERNAL, "the sandbox's supervisor ended");
+    else if (interrupted)
+        error_set(&told, ERROR_CANCELED, "interrupted");
     error_wrap(&told, "bringing the sandbox in %s up", up->dir);
     say_waits(up);
     say_log_end(up, "supervisor.log");
