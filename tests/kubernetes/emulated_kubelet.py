@@ -195,9 +195,11 @@ class Kubelet:
                 raise
 
     def forget_gone(self, known):
-        """Pods whose object is gone (forced deletion) lose their process at once."""
+        """Pods whose object is gone (forced deletion) lose their process at once. Those of a lost node keep their disks attached
+        to it until the Node's object is gone too: Kubernetes detaches by force only then (or after 6 minutes)."""
         for gone in set(self.runs) - known:
-            if self.runs[gone].node not in self.zone.scheduler.lost:
+            node = self.runs[gone].node
+            if node not in self.zone.scheduler.lost or self.zone.nodes.get("", node) is None:
                 self.forget(gone)
 
     def forget(self, pod_uid):

@@ -104,7 +104,7 @@ class Knobs:
         return self.emulator.facts.node_name(int(name)) if name.isdigit() else name
 
     def do_lose_node(self, request):
-        """{"node": NAME|N}: its processes die, it is NotReady; its pods stay in the API as they were until somebody deletes the Node"""
+        """{"node": NAME|N}: its processes die, it is NotReady; its pods and attached disks stay as they were until somebody deletes the Node and the pods"""
         name = self.node(request)
         self.emulator.scheduler.lost.add(name)
         for run in self.emulator.kubelet.runs.values():

@@ -94,7 +94,7 @@ class ZoneEmulator:
             function(*things)
         except ApiError as error:
             self.busy = True
-            if error.status not in (404, 409):
+            if error.status not in (404, 409) and "being terminated" not in error.message:  # nothing is new in a namespace that goes
                 print(f"{function.__qualname__}: {error}", file=sys.stderr, flush=True)
         except (KeyError, TypeError, ValueError, AttributeError):
             self.busy = True
