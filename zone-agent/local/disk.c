@@ -160,26 +160,6 @@ static void content_vanished(struct local_member *member, const struct places *a
     local_changed(member->driver);
 }
 
-void local_disk_look(struct local_member *member)
-{
-    struct places at;
-    struct stat info;
-    struct local_disk *disk = &member->disk;
-    if (!disk->exists || find_places(member->driver, disk->name, &at, NULL))
-        return;
-    if (stat(at.folder, &info) && errno == ENOENT) {
-        disk_vanished(member);
-        return;
-    }
-    local_disk_note_filled(member);
-    bool lost_data = disk->filled && !holds_data(at.data); /* the mark alone was left */
-    bool lost_mark = access(at.outer, F_OK) != 0 && errno == ENOENT;
-    if (!has_inner_mark(&at, disk->id) || lost_mark || lost_data)
-        content_vanished(member, &at);
-}
-
-/* ---- steps ---- */
-
 static int refuse_other_owner(const struct json *mark, const struct local_member *member, const char *name,
                               struct error *err)
 {
@@ -204,6 +184,50 @@ static void read_mark(const struct json *mark, struct local_disk *out)
     out->used_bytes = -1;
     out->exists = true;
 }
+
+/* Another disk, whole under its own marks, lies where this one was: somebody put it there, or brought the lost one back. It is what
+ * its marks say, and is never marked anew. Another member's is not ours at all. */
+static bool another_disk_came(struct local_member *member, const struct places *at)
+{
+    struct error ignored;
+    struct local_disk disk = member->disk;
+    struct json *mark = local_load(at->outer, &ignored);
+    const char *id = json_get_text(mark, "id", "");
+    bool came = *id && strcmp(id, disk.id) != 0 && has_inner_mark(at, id);
+    if (came && refuse_other_owner(mark, member, disk.name, &ignored)) {
+        disk_vanished(member); /* making one says why that can't be */
+    } else if (came) {
+        read_mark(mark, &disk);
+        member->disk = disk;
+        local_changed(member->driver);
+    }
+    json_destroy(mark);
+    return came;
+}
+
+void local_disk_look(struct local_member *member)
+{
+    struct places at;
+    struct stat info;
+    struct local_disk *disk = &member->disk;
+    if (!disk->exists || find_places(member->driver, disk->name, &at, NULL))
+        return;
+    if (stat(at.folder, &info) && errno == ENOENT) {
+        disk_vanished(member);
+        return;
+    }
+    bool same = has_inner_mark(&at, disk->id);
+    if (!same && another_disk_came(member, &at))
+        return;
+    if (same)
+        local_disk_note_filled(member);
+    bool lost_data = disk->filled && !holds_data(at.data); /* the mark alone was left */
+    bool lost_mark = access(at.outer, F_OK) != 0 && errno == ENOENT;
+    if (!same || lost_mark || lost_data)
+        content_vanished(member, &at);
+}
+
+/* ---- steps ---- */
 
 /* The folder is there with a mark, though it was not when the agent started. */
 static int take_marked_disk(struct local_member *member, struct local_disk *disk, const char *mark_path,
