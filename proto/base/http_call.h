@@ -12,6 +12,7 @@ struct http_call {
     struct http_call *next;
     CURL *easy;
     struct curl_slist *headers;
+    struct curl_slist *connect_to; /* where the URL's host is not the name that the certificate bears */
     void *body_sent;
     struct buffer body;
     struct http_call_options options; /* its pointers to the caller's strings are not used after the start */

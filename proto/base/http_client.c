@@ -44,14 +44,17 @@ struct http_client {
 
 static void on_later(uv_timer_t *timer);
 
-static const struct http_answer no_answer = {.content_type = "", .etag = "", .retry_after_ms = -1, .body = ""};
+static const struct http_answer no_answer = {.content_type = "", .etag = "", .wanted = "", .retry_after_ms = -1, .body = ""};
 
 /* The end of a call */
 
 static void free_call(struct http_call *call)
 {
     curl_easy_cleanup(call->easy);
+    for (struct curl_slist *line = call->headers; line; line = line->next)
+        explicit_bzero(line->data, strlen(line->data)); /* one may be a credential */
     curl_slist_free_all(call->headers);
+    curl_slist_free_all(call->connect_to);
     free(call->body_sent);
     buffer_finish(&call->body);
     free(call);
@@ -69,10 +72,12 @@ static void unlink_call(struct http_call *call)
     call->added = false;
 }
 
-static void finish_with_error(struct http_call *call, const struct error *err)
+static void finish_with_error(struct http_call *call, const struct error *err, bool unsent)
 {
+    struct http_answer answer = no_answer;
+    answer.unsent = unsent;
     unlink_call(call);
-    call->options.done(call->options.context, &no_answer, err);
+    call->options.done(call->options.context, &answer, err);
     free_call(call);
 }
 
@@ -110,6 +115,7 @@ static void finish_with_answer(struct http_call *call)
     const char *retry_after = header_of(call, "Retry-After");
     answer.retry_after_ms = *retry_after ? parse_retry_after(retry_after) : -1;
     answer.etag = header_of(call, "ETag");
+    answer.wanted = call->options.wanted_header ? header_of(call, call->options.wanted_header) : "";
     answer.body = buffer_text(&call->body);
     answer.length = call->body.length;
     unlink_call(call);
@@ -134,8 +140,14 @@ static enum error_code code_of(CURLcode result)
     case CURLE_RECV_ERROR:
     case CURLE_PARTIAL_FILE:
     case CURLE_SSL_CONNECT_ERROR:
+    case CURLE_HTTP2:
+    case CURLE_HTTP2_STREAM:
         return ERROR_UNREACHABLE;
+    case CURLE_SSL_CERTPROBLEM:
+    case CURLE_SSL_CACERT_BADFILE:
+        return ERROR_INVALID;
     case CURLE_PEER_FAILED_VERIFICATION:
+    case CURLE_SSL_ISSUER_ERROR:
         return ERROR_REFUSED;
     default:
         return ERROR_PROTOCOL;
@@ -146,13 +158,14 @@ static void finish_call(struct http_call *call, CURLcode result)
 {
     if (call->error.code != ERROR_NONE) {
         struct error err = call->error;
-        finish_with_error(call, &err);
+        finish_with_error(call, &err, false);
     } else if (result != CURLE_OK) {
         struct error err;
         const char *why = call->curl_error[0] ? call->curl_error : curl_easy_strerror(result);
         error_set(&err, code_of(result), "%s: %s", call->subject, why);
         err.detail = (int)result;
-        finish_with_error(call, &err);
+        finish_with_error(call, &err, result == CURLE_COULDNT_RESOLVE_HOST || result == CURLE_COULDNT_CONNECT ||
+                                          result == CURLE_SSL_CONNECT_ERROR || result == CURLE_PEER_FAILED_VERIFICATION);
     } else {
         finish_with_answer(call);
     }
@@ -301,7 +314,7 @@ static int open_multi(struct http_client *client)
     curl_multi_setopt(client->multi, CURLMOPT_TIMERFUNCTION, on_timer);
     curl_multi_setopt(client->multi, CURLMOPT_TIMERDATA, client);
     curl_multi_setopt(client->multi, CURLMOPT_MAXCONNECTS, (long)HTTP_IDLE_CONNECTIONS_MAX);
-    curl_multi_setopt(client->multi, CURLMOPT_PIPELINING, (long)CURLPIPE_NOTHING);
+    curl_multi_setopt(client->multi, CURLMOPT_PIPELINING, (long)CURLPIPE_MULTIPLEX);
     return 0;
 }
 
@@ -465,7 +478,7 @@ void http_client_destroy(struct http_client *client)
     while (client->calls) {
         struct error err;
         error_set(&err, ERROR_CANCELED, "%s: the HTTP client is closed", client->calls->subject);
-        finish_with_error(client->calls, &err);
+        finish_with_error(client->calls, &err, false);
     }
     if (client->multi)
         close_multi(client);
