@@ -185,8 +185,8 @@ static void read_mark(const struct json *mark, struct local_disk *out)
     out->exists = true;
 }
 
-/* Another disk, whole under its own marks, lies where this one was: somebody put it there, or brought the lost one back. It is what
- * its marks say, and is never marked anew. Another member's is not ours at all. */
+/* Another disk, whole under its own marks, lies where this one was: somebody put it there, or brought the
+ * lost one back. It is what its marks say, and is never marked anew. Another member's is not ours at all. */
 static bool another_disk_came(struct local_member *member, const struct places *at)
 {
     struct error ignored;
