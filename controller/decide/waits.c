@@ -13,13 +13,16 @@ static const char *member_detail(const struct situation *situation, const struct
         return "";
     if (has(member->facts, M_BEHIND))
         return arena_printf(situation->arena, "%lld", (long long)member->lag_seconds);
+    const char *last_exit = has(member->facts, M_RUNNING) ? "" : member->view->holding.pod.last_exit;
+    if (member->view->waiting.message[0] && last_exit[0])
+        return arena_printf(situation->arena, "%s (%s)", member->view->waiting.message, last_exit);
     if (member->view->waiting.message[0])
         return member->view->waiting.message;
     if (member->view->holding.problem.message[0])
         return member->view->holding.problem.message;
     if (has(member->facts, M_RUNNING) && member->view->mongod.problem[0])
         return member->view->mongod.problem;
-    return has(member->facts, M_RUNNING) ? "" : member->view->holding.pod.last_exit;
+    return last_exit;
 }
 
 /* An item that is there already, or has no room, is left out. */

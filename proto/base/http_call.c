@@ -50,6 +50,7 @@ static size_t on_header(char *data, size_t size, size_t count, void *context)
 {
     struct http_call *call = context;
     long status = 0;
+    (void)data;
     call->heard_ns = uv_hrtime();
     if (call->options.on_open && call->error.code == ERROR_NONE && size * count <= 2) {
         curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);

@@ -177,8 +177,9 @@ static void on_exit_of_child(uv_process_t *process, int64_t status, int signal)
         snprintf(member->pod.last_exit, sizeof member->pod.last_exit, "%s was ended by signal %d (%s)",
                  member->pod.name, signal, strsignal(signal));
     else
-        snprintf(member->pod.last_exit, sizeof member->pod.last_exit, "%s exited with status %lld",
-                 member->pod.name, (long long)status);
+        snprintf(member->pod.last_exit, sizeof member->pod.last_exit,
+                 "%s exited with status %lld: pods/%s.log in the agent's folder says why", member->pod.name,
+                 (long long)status, member->node);
     ended(member);
 }
 
