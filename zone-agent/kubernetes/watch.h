@@ -36,8 +36,8 @@ struct kube_watch_options {
     void (*on_object)(void *context, enum kube_event event, const struct json *object);
     /* The list is complete: what on_object did not name since on_list_start is gone. */
     void (*on_listed)(void *context);
-    /* It does not work, and is tried again; or NULL: it works again (also said before the first on_listed). Said once per change,
-     * not per attempt. May be NULL. */
+    /* It does not work, and is tried again; or NULL: it works again (the watch is open; on_listed was before). Said once per
+     * change, not per attempt; not said when an open watch breaks and its successor opens. May be NULL. */
     void (*on_problem)(void *context, const struct error *err);
     void *context;
 };
