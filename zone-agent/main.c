@@ -18,13 +18,16 @@
 #include "proto/base/log.h"
 #include "zone-agent/agent.h"
 #include "zone-agent/controller_link.h"
+#include "zone-agent/kubernetes/driver.h"
 #include "zone-agent/local/local.h"
 #include "zone-agent/probe.h"
 
 enum { EXIT_BAD_USAGE = 2, FILES_WANTED = 16384, WAKE_MOST_MS = 60000 };
 
 static const char help[] =
-    "Usage: atoll-zone-agent --dir DIR --zone ZONE --controller URL --driver local --subnet 127.0.Z "
+    "Usage: atoll-zone-agent --dir DIR --zone ZONE --controller URL --driver kubernetes\n"
+    "                        [--kubeconfig FILE [--context NAME]] [--namespace NS]\n"
+    "       atoll-zone-agent --dir DIR --zone ZONE --controller URL --driver local --subnet 127.0.Z "
     "[--mongod PATH]\n"
     "Keeps one zone's members as the controller's intent says, and reports what it sees.\n"
     "\n"
@@ -32,7 +35,11 @@ static const char help[] =
     "and Services\n"
     "  --zone ZONE        the zone's name in the federation's spec\n"
     "  --controller URL   the controller, like http://127.0.0.1:7411\n"
-    "  --driver NAME      what the zone is made of; `local`: processes and folders of this machine\n"
+    "  --driver NAME      what the zone is made of; `kubernetes`: a namespace of a cluster; `local`: processes and\n"
+    "                     folders of this machine\n"
+    "  --kubeconfig FILE  kubernetes: the cluster, and who the agent is there (without it: the pod's own service account)\n"
+    "  --context NAME     kubernetes: the kubeconfig's context (its current one)\n"
+    "  --namespace NS     kubernetes: where the members are (the context's or the pod's own, else default)\n"
     "  --subnet 127.0.Z   local: its Services get addresses .1 to .127, its pods .128 to .254\n"
     "  --mongod PATH      local: the mongod, or atoll-mongod-sim, that pods run (mongod)\n"
     "  --log-level LEVEL  debug, info, warning or error (info)\n"
@@ -41,7 +48,7 @@ static const char help[] =
     "SIGTERM ends the agent and leaves the members running.\n";
 
 struct settings {
-    const char *dir, *zone, *controller, *driver, *subnet, *mongod, *log_level;
+    const char *dir, *zone, *controller, *driver, *subnet, *mongod, *log_level, *kubeconfig, *context, *namespace_;
 };
 
 struct program {
@@ -65,6 +72,23 @@ static int bad_usage(const char *sentence, const char *what)
     return EXIT_BAD_USAGE;
 }
 
+/* An option of the other driver would be ignored: that is said instead. */
+static int check_driver(const struct settings *settings)
+{
+    bool local = strcmp(settings->driver, "local") == 0;
+    if (!local && strcmp(settings->driver, "kubernetes"))
+        return bad_usage("the driver is `kubernetes` or `local`, not ", settings->driver);
+    if (local && (!settings->subnet || !*settings->subnet))
+        return bad_usage("missing option ", "--subnet");
+    if (local && (settings->kubeconfig || settings->context || settings->namespace_))
+        return bad_usage("--kubeconfig, --context and --namespace are options of the driver kubernetes, not of ", "local");
+    if (!local && (settings->subnet || settings->mongod))
+        return bad_usage("--subnet and --mongod are options of the driver local, not of ", "kubernetes");
+    if (settings->context && !settings->kubeconfig)
+        return bad_usage("--context needs ", "--kubeconfig");
+    return 0;
+}
+
 static int check_settings(const struct settings *settings)
 {
     const struct {
@@ -72,13 +96,12 @@ static int check_settings(const struct settings *settings)
     } needed[] = {{"--dir", settings->dir},
                   {"--zone", settings->zone},
                   {"--controller", settings->controller},
-                  {"--driver", settings->driver},
-                  {"--subnet", settings->subnet}};
+                  {"--driver", settings->driver}};
     for (size_t i = 0; i < sizeof needed / sizeof *needed; i++)
         if (!needed[i].value || !*needed[i].value)
             return bad_usage("missing option ", needed[i].name);
-    if (strcmp(settings->driver, "local"))
-        return bad_usage("the only driver so far is `local`, not ", settings->driver);
+    if (check_driver(settings))
+        return EXIT_BAD_USAGE;
     if (strlen(settings->zone) > NAME_LENGTH_MAX ||
         strspn(settings->zone, "abcdefghijklmnopqrstuvwxyz0123456789-") != strlen(settings->zone))
         return bad_usage("a zone's name has at most 63 of a-z, 0-9 and -, unlike ", settings->zone);
@@ -107,6 +130,9 @@ static int read_options(int argc, char **argv, struct settings *out)
         OPTION_SUBNET,
         OPTION_MONGOD,
         OPTION_LOG_LEVEL,
+        OPTION_KUBECONFIG,
+        OPTION_CONTEXT,
+        OPTION_NAMESPACE,
         OPTION_HELP,
         OPTION_VERSION
     };
@@ -117,11 +143,15 @@ static int read_options(int argc, char **argv, struct settings *out)
                                           {"subnet", required_argument, NULL, OPTION_SUBNET},
                                           {"mongod", required_argument, NULL, OPTION_MONGOD},
                                           {"log-level", required_argument, NULL, OPTION_LOG_LEVEL},
+                                          {"kubeconfig", required_argument, NULL, OPTION_KUBECONFIG},
+                                          {"context", required_argument, NULL, OPTION_CONTEXT},
+                                          {"namespace", required_argument, NULL, OPTION_NAMESPACE},
                                           {"help", no_argument, NULL, OPTION_HELP},
                                           {"version", no_argument, NULL, OPTION_VERSION},
                                           {NULL, 0, NULL, 0}};
     const char **targets[] = {&out->dir,    &out->zone,   &out->controller, &out->driver,
-                              &out->subnet, &out->mongod, &out->log_level};
+                              &out->subnet, &out->mongod, &out->log_level,  &out->kubeconfig,
+                              &out->context, &out->namespace_};
     int option;
     opterr = 0;
     while ((option = getopt_long(argc, argv, ":", known, NULL)) != -1) {
@@ -269,10 +299,10 @@ static void stop(struct program *program)
         return;
     program->stopping = true;
     controller_link_destroy(program->link);
-    http_client_destroy(program->client);
     probe_destroy(program->probe);
     if (program->driver)
         program->driver->functions->close(program->driver, NULL, NULL);
+    http_client_destroy(program->client); /* after those that speak through it */
     uv_close((uv_handle_t *)&program->wake, NULL);
     uv_close((uv_handle_t *)&program->terminate, NULL);
     uv_close((uv_handle_t *)&program->interrupt, NULL);
@@ -301,29 +331,60 @@ static int lock_folder(struct program *program, const char *dir, struct error *e
     return error_set(err, ERROR_REFUSED, "another agent runs on %s already", program->dir);
 }
 
+static struct driver *create_local(struct program *program, const struct settings *settings, struct error *err)
+{
+    const struct local_driver_options options = {&program->loop,
+                                                 program->dir,
+                                                 settings->subnet,
+                                                 settings->mongod ? settings->mongod : "mongod",
+                                                 &clock_system,
+                                                 &random_system,
+                                                 {program, on_holdings_changed, on_step_done},
+                                                 on_zone_cut};
+    return local_driver_create(&options, err);
+}
+
+static struct driver *create_kubernetes(struct program *program, const struct settings *settings, struct error *err)
+{
+    struct kube_config config;
+    int failed = settings->kubeconfig ? kubeconfig_read(settings->kubeconfig, settings->context, &config, err)
+                                      : kubeconfig_in_cluster(NULL, &config, err);
+    if (failed)
+        return NULL;
+    const struct kubernetes_driver_options options = {
+        .loop = &program->loop,
+        .http = program->client,
+        .config = &config,
+        .zone = settings->zone,
+        .namespace_ = settings->namespace_ ? settings->namespace_ : config.namespace_name,
+        .inside = !settings->kubeconfig,
+        .clock = &clock_system,
+        .random = &random_system,
+        .events = {program, on_holdings_changed, on_step_done},
+        .note = note,
+    };
+    struct driver *driver = kubernetes_driver_create(&options, err);
+    kube_config_finish(&config);
+    return driver;
+}
+
 static int start_parts(struct program *program, const struct settings *settings, struct error *err)
 {
     const struct probe_events probe_events = {program, on_probe_done};
     const struct controller_link_events link_events = {program, on_intent, on_answer, on_revision,
                                                        on_link_state};
-    const struct local_driver_options driver_options = {&program->loop,
-                                                        program->dir,
-                                                        settings->subnet,
-                                                        settings->mongod,
-                                                        &clock_system,
-                                                        &random_system,
-                                                        {program, on_holdings_changed, on_step_done},
-                                                        on_zone_cut};
     const struct agent_options agent_options = {settings->zone, ATOLL_VERSION, settings->driver};
 
-    if (!(program->driver = local_driver_create(&driver_options, err)) ||
-        !(program->probe = probe_create(&program->loop, &clock_system, &probe_events, err)))
+    if (!(program->client = http_client_create(&program->loop, "atoll-zone-agent/" ATOLL_VERSION, err)))
+        return -1;
+    program->driver = strcmp(settings->driver, "local") == 0 ? create_local(program, settings, err)
+                                                             : create_kubernetes(program, settings, err);
+    if (!program->driver || !(program->probe = probe_create(&program->loop, &clock_system, &probe_events, err)))
         return -1;
     const struct agent_environment environment = {
         &clock_system, &random_system, program->driver, program, send_message, ask_member,
         save,          load,           wake_at,         note};
-    if (!(program->agent = agent_create(&agent_options, &environment, err)) ||
-        !(program->client = http_client_create(&program->loop, "atoll-zone-agent/" ATOLL_VERSION, err)))
+    if (!(program->agent = agent_create(&agent_options, &environment, err)))
         return -1;
     program->link = controller_link_create(&program->loop, program->client, settings->controller,
                                            settings->zone, &random_system, &link_events, err);
@@ -385,7 +446,7 @@ static void raise_limits(void)
 
 int main(int argc, char **argv)
 {
-    struct settings settings = {.mongod = "mongod", .log_level = "info"};
+    struct settings settings = {.log_level = "info"};
     int code = read_options(argc, argv, &settings);
     if (code >= 0)
         return code;

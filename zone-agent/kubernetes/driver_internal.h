@@ -1,0 +1,107 @@
+/* What the parts of the kubernetes driver share: driver.c (its table, its life), store.c (what is watched), steps.c (what is
+ * done). Nobody else includes this. */
+#ifndef ATOLL_KUBERNETES_DRIVER_INTERNAL_H
+#define ATOLL_KUBERNETES_DRIVER_INTERNAL_H
+
+#include "zone-agent/kubernetes/client.h"
+#include "zone-agent/kubernetes/driver.h"
+#include "zone-agent/kubernetes/holdings.h"
+#include "zone-agent/kubernetes/watch.h"
+
+enum {
+    STORE_OBJECTS_MAX = 20000, /* nodes included; above it the zone is said to be too large */
+    FOREIGN_LOOK_MS = 5000,
+    DISCOVER_RETRY_MS = 2000,
+};
+
+struct stored {
+    enum object_kind kind;
+    struct json *object;
+    bool seen; /* named since its list began */
+};
+
+/* What is remembered of a member beside its objects. Never freed before the driver. */
+struct note {
+    struct kube_driver *driver;
+    char set[NAME_LENGTH_MAX + 1];
+    int ordinal;
+    int64_t repairs;
+    char last_repair[SENTENCE_LENGTH_MAX];
+    char foreign[SENTENCE_LENGTH_MAX], foreign_path[OBJECT_PATH_MAX];
+    bool foreign_shared;
+    uint64_t foreign_request;
+    bool had_service, had_controller; /* seen by this agent, and not taken away by it */
+};
+
+struct watched {
+    struct kube_driver *driver;
+    enum object_kind kind;
+    struct kube_watch *watch;
+    bool listed;
+    char problem[ERROR_MESSAGE_MAX]; /* "" when it works */
+    enum error_code problem_code;
+};
+
+struct job;
+
+struct kube_driver {
+    struct driver base;
+    uv_loop_t *loop;
+    uv_timer_t later, look, discover;
+    struct http_client *http;
+    struct kube_client *client;
+    struct clock clock;
+    struct random random;
+    struct driver_events events;
+    void (*note)(void *context, bool is_problem, const char *sentence);
+    bool inside;
+    char zone[NAME_LENGTH_MAX + 1], namespace_[NAME_LENGTH_MAX + 1];
+    char federation[TEXT_LENGTH_MAX + 1], project[TEXT_LENGTH_MAX + 1]; /* of the intent; "" before it */
+    const struct intent *intent;
+    char intent_problem[ERROR_MESSAGE_MAX], server_problem[ERROR_MESSAGE_MAX];
+    struct kube_server server;
+    bool discovered;
+    struct watched watches[OBJECT_KIND_COUNT];
+    struct stored *objects;
+    size_t object_count, object_room;
+    bool overfull;
+    struct note **notes;
+    size_t note_count;
+    struct job *jobs, *finished; /* under way; whose end the agent has still to be told */
+    bool changed, closing;
+    size_t open_handles;
+    void (*closed)(void *context);
+    void *closed_context;
+};
+
+/* All that decisions are made from, as plain values that live until scene_finish(). */
+struct scene {
+    struct arena arena;
+    struct object_zone zone;
+    struct observed *objects;
+    struct member_note *notes;
+    struct holdings_input input;
+};
+void scene_make(struct kube_driver *driver, struct scene *scene);
+void scene_finish(struct scene *scene);
+
+/* driver.c */
+void driver_changed(struct kube_driver *driver); /* the agent is told soon, from the loop */
+void driver_wake(struct kube_driver *driver);
+struct note *driver_note(struct kube_driver *driver, const char *set, int ordinal); /* NULL: no memory */
+
+/* store.c */
+int store_watch(struct kube_driver *driver, enum object_kind kind, struct error *err);
+bool store_is_complete(const struct kube_driver *driver);
+const struct watched *store_problem(const struct kube_driver *driver); /* a watch that doesn't work, or NULL */
+void store_put(struct kube_driver *driver, enum object_kind kind, const struct json *object);
+void store_remove(struct kube_driver *driver, enum object_kind kind, const char *name);
+void store_finish(struct kube_driver *driver);
+
+/* steps.c */
+void steps_perform(struct kube_driver *driver, const struct step *step, uint64_t step_id);
+void steps_tell(struct kube_driver *driver); /* step_done for what has finished */
+void steps_look_at_foreign(struct kube_driver *driver);
+void steps_finish(struct kube_driver *driver); /* after the client is gone */
+
+#endif

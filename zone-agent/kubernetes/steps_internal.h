@@ -1,0 +1,49 @@
+/* A step under way: the requests that it is made of, one after the other. Shared by steps.c (runs them), step_plan.c (says which)
+ * and disk_source.c (those to the Compute API). */
+#ifndef ATOLL_KUBERNETES_STEPS_INTERNAL_H
+#define ATOLL_KUBERNETES_STEPS_INTERNAL_H
+
+#include "zone-agent/kubernetes/driver_internal.h"
+
+enum { OPS_MAX = 8 };
+
+enum op_kind {
+    OP_DISK,   /* the Compute disk, before its PersistentVolume */
+    OP_ENSURE, /* looks, then applies if it is missing or ours */
+    OP_MERGE,  /* a merge patch of what exists */
+    OP_DELETE
+};
+
+struct op {
+    enum op_kind kind;
+    enum object_kind object;
+    bool shared; /* by the set's members in this cluster */
+    bool again;  /* another look once what is under way is done */
+    const char *name;
+    char path[OBJECT_PATH_MAX];
+    struct json *body;
+};
+
+struct job {
+    struct job *next;
+    struct kube_driver *driver;
+    uint64_t step_id, request;
+    enum step_kind kind;
+    struct arena arena;
+    const struct intent_member *member; /* in the arena */
+    const char *what;                   /* "to create the Service of mongo-node1" */
+    struct op ops[OPS_MAX];
+    size_t op_count, at;
+    char repair[SENTENCE_LENGTH_MAX]; /* what will have been undone of somebody's doing; "" */
+    bool failed;
+    struct error err;
+};
+
+/* step_plan.c: fills `ops` and `repair`. */
+void job_plan(struct job *job, const struct scene *scene);
+
+/* Goes on with the next operation; the last one ends the job. */
+void job_next(struct job *job);
+void job_fail(struct job *job, const struct error *err);
+
+#endif
