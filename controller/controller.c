@@ -140,11 +140,14 @@ void controller_tick(struct controller *controller)
 /* ---- what agents say ---- */
 
 /* An agent that has accepted a higher epoch would refuse ours for ever; we hold the store's lock, so we may
- * go above it. The same for revisions, which an older image of our store may have forgotten. */
+ * go above it. The same for revisions, which an older image of our store may have forgotten; and for one of
+ * our own epoch that we never gave out: a controller whose store was lost had the same epoch, and what we say
+ * would look older than what it said. */
 static int follow(struct controller *controller, const char *zone, int64_t epoch, int64_t revision,
                   struct error *err)
 {
-    if (epoch <= controller->epoch && revision <= controller->revision_reserved)
+    bool not_ours = epoch == controller->epoch && revision > controller->revision;
+    if (epoch <= controller->epoch && revision <= controller->revision_reserved && !not_ours)
         return 0;
     if (controller_raise(controller, epoch, revision, err))
         return -1;
@@ -258,7 +261,8 @@ static void show_failed_zones(struct controller *controller, const struct set_vi
 {
     for (size_t i = 0; set->plan && i < set->plan->member_count; i++)
         for (size_t j = 0; j < controller->zone_count; j++)
-            if (set->plan->members[i].zone_state == ZONE_FAILED && controller->zone_views[j].state == ZONE_UNKNOWN &&
+            if (set->plan->members[i].zone_state == ZONE_FAILED &&
+                controller->zone_views[j].state == ZONE_UNKNOWN &&
                 strcmp(controller->zones[j].zone->name, set->set->members[i].zone) == 0)
                 controller->zone_views[j].state = ZONE_FAILED;
 }

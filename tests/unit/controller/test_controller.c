@@ -253,6 +253,27 @@ static void an_agent_with_a_higher_revision_raises_ours_above_it(void **state)
     assert_true(intent_of("z1")->revision > 500000);
 }
 
+/* The store was lost: the controller of before had the same epoch, and agents would take our intents for
+ * older ones. */
+static void an_agent_with_an_intent_of_our_epoch_that_we_never_gave_raises_ours_above_it(void **state)
+{
+    (void)state;
+    settled_world();
+    int64_t epoch = intent_of("z1")->epoch;
+    struct report report = world_report("z1", "r", 2);
+    report.epoch = epoch;
+    report.revision = intent_of("z1")->revision;
+    world_tell(&report);
+    world_run(100);
+    assert_int_equal(intent_of("z1")->epoch, epoch);
+    report.sequence = 3;
+    report.revision += 100;
+    world_tell(&report);
+    world_run(100);
+    assert_int_equal(intent_of("z1")->epoch, epoch + 1);
+    assert_true(intent_of("z1")->revision > report.revision);
+}
+
 static void an_unbelievable_epoch_is_refused(void **state)
 {
     (void)state;
@@ -356,6 +377,7 @@ int main(void)
         test(a_lost_answer_is_a_failure_and_comes_too_late_afterwards),
         test(an_agent_with_a_higher_epoch_raises_ours_above_it),
         test(an_agent_with_a_higher_revision_raises_ours_above_it),
+        test(an_agent_with_an_intent_of_our_epoch_that_we_never_gave_raises_ours_above_it),
         test(an_unbelievable_epoch_is_refused),
         test(a_silent_zone_is_unknown_and_is_connected_when_heard_again),
         test(what_a_mongod_said_grows_older_with_time),
