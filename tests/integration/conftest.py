@@ -3,6 +3,7 @@
 ATOLL_BIN=DIR     the programs to test (default build/bin)
 ATOLL_MONGOD=PATH a real mongod for all members (default: the stand-in, atoll-mongod-sim)
 """
+import contextlib
 import faulthandler
 import os
 import pathlib
@@ -57,7 +58,7 @@ def pytest_runtest_makereport(item):
     outcome = yield
     report = outcome.get_result()
     if report.failed:
-        item.stash[FAILED] = True
+        item.stash[FAILED] = item.getparent(pytest.Module).stash[FAILED] = True
 
 
 FAILED = pytest.StashKey()
@@ -89,9 +90,8 @@ def work_dir():
     shutil.rmtree(directory, ignore_errors=True)
 
 
-@pytest.fixture
-def new_sandbox(request, bin_dir, sanitized, work_dir):
-    """Makes sandboxes: new_sandbox(spec=TEXT, name="a"). Not up yet. All are taken down afterwards, and nothing may be left."""
+@contextlib.contextmanager
+def sandbox_maker(request, bin_dir, sanitized, work_dir):
     made = []
 
     def make(spec=None, name=None):
@@ -107,6 +107,26 @@ def new_sandbox(request, bin_dir, sanitized, work_dir):
     for sandbox in made:
         problems += sandbox.clean_up()
     assert not problems, "\n".join(problems)
+
+
+@pytest.fixture
+def new_sandbox(request, bin_dir, sanitized, work_dir):
+    """Makes sandboxes: new_sandbox(spec=TEXT, name="a"). Not up yet. All are taken down afterwards, and nothing may be left."""
+    with sandbox_maker(request, bin_dir, sanitized, work_dir) as make:
+        yield make
+
+
+@pytest.fixture(scope="module")
+def shared_sandbox(request, bin_dir, sanitized):
+    """One healthy sandbox (of the file's SPEC, if it has one) for all tests of a file that leave it as healthy as they found it."""
+    directory = sandboxes.make_work_dir()
+    try:
+        with sandbox_maker(request, bin_dir, sanitized, directory) as make:
+            made = make(getattr(request.module, "SPEC", None))
+            made.up()
+            yield made
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 @pytest.fixture
