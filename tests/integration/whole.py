@@ -95,7 +95,9 @@ def start_without_waiting(sandbox):
 # ---- status ----
 
 def the_set(status, name="mongo"):
-    return next(each for each in status["sets"] if each["name"] == name)
+    """That set, or one without anything: a status may be a moment older than the spec that was just applied."""
+    nothing = {"name": name, "phase": "", "primary": None, "waits": [], "members": []}
+    return next((each for each in status["sets"] if each["name"] == name), nothing)
 
 
 def members_of(status, name="mongo"):
