@@ -44,6 +44,8 @@ struct controller_environment {
     void (*status_changed)(void *context); /* what controller_view() shows may be different */
     void (*event_happened)(void *context, const struct event *event);
     void *context;
+    const char *const *egress; /* CIDRs that the controller dials members from: their Services admit them */
+    size_t egress_count;
 };
 
 /* Loads the store and raises the epoch, durably. -1 when either can't be done: then there is no controller.

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "controller/controller_internal.h"
+#include "controller/decide/ranges.h"
 #include "proto/intent.h"
 
 static bool in_zone(const struct spec_member *member, const struct zone_state_of *zone)
@@ -30,7 +31,8 @@ static bool all_settled(const struct controller *controller, const struct zone_s
 }
 
 static void build_member(const struct spec_set *set, const struct spec_member *member,
-                         const struct member_plan *plan, struct arena *arena, struct intent_member *out)
+                         const struct member_plan *plan, const struct set_ranges *ranges, struct arena *arena,
+                         struct intent_member *out)
 {
     struct member_names names = spec_member_names(set, member, arena);
     *out = (struct intent_member){.set = set->name,
@@ -51,16 +53,46 @@ static void build_member(const struct spec_set *set, const struct spec_member *m
                                   .labels = member->labels,
                                   .label_count = member->label_count,
                                   .mongod_arguments = set->mongod_arguments,
-                                  .mongod_argument_count = set->mongod_argument_count};
+                                  .mongod_argument_count = set->mongod_argument_count,
+                                  .cpu = set->cpu,
+                                  .memory = set->memory,
+                                  .source_ranges = ranges->ranges,
+                                  .source_range_count = ranges->count,
+                                  .source_ranges_partial = ranges->partial};
 }
 
-static void build_set(const struct set_state *set, const struct zone_state_of *zone, struct arena *arena,
-                      struct intent_member *members, size_t *count)
+/* Zones of the driver `local` have no Services that could refuse anybody. */
+static void find_ranges(const struct controller *controller, const struct spec_set *set,
+                        const struct zone_state_of *zone, struct arena *arena, struct set_ranges *out)
+{
+    *out = (struct set_ranges){.unknown_zone = ""};
+    struct zone_egress *reported = arena_array(arena, controller->zone_count, sizeof *reported);
+    if (strcmp(zone->zone->driver, "local") == 0 || !reported)
+        return;
+    for (size_t i = 0; i < controller->zone_count; i++) {
+        const struct zone_state_of *other = &controller->zones[i];
+        reported[i].zone = other->name;
+        if (other->sight.has_report) {
+            reported[i].ranges = other->sight.report.egress;
+            reported[i].count = other->sight.report.egress_count;
+        }
+    }
+    const struct zone_egress own = {.ranges = controller->environment.egress,
+                                    .count = controller->environment.egress_count};
+    ranges_of_set(&controller->spec->spec, set, reported, controller->zone_count, &own, arena, out);
+}
+
+static void build_set(const struct controller *controller, const struct set_state *set,
+                      const struct zone_state_of *zone, struct arena *arena, struct intent_member *members,
+                      size_t *count)
 {
     const struct plan *plan = &set->slots[set->current].plan;
+    struct set_ranges ranges;
+    find_ranges(controller, set->set, zone, arena, &ranges);
     for (size_t m = 0; m < set->set->member_count && m < plan->member_count; m++)
         if (in_zone(&set->set->members[m], zone) && plan->members[m].named)
-            build_member(set->set, &set->set->members[m], &plan->members[m], arena, &members[(*count)++]);
+            build_member(set->set, &set->set->members[m], &plan->members[m], &ranges, arena,
+                         &members[(*count)++]);
 }
 
 static bool next_revision(struct controller *controller, int64_t *out)
@@ -92,10 +124,12 @@ static bool build(struct controller *controller, const struct zone_state_of *zon
     if (wanted && !members)
         return false;
     for (size_t s = 0; s < controller->set_count; s++)
-        build_set(controller->sets[s], zone, arena, members, &count);
+        build_set(controller, controller->sets[s], zone, arena, members, &count);
     struct intent borrowed = {.epoch = controller->epoch,
                               .federation = controller->spec->spec.name,
                               .zone = zone->name,
+                              .project = zone->zone->project,
+                              .namespace_ = strcmp(zone->zone->driver, "local") ? zone->zone->namespace_ : "",
                               .members = members,
                               .member_count = count};
     *out = intent_copy(arena, &borrowed);

@@ -10,13 +10,14 @@
 #include <unistd.h>
 #include <uv.h>
 
+#include "config/spec_format.h"
 #include "controller/act/store_sqlite.h"
 #include "controller/controller.h"
 #include "controller/serve/site.h"
 #include "proto/base/file.h"
 #include "proto/base/log.h"
 
-enum { PATH_TEXT_MAX = 4096, ADDRESS_MAX = 64, STOP_PATIENCE_MS = 3000 };
+enum { PATH_TEXT_MAX = 4096, ADDRESS_MAX = 64, STOP_PATIENCE_MS = 3000, EGRESS_MAX = 16 };
 
 struct endpoint {
     bool on;
@@ -28,6 +29,8 @@ struct options {
     const char *dir;
     struct endpoint listen, read_listen;
     enum log_level level;
+    const char *egress[EGRESS_MAX];
+    size_t egress_count;
 };
 
 struct daemon {
@@ -45,8 +48,8 @@ struct daemon {
 };
 
 static const char usage[] =
-    "Usage: atoll-controller --dir DIR [--listen ADDRESS:PORT] [--read-listen off|ADDRESS:PORT] [--log-level "
-    "LEVEL]\n"
+    "Usage: atoll-controller --dir DIR [--listen ADDRESS:PORT] [--read-listen off|ADDRESS:PORT] [--egress "
+    "CIDR]... [--log-level LEVEL]\n"
     "\n"
     "The controller of a federation: it takes the spec, listens to the zones' agents, and keeps the replica "
     "sets whole.\n"
@@ -55,6 +58,8 @@ static const char usage[] =
     "  --listen ADDRESS:PORT      agents, people and changes [127.0.0.1:7411]; plain HTTP, so loopback only; "
     "port 0: a free one\n"
     "  --read-listen ADDRESS:PORT for reading only, loopback, or off [off]\n"
+    "  --egress CIDR              the addresses that this controller leaves by: members' Services in Kubernetes admit them;\n"
+    "                             may be given several times\n"
     "  --log-level LEVEL          debug, info, warning or error [info]\n"
     "  --help, --version\n"
     "\n"
@@ -111,6 +116,16 @@ static int read_level(const char *text, enum log_level *out)
     return bad_usage("--log-level is debug, info, warning or error, not ", text);
 }
 
+static int read_egress(const char *text, struct options *out)
+{
+    if (check_cidr(text))
+        return bad_usage("--egress needs an address and a prefix length, like 203.0.113.7/32, not ", text);
+    if (out->egress_count == EGRESS_MAX)
+        return bad_usage("--egress was given too often: ", text);
+    out->egress[out->egress_count++] = text;
+    return 0;
+}
+
 static int read_option(int option, struct options *out)
 {
     switch (option) {
@@ -122,6 +137,8 @@ static int read_option(int option, struct options *out)
     case 'r':
         out->read_listen.on = false;
         return strcmp(optarg, "off") == 0 ? 0 : read_endpoint(optarg, &out->read_listen);
+    case 'e':
+        return read_egress(optarg, out);
     case 'v':
         return read_level(optarg, &out->level);
     case 'h':
@@ -140,6 +157,7 @@ static int read_options(int argc, char **argv, struct options *out)
     static const struct option known[] = {{"dir", required_argument, NULL, 'd'},
                                           {"listen", required_argument, NULL, 'l'},
                                           {"read-listen", required_argument, NULL, 'r'},
+                                          {"egress", required_argument, NULL, 'e'},
                                           {"log-level", required_argument, NULL, 'v'},
                                           {"help", no_argument, NULL, 'h'},
                                           {"version", no_argument, NULL, 'V'},
@@ -239,7 +257,9 @@ static int start_controller(struct daemon *self, struct error *err)
                                                  .intent_changed = intent_changed,
                                                  .status_changed = status_changed,
                                                  .event_happened = event_happened,
-                                                 .context = self};
+                                                 .context = self,
+                                                 .egress = self->options.egress,
+                                                 .egress_count = self->options.egress_count};
     return controller_start(&environment, &self->controller, err);
 }
 

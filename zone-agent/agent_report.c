@@ -107,8 +107,8 @@ static void dispatch_report(struct agent *agent, struct report *report)
 
 static int64_t report_due(const struct agent *agent)
 {
-    if (!agent->report_dirty || agent->report.id)
-        return INT64_MAX;
+    if (!agent->report_dirty || agent->report.id || !agent->holdings.complete)
+        return INT64_MAX; /* an empty report before the zone was seen would read like a zone that lost everything */
     int64_t due =
         agent->report_urgent || !agent->sequence ? 0 : agent->report_sent_at_ms + AGENT_REPORT_GAP_MS;
     return due < agent->report.not_before_ms ? agent->report.not_before_ms : due;

@@ -17,7 +17,8 @@ enum {
 struct stored {
     enum object_kind kind;
     struct json *object;
-    bool seen; /* named since its list began */
+    bool seen;        /* named since its list began */
+    uint64_t version; /* another number with each change that the watch brought */
 };
 
 /* What is remembered of a member beside its objects. Never freed before the driver. */
@@ -65,6 +66,7 @@ struct kube_driver {
     struct stored *objects;
     size_t object_count, object_room;
     bool overfull;
+    uint64_t last_version;
     struct note **notes;
     size_t note_count;
     struct job *jobs, *finished; /* under way; whose end the agent has still to be told */
@@ -95,6 +97,8 @@ int store_watch(struct kube_driver *driver, enum object_kind kind, struct error 
 bool store_is_complete(const struct kube_driver *driver);
 const struct watched *store_problem(const struct kube_driver *driver); /* a watch that doesn't work, or NULL */
 void store_put(struct kube_driver *driver, enum object_kind kind, const struct json *object);
+/* 0 when it isn't there. Who has waited for an answer tells by it whether the watch was quicker: then the answer is old news. */
+uint64_t store_version(const struct kube_driver *driver, enum object_kind kind, const char *name);
 void store_remove(struct kube_driver *driver, enum object_kind kind, const char *name);
 void store_finish(struct kube_driver *driver);
 

@@ -70,7 +70,7 @@ struct json *object_budget(const struct object_zone *zone, const struct intent_m
 /* "mongo-svc": of the headless Service and of the budget. */
 const char *object_shared_name(const struct intent_member *member, struct arena *arena);
 
-/* Whether `live` holds all that `wanted` says. Where not, the first difference goes to `where` ("spec.type is \"ClusterIP\", not
+/* Whether `live` holds all that `wanted` says in labels, annotations and spec. Where not, the first difference goes to `where` ("spec.type is \"ClusterIP\", not
  * \"LoadBalancer\""). Lists of named things are compared by their names, so that what others add stays; quantities by value. */
 bool object_matches(const struct json *wanted, const struct json *live, char where[static 256]);
 

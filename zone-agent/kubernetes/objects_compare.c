@@ -122,7 +122,11 @@ static bool matches(const struct json *wanted, const struct json *live, const ch
 
 bool object_matches(const struct json *wanted, const struct json *live, char where[static 256])
 {
-    return matches(wanted, live, "", false, where);
+    const struct json *ours = json_get(wanted, "metadata"), *theirs = json_get(live, "metadata");
+    const struct json *labels = json_get(ours, "labels"), *annotations = json_get(ours, "annotations");
+    return (!labels || matches(labels, json_get(theirs, "labels"), "metadata.labels", false, where)) &&
+           (!annotations || matches(annotations, json_get(theirs, "annotations"), "metadata.annotations", false, where)) &&
+           matches(json_get(wanted, "spec"), json_get(live, "spec"), "spec", false, where);
 }
 
 static bool is_managed(const struct json *live)

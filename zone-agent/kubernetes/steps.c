@@ -163,6 +163,7 @@ static void apply(struct job *job, bool force)
 {
     struct op *op = &job->ops[job->at];
     struct error err;
+    op->version = store_version(job->driver, op->object, op->name);
     const struct kube_apply request = {
         .path = op->path, .object = op->body, .force = force, .done = on_written, .context = job};
     job->request = kube_apply_start(job->driver->client, &request, &err);
@@ -179,6 +180,7 @@ static void send_write(struct job *job, const char *method, const char *content_
     snprintf(path, sizeof path, "%s%s", job->ops[job->at].path,
              strcmp(method, "PATCH") == 0 ? "?fieldManager=" KUBE_FIELD_MANAGER : "");
     job->request = 0;
+    job->ops[job->at].version = store_version(job->driver, job->ops[job->at].object, job->ops[job->at].name);
     if (!body || json_print(body, JSON_COMPACT, &text, &err) == 0) {
         const struct kube_request request = {.method = method,
                                              .path = path,
@@ -312,7 +314,8 @@ static void take_answer(struct job *job, const struct op *op, const struct kube_
     const struct json *metadata = json_get(answer->body, "metadata");
     if (op->kind == OP_DELETE)
         store_remove(job->driver, op->object, op->name);
-    else if (json_get(metadata, "name") && job->driver->watches[op->object].watch)
+    else if (json_get(metadata, "name") && job->driver->watches[op->object].watch &&
+             store_version(job->driver, op->object, op->name) == op->version)
         store_put(job->driver, op->object, answer->body);
 }
 

@@ -19,6 +19,7 @@ struct op {
     enum object_kind object;
     bool shared; /* by the set's members in this cluster */
     bool again;  /* another look once what is under way is done */
+    uint64_t version; /* of the object in the store when it was written */
     const char *name;
     char path[OBJECT_PATH_MAX];
     struct json *body;

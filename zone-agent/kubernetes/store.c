@@ -78,9 +78,15 @@ void store_put(struct kube_driver *driver, enum object_kind kind, const struct j
         driver->object_count++;
     else
         json_destroy(driver->objects[at].object);
-    driver->objects[at] = (struct stored){kind, trimmed, true};
+    driver->objects[at] = (struct stored){kind, trimmed, true, ++driver->last_version};
     remember_it_was_there(driver, kind, trimmed);
     driver_changed(driver);
+}
+
+uint64_t store_version(const struct kube_driver *driver, enum object_kind kind, const char *name)
+{
+    size_t at = find(driver, kind, name);
+    return at < driver->object_count ? driver->objects[at].version : 0;
 }
 
 static void remove_at(struct kube_driver *driver, size_t at)
