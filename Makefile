@@ -13,7 +13,8 @@ PYTEST = $(PYTHON) -m pytest -c tests/pytest.ini
 # What `make sandbox` adds to `atoll sandbox up`, for example SANDBOX_ARGUMENTS="--mongod /usr/bin/mongod"
 SANDBOX_ARGUMENTS ?= $(if $(ATOLL_MONGOD),--mongod $(ATOLL_MONGOD))
 
-.PHONY: help deps deps-develop all test test-unit test-integration lint lint-cheap format format-check sandbox bench fuzz install package clean
+.PHONY: help deps deps-develop all test test-unit test-integration lint lint-cheap format format-check sandbox bench fuzz install package clean \
+	test-kubernetes kubernetes-zones kubernetes-zones-down
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' Makefile
@@ -54,6 +55,17 @@ format-check: ## fails when clang-format would change something
 
 sandbox: deps all ## bring a sandbox of three zones up on this machine; `build/bin/atoll sandbox down` removes it
 	@build/bin/atoll sandbox up $(SANDBOX_ARGUMENTS)
+
+test-kubernetes: all ## the same on real Kubernetes control planes (built once, about 15 minutes; see tests/kubernetes/README.md)
+	@tests/kubernetes/packages.sh
+	@$(PYTEST) tests/kubernetes $(TESTS)
+
+kubernetes-zones: all ## three real control planes to play with: build/kubernetes-zones/ZONE/kubeconfig; ZONES="a b=older" names others
+	@tests/kubernetes/packages.sh
+	@$(PYTHON) tests/kubernetes/bed.py up --dir build/kubernetes-zones $(ZONES)
+
+kubernetes-zones-down: ## stop them and remove build/kubernetes-zones
+	@$(PYTHON) tests/kubernetes/bed.py down --dir build/kubernetes-zones
 
 bench: all ## the figures, each beside its yardstick, in about five minutes; results in build/bench.json
 	@$(PYTHON) tests/bench/run.py build/bin build/bench.json

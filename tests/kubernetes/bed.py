@@ -6,7 +6,7 @@ usage: bed.py up   --dir DIR [--kubernetes current|older] [--mongod PATH] [ZONE[
        bed.py fault --dir DIR ZONE FAULT [KEY=VALUE]...     for example: us-east1-b move-address member=mongo-node1
 
 `up` leaves the zones running and says what it made; on a bed that is up it changes nothing; zones that have died are started
-again with their data. `down` stops whatever names DIR on its command line and removes DIR. Tests use the class Bed."""
+again with their data. `down` stops the processes that name DIR on their command line, and removes DIR. Tests use the class Bed."""
 import argparse
 import json
 import os

@@ -44,6 +44,7 @@ class Double:
         self.resources = Resources()
         self.requests = collections.deque(maxlen=REQUESTS_KEPT)
         self.tokens, self.token_seconds, self.metadata_ready = {}, 3600, True
+        self.tokens_given = 0
         self.faults = []
 
     # ---- the API ----
@@ -81,6 +82,7 @@ class Double:
 
     def new_token(self):
         token = "ya29.test-" + secrets.token_hex(12)
+        self.tokens_given += 1
         self.tokens[token] = time.monotonic() + self.token_seconds
         return {"access_token": token, "expires_in": self.token_seconds, "token_type": "Bearer"}
 
@@ -94,7 +96,7 @@ class Double:
             case "GET", ["requests"]:
                 return {"requests": list(self.requests)}
             case "GET", ["state"]:
-                return {"disks": ["/".join(key) for key in resources.disks], "faults": self.faults, "operationErrors": resources.operation_errors,
+                return {"disks": ["/".join(key) for key in resources.disks], "faults": self.faults, "tokensGiven": self.tokens_given, "operationErrors": resources.operation_errors,
                         "addresses": {"/".join(key): entry["address"] for key, entry in resources.addresses.items()}}
             case "GET", ["disks", project, zone, name]:
                 return resources.disk(project, zone, name)

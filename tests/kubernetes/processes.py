@@ -65,15 +65,27 @@ def tail(log, lines=15):
         return ""
 
 
+# Who is a process of the bed: a developer's editor or `tail -f` in its folder is none.
+SERVERS = ("etcd", "kube-apiserver", "kube-controller-manager")
+SCRIPTS = (b"zone.py", b"compute_double.py")
+
+
+def is_beds(command):
+    words = command.split(b"\0")
+    program = os.path.basename(words[0]).decode(errors="replace")
+    return program in SERVERS or "mongod" in program or any(os.path.basename(word) in SCRIPTS for word in words[:3])
+
+
 def of_directory(directory):
-    """Pids of the processes (but this one) that name the folder, or something in it, on their command line."""
+    """Pids of the bed's processes that name the folder, or something in it, on their command line."""
     named = re.compile(re.escape(str(directory)).encode() + rb"(?![\w.-])")
     found = []
     for entry in pathlib.Path("/proc").iterdir():
         if not entry.name.isdigit() or int(entry.name) == os.getpid():
             continue
         try:
-            if named.search((entry / "cmdline").read_bytes()):
+            command = (entry / "cmdline").read_bytes()
+            if named.search(command) and is_beds(command):
                 found.append(int(entry.name))
         except OSError:
             continue  # it has just ended, or isn't ours to see

@@ -146,10 +146,15 @@ def test_members_of_one_set_are_kept_on_different_nodes(place):
         {"labelSelector": {"matchLabels": {"set": place.set}}, "topologyKey": "kubernetes.io/hostname"}]}}
     for ordinal in (1, 2, 3, 4):
         place.apply_member(ordinal, affinity=apart)
-    nodes = {place.wait_ready(ordinal)["spec"]["nodeName"] for ordinal in (1, 2, 3) if ordinal != 4} if place.pods(4) else set()
-    ready = [ordinal for ordinal in (1, 2, 3, 4) if place.ready_pod(ordinal)]
-    assert len(nodes) == 3 and ready == [1, 2, 3], "a fourth has no node left"
-    assert "anti-affinity" in events(place, "FailedScheduling")
+
+    def three_ready():
+        pods = [pod for pod in map(place.ready_pod, (1, 2, 3, 4)) if pod]
+        return pods if len(pods) == 3 else None
+
+    pods = wait_until(three_ready, "three members are ready")
+    assert len({pod["spec"]["nodeName"] for pod in pods}) == 3
+    wait_until(lambda: "anti-affinity" in events(place, "FailedScheduling"), "the scheduler says why the fourth has no node")
+    assert three_ready(), "and it stays so"
 
 
 def test_a_cordoned_node_gets_no_successor(place):
