@@ -23,7 +23,7 @@ struct kube_credentials {
     struct exec_credential from_plugin;
     struct exec_plugin *plugin;
     struct error plugin_error;
-    int64_t plugin_failed_ms;
+    int64_t plugin_failed_ms, plugin_began_ms;
 };
 
 struct kube_credentials *kube_credentials_create(uv_loop_t *loop, const struct kube_config *config, const struct clock *clock,
@@ -175,7 +175,12 @@ static void on_plugin_done(void *context, struct exec_credential *credential, co
     struct kube_credentials *credentials = context;
     struct error problem = {.code = ERROR_NONE};
     credentials->plugin = NULL;
-    if (!err && take_token(credentials, credential->token, &problem))
+    if (!err && credential->expires_wall_ms && credential->expires_wall_ms <= clock_wall_ms(credentials->clock))
+        error_set(&problem, ERROR_REFUSED, "%s: the exec plugin %s gives a credential that has expired (are the clocks right?)",
+                  credentials->config.source, credentials->config.exec.command);
+    else if (!err)
+        take_token(credentials, credential->token, &problem);
+    if (problem.code != ERROR_NONE)
         err = &problem;
     if (err) {
         credentials->plugin_error = *err;
@@ -208,6 +213,7 @@ static int start_plugin(struct kube_credentials *credentials, struct error *err)
         *err = credentials->plugin_error;
         return -1;
     }
+    credentials->plugin_began_ms = now_ms;
     credentials->plugin = exec_plugin_run(credentials->loop, &credentials->config, on_plugin_done, credentials, err);
     if (credentials->plugin)
         return 1;
@@ -222,8 +228,11 @@ static int refresh_plugin(struct kube_credentials *credentials, struct error *er
     if (!credentials->stale && has_plugin_credential(credentials, KUBE_CREDENTIALS_EARLY_MS))
         return 0;
     struct error problem = {.code = ERROR_NONE};
+    bool good = !credentials->stale && has_plugin_credential(credentials, 0);
+    if (good && clock_monotonic_ms(credentials->clock) - credentials->plugin_began_ms < KUBE_CREDENTIALS_RETRY_MS)
+        return 0; /* it gives credentials of a short life: it need not run for each request */
     int result = start_plugin(credentials, &problem);
-    if (!credentials->stale && has_plugin_credential(credentials, 0))
+    if (good)
         return 0;
     if (result < 0)
         *err = problem;
