@@ -27,7 +27,7 @@ static struct report_member report_of(const struct agent *agent, const struct ag
     out.holding.ordinal = member->ordinal;
     if (!member->held && member->wanted)
         out.holding.disk.name = member->wanted->disk;
-    if (*member->step_problem)
+    if (*member->step_problem && !*out.holding.problem.code) /* the driver's own words say more */
         out.holding.problem = (struct problem){error_code_name(member->step_problem_code),
                                                member->step_problem, member->step_problem_rule};
     out.mongod.age_ms = answer_age(agent, member);

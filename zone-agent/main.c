@@ -40,6 +40,7 @@ static const char help[] =
     "  --kubeconfig FILE  kubernetes: the cluster, and who the agent is there (without it: the pod's own service account)\n"
     "  --context NAME     kubernetes: the kubeconfig's context (its current one)\n"
     "  --namespace NS     kubernetes: where the members are (the context's or the pod's own, else default)\n"
+    "  --compute-url URL  kubernetes: the Compute API, where the spec names a project (https://compute.googleapis.com)\n"
     "  --subnet 127.0.Z   local: its Services get addresses .1 to .127, its pods .128 to .254\n"
     "  --mongod PATH      local: the mongod, or atoll-mongod-sim, that pods run (mongod)\n"
     "  --log-level LEVEL  debug, info, warning or error (info)\n"
@@ -48,7 +49,7 @@ static const char help[] =
     "SIGTERM ends the agent and leaves the members running.\n";
 
 struct settings {
-    const char *dir, *zone, *controller, *driver, *subnet, *mongod, *log_level, *kubeconfig, *context, *namespace_;
+    const char *dir, *zone, *controller, *driver, *subnet, *mongod, *log_level, *kubeconfig, *context, *namespace_, *compute_url;
 };
 
 struct program {
@@ -80,8 +81,8 @@ static int check_driver(const struct settings *settings)
         return bad_usage("the driver is `kubernetes` or `local`, not ", settings->driver);
     if (local && (!settings->subnet || !*settings->subnet))
         return bad_usage("missing option ", "--subnet");
-    if (local && (settings->kubeconfig || settings->context || settings->namespace_))
-        return bad_usage("--kubeconfig, --context and --namespace are options of the driver kubernetes, not of ", "local");
+    if (local && (settings->kubeconfig || settings->context || settings->namespace_ || settings->compute_url))
+        return bad_usage("--kubeconfig, --context, --namespace and --compute-url are options of the driver kubernetes, not of ", "local");
     if (!local && (settings->subnet || settings->mongod))
         return bad_usage("--subnet and --mongod are options of the driver local, not of ", "kubernetes");
     if (settings->context && !settings->kubeconfig)
@@ -133,6 +134,7 @@ static int read_options(int argc, char **argv, struct settings *out)
         OPTION_KUBECONFIG,
         OPTION_CONTEXT,
         OPTION_NAMESPACE,
+        OPTION_COMPUTE_URL,
         OPTION_HELP,
         OPTION_VERSION
     };
@@ -146,12 +148,13 @@ static int read_options(int argc, char **argv, struct settings *out)
                                           {"kubeconfig", required_argument, NULL, OPTION_KUBECONFIG},
                                           {"context", required_argument, NULL, OPTION_CONTEXT},
                                           {"namespace", required_argument, NULL, OPTION_NAMESPACE},
+                                          {"compute-url", required_argument, NULL, OPTION_COMPUTE_URL},
                                           {"help", no_argument, NULL, OPTION_HELP},
                                           {"version", no_argument, NULL, OPTION_VERSION},
                                           {NULL, 0, NULL, 0}};
     const char **targets[] = {&out->dir,    &out->zone,   &out->controller, &out->driver,
                               &out->subnet, &out->mongod, &out->log_level,  &out->kubeconfig,
-                              &out->context, &out->namespace_};
+                              &out->context, &out->namespace_, &out->compute_url};
     int option;
     opterr = 0;
     while ((option = getopt_long(argc, argv, ":", known, NULL)) != -1) {
@@ -358,6 +361,7 @@ static struct driver *create_kubernetes(struct program *program, const struct se
         .zone = settings->zone,
         .namespace_ = settings->namespace_ ? settings->namespace_ : config.namespace_name,
         .inside = !settings->kubeconfig,
+        .compute_url = settings->compute_url,
         .clock = &clock_system,
         .random = &random_system,
         .events = {program, on_holdings_changed, on_step_done},

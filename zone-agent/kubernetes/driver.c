@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "zone-agent/gce/compute.h"
 #include "zone-agent/kubernetes/driver_internal.h"
 
 static struct kube_driver *driver_of(struct driver *base)
@@ -76,7 +77,8 @@ void scene_make(struct kube_driver *driver, struct scene *scene)
     for (size_t i = 0; scene->notes && i < driver->note_count; i++) {
         const struct note *note = driver->notes[i];
         scene->notes[i] =
-            (struct member_note){note->set, note->ordinal, note->repairs, note->last_repair, note->foreign};
+            (struct member_note){note->set,     note->ordinal, note->repairs, note->last_repair,
+                                 note->foreign, note->problem, note->problem_code};
     }
     scene->input = (struct holdings_input){.zone = &scene->zone,
                                            .intent = driver->intent,
@@ -230,6 +232,7 @@ static void close_driver(struct driver *base, void (*closed)(void *context), voi
     driver->closed = closed;
     driver->closed_context = context;
     store_finish(driver);
+    compute_destroy(driver->compute);
     kube_client_destroy(driver->client);
     steps_finish(driver);
     for (size_t i = 0; i < sizeof timers / sizeof *timers; i++)
@@ -278,6 +281,7 @@ struct driver *kubernetes_driver_create(const struct kubernetes_driver_options *
     driver->inside = options->inside;
     snprintf(driver->zone, sizeof driver->zone, "%s", options->zone);
     snprintf(driver->namespace_, sizeof driver->namespace_, "%s", options->namespace_);
+    snprintf(driver->compute_url, sizeof driver->compute_url, "%s", options->compute_url ? options->compute_url : "");
     driver->client =
         kube_client_create(options->loop, options->http, options->config, &driver->clock, &driver->random, err);
     if (!driver->client) {

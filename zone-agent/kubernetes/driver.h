@@ -17,6 +17,7 @@ struct kubernetes_driver_options {
     const char *zone;
     const char *namespace_;           /* where everything is */
     bool inside;                      /* the agent runs in the cluster: members are asked by their pods' IPs */
+    const char *compute_url;          /* of the Compute API; NULL: Google's */
     const struct clock *clock;        /* these two outlive the driver */
     const struct random *random;
     struct driver_events events;

@@ -29,6 +29,7 @@ struct note {
     int64_t repairs;
     char last_repair[SENTENCE_LENGTH_MAX];
     char foreign[SENTENCE_LENGTH_MAX], foreign_path[OBJECT_PATH_MAX];
+    char problem[SENTENCE_LENGTH_MAX], problem_code[NAME_LENGTH_MAX]; /* of disk or address; "" */
     bool foreign_shared;
     uint64_t foreign_request;
     bool had_service, had_controller; /* seen by this agent, and not taken away by it */
@@ -44,6 +45,7 @@ struct watched {
 };
 
 struct job;
+struct compute;
 
 struct kube_driver {
     struct driver base;
@@ -51,6 +53,8 @@ struct kube_driver {
     uv_timer_t later, look, discover;
     struct http_client *http;
     struct kube_client *client;
+    struct compute *compute; /* NULL before a zone with a project needs it */
+    char compute_url[512];
     struct clock clock;
     struct random random;
     struct driver_events events;

@@ -165,6 +165,7 @@ static struct disk_holding disk_holding(const struct holdings_input *input, cons
     bool lost = strcmp(json_get_text(json_get(claim, "status"), "phase", ""), "Lost") == 0;
     out.state = lost ? DISK_FAILED : runs ? DISK_ATTACHED : DISK_READY;
     out.used = strcmp(annotation(claim, ANNOTATION_USED), "true") == 0;
+    out.adopted = strcmp(annotation(claim, ANNOTATION_ADOPTED), "true") == 0;
     out.replica_set_id = arena_string(arena, annotation(claim, ANNOTATION_REPLICA_SET));
     out.size_bytes = size_of(claim);
     return out;
@@ -237,6 +238,9 @@ static void add_note(struct member_holding *member, const struct member_note *no
     member->repairs = note->repairs;
     member->last_repair = arena_string(arena, note->last_repair);
     member->foreign = *note->foreign != 0;
+    if (*note->problem_code)
+        member->problem =
+            (struct problem){arena_string(arena, note->problem_code), arena_string(arena, note->problem), 0};
     if (member->foreign)
         member->problem = (struct problem){"foreign_object", arena_string(arena, note->foreign), 0};
 }
@@ -314,7 +318,7 @@ void holdings_build(const struct holdings_input *input, struct arena *arena, str
             add_member(input, label(seen->object, LABEL_SET), ordinal_of(seen->object), arena, members, out);
     }
     for (size_t i = 0; i < input->note_count; i++)
-        if (*input->notes[i].foreign)
+        if (*input->notes[i].foreign || *input->notes[i].problem_code)
             add_member(input, input->notes[i].set, input->notes[i].ordinal, arena, members, out);
 }
 

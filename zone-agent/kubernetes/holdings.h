@@ -20,6 +20,7 @@ struct member_note {
     int64_t repairs;
     const char *last_repair;
     const char *foreign; /* a sentence about an object of the member's name that isn't ours; "" */
+    const char *problem, *problem_code; /* of its disk or address; "" */
 };
 
 struct holdings_input {

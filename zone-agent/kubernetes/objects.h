@@ -32,6 +32,7 @@ enum { OBJECT_PATH_MAX = 512, OBJECT_RANGES_MAX = 2 * RANGES_MAX };
 #define LABEL_ORDINAL "atoll.dev/ordinal"
 #define ANNOTATION_TEMPLATE "atoll.dev/template"          /* a hash of what was applied: tells our changes from others' */
 #define ANNOTATION_USED "atoll.dev/used"                  /* of a claim: a mongod has been started on the disk */
+#define ANNOTATION_ADOPTED "atoll.dev/adopted"            /* of a claim: the disk existed before it was ours */
 #define ANNOTATION_REPLICA_SET "atoll.dev/replica-set-id" /* of a claim: the mark that a birth leaves */
 #define ANNOTATION_DISK_ID "atoll.dev/disk-id"            /* of a PersistentVolume: the id of its Compute disk */
 

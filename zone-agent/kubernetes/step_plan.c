@@ -86,6 +86,8 @@ static void plan_service(struct job *job, const struct scene *scene)
     if (job->kind == STEP_CREATE_SERVICE && note && note->had_service)
         say_gone(job, OBJECT_SERVICE, name);
     look_for_drift(job, OBJECT_SERVICE, name, wanted, live);
+    if (*scene->zone.project)
+        add(job, scene, OP_ADDRESS, OBJECT_SERVICE, name, NULL);
     add(job, scene, OP_ENSURE, OBJECT_SERVICE, name, wanted);
     add_shared(job, scene, OBJECT_SERVICE, object_headless(&scene->zone, job->member));
     add_shared(job, scene, OBJECT_BUDGET, object_budget(&scene->zone, job->member));
@@ -168,6 +170,8 @@ void job_plan(struct job *job, const struct scene *scene)
         plan_disk(job, scene);
         break;
     case STEP_MARK_DISK:
+        if (*scene->zone.project)
+            add(job, scene, OP_DISK_MARK, OBJECT_VOLUME, job->member->disk, NULL);
         add_claim_marks(job, scene, ANNOTATION_REPLICA_SET, job->member->replica_set_id);
         break;
     case STEP_CREATE_SERVICE:

@@ -297,6 +297,12 @@ static void begin_op(struct job *job)
     case OP_DISK:
         disk_source_ensure(job);
         break;
+    case OP_DISK_MARK:
+        disk_source_mark(job);
+        break;
+    case OP_ADDRESS:
+        disk_source_address(job);
+        break;
     }
 }
 

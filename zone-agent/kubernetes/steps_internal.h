@@ -8,7 +8,9 @@
 enum { OPS_MAX = 8 };
 
 enum op_kind {
-    OP_DISK,   /* the Compute disk, before its PersistentVolume */
+    OP_DISK,   /* the Compute disk, before its PersistentVolume and claim */
+    OP_DISK_MARK,
+    OP_ADDRESS, /* the reserved address, before its Service */
     OP_ENSURE, /* looks, then applies if it is missing or ours */
     OP_MERGE,  /* a merge patch of what exists */
     OP_DELETE
