@@ -99,13 +99,15 @@ def sandbox_maker(request, bin_dir, sanitized, work_dir):
         made.append(sandboxes.Sandbox(bin_dir, directory, spec or sandboxes.SPEC, slowness=SANITIZER_SLOWNESS if sanitized else 1))
         return made[-1]
 
-    yield make
-    problems = []
-    if request.node.stash.get(FAILED, False):
+    try:
+        yield make
+    finally:
+        problems = []
+        if request.node.stash.get(FAILED, False):
+            for sandbox in made:
+                sandbox.print_logs()
         for sandbox in made:
-            sandbox.print_logs()
-    for sandbox in made:
-        problems += sandbox.clean_up()
+            problems += sandbox.clean_up()
     assert not problems, "\n".join(problems)
 
 
