@@ -51,6 +51,7 @@ class Double:
 
     def call(self, method, path, query, body):
         """The answer's value; raises Refusal."""
+        self.resources.advance()
         for pattern, methods in ROUTES:
             found = re.fullmatch(pattern, path)
             if found and method in methods:
@@ -62,6 +63,7 @@ class Double:
         deadline = time.monotonic() + WAIT_MOST_SECS
         while True:
             with self.lock:
+                self.resources.advance()
                 body = self.resources.operation((project, kind, place), name).body()
             if body["status"] == "DONE" or time.monotonic() > deadline:
                 return body
@@ -90,6 +92,7 @@ class Double:
 
     def control(self, method, parts, body):
         resources = self.resources
+        resources.advance()
         match method, parts:
             case "GET", ["ready"]:
                 return {}

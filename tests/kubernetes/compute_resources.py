@@ -103,10 +103,17 @@ class Resources:
         self.numbers = itertools.count(int(time.time()) * 1000)
         self.disks, self.addresses, self.operations, self.requests = {}, {}, {}, {}
         self.quotas, self.subnets = {}, {}
+        self.pending = []  # operations that run, whether or not anybody asks for them
         self.operation_seconds = 0.05
         self.operation_errors = []  # [{"kind", "name", "code", "message", "status", "times"}…]: the knob
 
     # ---- operations ----
+
+    def advance(self):
+        """What is due happens, in its order. Called before anything is looked at."""
+        for operation in sorted(self.pending, key=lambda operation: operation.due):
+            operation.advance()
+        self.pending = [operation for operation in self.pending if operation.ended is None]
 
     def begin(self, kind, scope, target, effect, request_id, body=None, seconds=None):
         """A new operation, or the one that this request id began: the API does a request once, however often it is sent."""
@@ -123,6 +130,7 @@ class Resources:
         if len(self.operations) >= OPERATIONS_MAX:
             self.operations.pop(next(iter(self.operations)))
         self.operations[(scope, operation.name)] = operation
+        self.pending.append(operation)
         if request_id is not None:
             self.requests[request_id.lower()] = (operation, kind, target, repr(body))
         return operation

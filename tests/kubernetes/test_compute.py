@@ -75,6 +75,7 @@ def test_an_answer_that_is_lost_is_found_again_by_its_request_id(compute, name):
     compute.control("POST", "faults", {"method": "POST", "path": "/disks$", "drop": True})
     with pytest.raises(OSError):
         compute.api("POST", f"zones/{ZONE}/disks?requestId={request}", {"name": name, "sizeGb": "10"})
+    wait_until(lambda: compute.api("GET", f"zones/{ZONE}/disks/{name}")[0] == 200, "the disk is made although nobody has its operation")
     status, operation = compute.api("POST", f"zones/{ZONE}/disks?requestId={request}", {"name": name, "sizeGb": "10"})
     assert status == 200 and "error" not in compute.done(operation)
 
