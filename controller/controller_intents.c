@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "config/spec_intent.h"
 #include "controller/controller_internal.h"
 #include "controller/decide/ranges.h"
 #include "proto/intent.h"
@@ -34,31 +35,13 @@ static void build_member(const struct spec_set *set, const struct spec_member *m
                          const struct member_plan *plan, const struct set_ranges *ranges, struct arena *arena,
                          struct intent_member *out)
 {
-    struct member_names names = spec_member_names(set, member, arena);
-    *out = (struct intent_member){.set = set->name,
-                                  .ordinal = member->ordinal,
-                                  .run = plan->run,
-                                  .node = names.node,
-                                  .controller = names.controller,
-                                  .service = names.service,
-                                  .volume = names.volume,
-                                  .disk = names.disk,
-                                  .image = set->image,
-                                  .port = set->port,
-                                  .storage_bytes = set->storage_bytes,
-                                  .storage_type = set->storage_type,
-                                  .arbiter = member->arbiter_only,
-                                  .disk_id = plan->disk_id ? plan->disk_id : "",
-                                  .replica_set_id = plan->replica_set_id ? plan->replica_set_id : "",
-                                  .labels = member->labels,
-                                  .label_count = member->label_count,
-                                  .mongod_arguments = set->mongod_arguments,
-                                  .mongod_argument_count = set->mongod_argument_count,
-                                  .cpu = set->cpu,
-                                  .memory = set->memory,
-                                  .source_ranges = ranges->ranges,
-                                  .source_range_count = ranges->count,
-                                  .source_ranges_partial = ranges->partial};
+    *out = spec_intent_member(set, member, arena);
+    out->run = plan->run;
+    out->disk_id = plan->disk_id ? plan->disk_id : "";
+    out->replica_set_id = plan->replica_set_id ? plan->replica_set_id : "";
+    out->source_ranges = ranges->ranges;
+    out->source_range_count = ranges->count;
+    out->source_ranges_partial = ranges->partial;
 }
 
 /* Zones of the driver `local` have no Services that could refuse anybody. */

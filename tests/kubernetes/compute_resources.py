@@ -263,7 +263,13 @@ class Resources:
             "addressType": body.get("addressType", "EXTERNAL"), "description": body.get("description", ""),
             "labels": body.get("labels", {}), "labelFingerprint": fingerprint(body.get("labels", {})),
         }
-        return self.begin("insert", scope, target, lambda: self.addresses.update({(project, region, name): entry}), request_id, body)
+
+        def reserve():  # two at a time must not get the same one
+            if entry["address"] in {other["address"] for other in self.addresses.values()}:
+                entry["address"] = self.free_address(region, None)
+            self.addresses[(project, region, name)] = entry
+
+        return self.begin("insert", scope, target, reserve, request_id, body)
 
     def free_address(self, region, wanted):
         subnet = self.subnets.get(region)

@@ -1,0 +1,247 @@
+"""The kubernetes driver against real control planes: a set comes up, and whatever is done to it, it is healthy again with the same
+ids and no lost data."""
+import contextlib
+
+import os
+import time
+
+import pytest
+
+import bed as bed_module
+from conftest import FAILED, wait_until
+from federation import Federation, letter, steady
+from kube_client import field
+
+FIRST, SECOND, THIRD = bed_module.ZONES
+DOCUMENTS = 20
+
+
+@pytest.fixture
+def new_federation(request, new_place, compute, tmp_path):
+    """Makes one: new_federation(zones, project=True)."""
+    made = []
+
+    def make(zones=bed_module.ZONES, project=True, start=True):
+        places = {zone: new_place(zone) for zone in zones}
+        name = next(iter(places.values())).name
+        federation = Federation(tmp_path / "federation", name, places, compute, project)
+        made.append(federation)
+        return federation.start() if start else federation
+
+    yield make
+    for federation in made:
+        if request.node.stash.get(FAILED, False):
+            print(federation.logs())
+            with contextlib.suppress(Exception):
+                print(federation.atoll("status").stdout, federation.explain(), federation.events())
+        federation.stop()
+
+
+@pytest.fixture
+def healthy(new_federation):
+    """Three zones, one member each, with data; checks at the end that ids and data are the same."""
+    federation = new_federation()
+    federation.apply()
+    federation.write(DOCUMENTS)
+    before = federation.identity()
+    yield federation
+    federation.wait_healthy()
+    assert federation.identity() == before
+    assert federation.count() == DOCUMENTS
+
+
+def kubectl_names(place, kinds):
+    return set(place.zone.kubectl("get", kinds, "-n", place.name, "-o", "name").stdout.split())
+
+
+# ---- a set comes up ----
+
+def test_three_control_planes_make_one_healthy_set_of_the_services_addresses(healthy):
+    hosts = {member["host"] for member in healthy.set_status()["members"]}
+    for ordinal, place in enumerate(healthy.places.values(), start=1):
+        assert f"{place.address(ordinal)}:27017" in hosts
+        name = healthy.name
+        names = kubectl_names(place, "rc,svc,pvc,pods,pdb")
+        pod = next(each for each in names if each.startswith("pod/"))
+        assert pod.startswith(f"pod/{name}-rc{ordinal}-")
+        assert names == {f"replicationcontroller/{name}-rc{ordinal}", f"service/{name}-svc-{letter(ordinal)}", f"service/{name}-svc", pod,
+                         f"persistentvolumeclaim/{name}-persistent-storage{ordinal}", f"poddisruptionbudget.policy/{name}-svc"}
+        volume = place.client.get(f"/api/v1/persistentvolumes/{name}db-disk{ordinal}")
+        assert volume["spec"]["persistentVolumeReclaimPolicy"] == "Retain"
+        assert volume["spec"]["csi"]["volumeHandle"] == f"projects/atoll-test/zones/{place.zone.name}/disks/{name}db-disk{ordinal}"
+        assert field(place.ready_pod(ordinal), "metadata", "labels", "name") == f"{name}-node{ordinal}"
+
+
+def test_a_cluster_of_any_make_takes_claims_of_the_default_class(new_federation):
+    federation = new_federation(project=False)
+    federation.apply()
+    claim = federation.places[FIRST].client.get(federation.places[FIRST].path("persistentvolumeclaims", f"{federation.name}-persistent-storage1"))
+    assert claim["spec"]["storageClassName"] == "standard-rwo"
+    assert "loadBalancerIP" not in federation.places[FIRST].client.get(federation.places[FIRST].path("services", f"{federation.name}-svc-a"))["spec"]
+
+
+def test_three_members_of_one_cluster_are_on_three_nodes(new_federation):
+    federation = new_federation((FIRST,))
+    federation.apply(federation.spec([(FIRST, {})] * 3))
+    place = federation.places[FIRST]
+    assert len({field(place.ready_pod(ordinal), "spec", "nodeName") for ordinal in (1, 2, 3)}) == 3
+    endpoints = place.client.get(place.path("endpoints", f"{federation.name}-svc"))
+    assert len(endpoints["subsets"][0]["addresses"]) == 3
+
+
+def test_services_admit_the_other_zones_the_controller_the_users_and_their_own_cluster(new_federation):
+    federation = new_federation((FIRST, SECOND))
+    spec = federation.spec(sourceRanges=["198.51.100.0/24"])
+    federation.apply(spec)
+    place = federation.places[FIRST]
+    ranges = lambda: set(place.client.get(place.path("services", f"{federation.name}-svc-a"))["spec"]["loadBalancerSourceRanges"])  # noqa: E731
+    nodes = {f"{address['address']}/32" for node in place.client.get("/api/v1/nodes")["items"]
+             for address in node["status"]["addresses"] if address["type"] == "InternalIP"}
+    assert ranges() >= nodes | {"127.0.0.1/32", "198.51.100.0/24", federation.places[SECOND].facts["egress"]}
+    spec["spec"]["zones"][1]["egress"].append("192.0.2.9/32")
+    federation.apply(spec)
+    wait_until(lambda: "192.0.2.9/32" in ranges(), "the Service follows the other zone's addresses")
+
+
+# ---- what happens to people ----
+
+def test_a_deleted_pod_comes_back(healthy):
+    place = healthy.places[FIRST]
+    former = place.ready_pod(1)
+    place.fault("delete-pod", member=f"{healthy.name}-node1", grace=2)
+    place.wait_ready(1, other_than=former["metadata"]["uid"])
+
+
+def test_a_deleted_replication_controller_is_made_again(healthy):
+    place = healthy.places[SECOND]
+    place.zone.kubectl("delete", "rc", f"{healthy.name}-rc2", "-n", place.name)
+    wait_until(lambda: f"replicationcontroller/{healthy.name}-rc2" in kubectl_names(place, "rc"), "the controller is there again")
+    place.wait_ready(2)
+    wait_until(lambda: "deleted by somebody else" in healthy.events(), "an event says it")
+
+
+def test_a_service_edited_by_hand_is_repaired_and_foreign_fields_stay(healthy):
+    place = healthy.places[THIRD]
+    path = place.path("services", f"{healthy.name}-svc-c")
+    place.client.patch(path, {"metadata": {"annotations": {"example.com/mine": "kept"}},
+                              "spec": {"externalTrafficPolicy": "Cluster", "loadBalancerSourceRanges": ["0.0.0.0/0"]}})
+    wait_until(lambda: place.client.get(path)["spec"]["externalTrafficPolicy"] == "Local", "the Service is repaired")
+    service = place.client.get(path)
+    assert "0.0.0.0/0" not in service["spec"]["loadBalancerSourceRanges"]
+    assert service["metadata"]["annotations"]["example.com/mine"] == "kept"
+    wait_until(lambda: "changed by somebody else" in healthy.events(), "an event says it")
+
+
+def test_a_moved_service_address_keeps_the_members_id(new_federation):
+    """Without reserved addresses, as a cloud's load balancer may."""
+    federation = new_federation(project=False)
+    federation.apply()
+    federation.write(DOCUMENTS)
+    before = federation.identity()
+    moved = federation.places[FIRST].fault("move-address", member=f"{federation.name}-node1")["address"]
+    wait_until(lambda: federation.member(1)["host"] == f"{moved}:27017", "the member is known by its new address", 30)
+    federation.wait_healthy()
+    assert federation.identity() == before and federation.count() == DOCUMENTS
+
+
+@pytest.mark.timeout(150)
+def test_a_stopped_api_server_is_no_dead_zone(healthy):
+    place = healthy.places[FIRST]
+    place.fault("api-stop")
+    try:
+        time.sleep(float(os.environ.get("ATOLL_API_AWAY_SECS", "15")) - 5)  # the time itself is the test: a minute in the nightly run
+        steady(lambda: healthy.zone_state(FIRST) == "Connected" and healthy.set_status()["phase"] == "Healthy", 5, "its members serve on")
+        assert healthy.count() == DOCUMENTS
+    finally:
+        place.fault("api-start")
+
+
+def test_a_reset_watch_goes_on(healthy):
+    place = healthy.places[FIRST]
+    place.fault("agent-drop")
+    place.zone.kubectl("scale", "rc", f"{healthy.name}-rc1", "-n", place.name, "--replicas=0")
+    wait_until(lambda: place.client.get(place.path("replicationcontrollers", f"{healthy.name}-rc1"))["spec"]["replicas"] == 1, "it is scaled again", 40)
+    place.wait_ready(1)
+
+
+@pytest.mark.timeout(150)
+def test_a_compacted_history_is_listed_anew(healthy):
+    place = healthy.places[FIRST]
+    place.fault("api-compact")
+    place.fault("api-stop")
+    place.fault("api-start")
+    place.zone.kubectl("delete", "pdb", f"{healthy.name}-svc", "-n", place.name)
+    wait_until(lambda: "poddisruptionbudget.policy/" + healthy.name + "-svc" in kubectl_names(place, "pdb"), "the budget is there again", 40)
+
+
+def test_an_agent_killed_while_it_creates_things_goes_on(new_federation):
+    federation = new_federation()
+    federation.places[FIRST].fault("delay", step="address", ms=1500)
+    try:
+        federation.apply(wait=False)
+        place = federation.places[FIRST]
+        for kind in ("pvc", "svc", "rc"):
+            wait_until(lambda wanted=kind: kubectl_names(place, wanted), f"there is a {kind}")
+            federation.kill(FIRST)
+            federation.start_agent(FIRST)
+        federation.wait_healthy()
+        assert len(kubectl_names(place, "pods")) == 1
+    finally:
+        federation.places[FIRST].fault("delay", step="address", ms=0)
+
+
+# ---- the Compute API ----
+
+def test_a_disk_operation_that_fails_twice_is_tried_again(new_federation, compute):
+    federation = new_federation()
+    compute.control("POST", "operation-errors", {"kind": "insert", "name": f"{federation.name}db-disk1", "code": "INTERNAL_ERROR", "times": 2})
+    federation.apply()
+
+
+def test_a_quota_is_explained_and_the_other_zones_go_on(new_federation, compute):
+    federation = new_federation()
+    compute.control("POST", "operation-errors", {"kind": "insert", "name": f"{federation.name}db-disk1", "code": "QUOTA_EXCEEDED", "times": 1000,
+                                                  "message": "Quota 'SSD_TOTAL_GB' exceeded. Limit: 500.0 in region us-east1."})
+    federation.apply(wait=False)
+    wait_until(lambda: "quota" in federation.explain().lower(), "explain names the quota")
+    for ordinal, zone in ((2, SECOND), (3, THIRD)):
+        federation.places[zone].wait_ready(ordinal)
+    compute.control("POST", "reset")
+    federation.wait_healthy()
+
+
+# ---- somebody else's ----
+
+def test_a_foreign_replication_controller_stays_untouched_and_explain_says_what_to_do(new_federation):
+    federation = new_federation()
+    place, name = federation.places[FIRST], f"{federation.name}-rc1"
+    theirs = {"apiVersion": "v1", "kind": "ReplicationController", "metadata": {"name": name, "namespace": place.name},
+              "spec": {"replicas": 0, "selector": {"app": "theirs"}, "template": {
+                  "metadata": {"labels": {"app": "theirs"}}, "spec": {"containers": [{"name": "web", "image": "nginx"}]}}}}
+    before = place.client.post(place.path("replicationcontrollers"), theirs)
+    federation.apply(wait=False)
+    wait_until(lambda: "isn't ours" in federation.explain(), "explain names the conflict")
+    assert "delete or rename it" in federation.explain()
+    after = place.client.get(place.path("replicationcontrollers", name))
+    assert after["metadata"]["resourceVersion"] == before["metadata"]["resourceVersion"]
+    place.client.delete(place.path("replicationcontrollers", name), {"apiVersion": "v1", "kind": "DeleteOptions"})
+    federation.wait_healthy()
+
+
+# ---- leaving and coming back ----
+
+def test_a_member_that_leaves_keeps_its_disk_and_gets_it_again(new_federation):
+    federation = new_federation((FIRST, SECOND))
+    members = [(FIRST, {}), (SECOND, {}), (FIRST, {}), (SECOND, {}), (FIRST, {})][:3]
+    federation.apply(federation.spec(members))
+    place = federation.places[FIRST]
+    former_id, disk = federation.member(3)["id"], f"{federation.name}db-disk3"
+    volume = place.client.get(f"/api/v1/persistentvolumes/{disk}")
+    federation.apply(federation.spec(members[:2] + [(FIRST, {"state": "absent"})]), wait=False)
+    wait_until(lambda: f"replicationcontroller/{federation.name}-rc3" not in kubectl_names(place, "rc")
+               and f"service/{federation.name}-svc-c" not in kubectl_names(place, "svc"), "controller and Service are gone", 40)
+    assert place.client.get(f"/api/v1/persistentvolumes/{disk}")["metadata"]["uid"] == volume["metadata"]["uid"]
+    wait_until(lambda: disk in federation.atoll("status").stdout, "status lists the retained disk")
+    federation.apply(federation.spec(members))
+    assert place.client.get(f"/api/v1/persistentvolumes/{disk}")["metadata"]["uid"] == volume["metadata"]["uid"]
+    assert federation.member(3)["id"] not in (None, former_id)
