@@ -172,6 +172,20 @@ static int find_zone(struct controller *controller, const char *name, struct zon
                      NAME_LENGTH_MAX, name);
 }
 
+/* Each report says how often its agent has undone somebody's change since it started, and what the last one was. */
+static void tell_repairs(struct controller *controller, const struct zone_state_of *zone, const struct report *report)
+{
+    bool same_run = zone->sight.has_report && strcmp(zone->sight.report.run_id, report->run_id) == 0;
+    for (size_t i = 0; i < report->member_count; i++) {
+        const struct member_holding *now = &report->members[i].holding;
+        const struct report_member *before =
+            same_run ? zone_sight_member(&zone->sight, now->set, now->ordinal) : NULL;
+        if (now->repairs > (before ? before->holding.repairs : 0))
+            controller_tell(controller, EVENT_OBJECT_REPAIRED,
+                            &(struct event_words){.set = now->set, .zone = zone->name, .detail = now->last_repair});
+    }
+}
+
 int controller_report(struct controller *controller, const char *name, const struct report *report,
                       struct zone_answer *out, struct error *err)
 {
@@ -180,8 +194,10 @@ int controller_report(struct controller *controller, const char *name, const str
     int64_t now_ms = controller_now(controller);
     if (find_zone(controller, name, &zone, err))
         return -1;
-    if (follow(controller, name, report->epoch, report->revision, err) ||
-        zone_sight_report(&zone->sight, report, now_ms, controller_wall(controller), &taken, err))
+    if (follow(controller, name, report->epoch, report->revision, err))
+        return -1;
+    tell_repairs(controller, zone, report); /* while the one before is still there to compare with */
+    if (zone_sight_report(&zone->sight, report, now_ms, controller_wall(controller), &taken, err))
         return -1;
     if (taken) {
         controller->counts.reports++;
@@ -249,6 +265,7 @@ static struct zone_view zone_view(const struct zone_state_of *zone)
                               .driver = sight->has_report ? sight->report.driver : zone->zone->driver,
                               .agent_version = sight->has_report ? sight->report.version : "",
                               .members = zone->members,
+                              .report = sight->has_report ? &sight->report : NULL,
                               .problem = sight->has_report ? sight->report.zone_problem
                                                            : (struct problem){.code = "", .message = ""},
                               .intent_revision = zone->has_intent ? zone->intent.revision : 0,
@@ -269,8 +286,10 @@ static void show_failed_zones(struct controller *controller, const struct set_vi
 
 void controller_view(struct controller *controller, struct federation_view *out)
 {
-    for (size_t i = 0; i < controller->zone_count; i++)
+    for (size_t i = 0; i < controller->zone_count; i++) {
         controller->zone_views[i] = zone_view(&controller->zones[i]);
+        controller->zone_views[i].spec = controller->spec ? &controller->spec->spec : NULL;
+    }
     for (size_t i = 0; i < controller->set_count; i++) {
         const struct plan_slot *slot = &controller->sets[i]->slots[controller->sets[i]->current];
         /* A plan of a former spec has other members than the set that is shown. */

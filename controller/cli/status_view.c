@@ -107,6 +107,26 @@ static void print_zones(const struct json *document, const struct view *view, st
     table_finish(&table);
 }
 
+/* Disks of members that left: nothing deletes them but people. */
+static void print_retained(const struct json *document, struct buffer *out)
+{
+    const struct json *zones = json_get(document, "zones");
+    bool first = true;
+    for (const struct json *zone = json_first(zones); zone; zone = json_next(zone)) {
+        const struct json *disks = json_get(zone, "retainedDisks");
+        for (const struct json *disk = json_first(disks); disk; disk = json_next(disk)) {
+            buffer_append_text(out, first ? "\nRetained disks\n  " : "  ");
+            first = false;
+            text_escape(get(disk, "name"), out);
+            buffer_append_text(out, "  ");
+            text_escape(get(zone, "name"), out);
+            buffer_append_text(out, "  of set ");
+            text_escape(get(disk, "set"), out);
+            buffer_printf(out, ", ordinal %lld\n", (long long)json_get_int(disk, "ordinal", 0));
+        }
+    }
+}
+
 static void phase_text(const struct json *member, char text[CELL_MAX])
 {
     const char *phase = or_dash(get(member, "phase")), *next = get(member, "nextPhase");
@@ -281,6 +301,7 @@ void status_view(const struct json *document, const struct view *view, struct bu
         buffer_append_text(out, "\n");
         status_view_set(set, view, now_ms > 0 ? now_ms : 0, out);
     }
+    print_retained(document, out);
 }
 
 static void set_progress(const struct json *set, struct buffer *out)

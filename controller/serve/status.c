@@ -180,6 +180,33 @@ struct json *status_write_set(const struct set_view *set, int64_t now_ms, enum s
     return json;
 }
 
+/* Whoever has left, or is leaving and has neither controller nor Service any more, has left a disk behind. */
+static bool is_retained(const struct spec *spec, const struct member_holding *held)
+{
+    const struct spec_set *set = spec ? spec_find_set(spec, held->set) : NULL;
+    const struct spec_member *member = set ? spec_find_member(set, held->ordinal) : NULL;
+    bool wanted = member && !set->absent && !member->absent;
+    return !wanted && held->disk.state == DISK_READY && !held->controller_exists && !held->service_exists;
+}
+
+static void write_retained(struct json *zone, const struct zone_view *view)
+{
+    struct json *list = NULL; /* the key is there only when a disk is */
+    for (size_t i = 0; view->report && i < view->report->member_count; i++) {
+        const struct member_holding *held = &view->report->members[i].holding;
+        if (!is_retained(view->spec, held))
+            continue;
+        if (!list)
+            list = json_set(zone, "retainedDisks", json_array());
+        struct json *disk = json_append(list, json_object());
+        json_set_string(disk, "name", held->disk.name);
+        json_set_string(disk, "id", held->disk.id);
+        json_set_string(disk, "set", held->set);
+        json_set_int(disk, "ordinal", held->ordinal);
+        set_known(disk, "sizeBytes", held->disk.size_bytes, -1);
+    }
+}
+
 struct json *status_write_zone(const struct zone_view *zone, enum status_part part)
 {
     struct json *json = json_object();
@@ -190,6 +217,7 @@ struct json *status_write_zone(const struct zone_view *zone, enum status_part pa
         json_set_time(json, "lastReportAt", zone->last_report_at_ms);
     json_set_string(json, "agentVersion", zone->agent_version);
     json_set_int(json, "members", (int64_t)zone->members);
+    write_retained(json, zone);
     return json;
 }
 

@@ -12,6 +12,8 @@ struct zone_view {
     const char *driver, *agent_version;
     size_t members; /* of the spec, in this zone */
     struct problem problem;
+    const struct report *report; /* the last one; NULL: none */
+    const struct spec *spec;
     int64_t intent_revision, reached_revision; /* 0: none */
 };
 
