@@ -6,13 +6,17 @@ import threading
 import time
 
 
+def is_wanted(line, event, wanted):
+    return (event is None or line["event"] == event) and all(line.get(key) == content for key, content in wanted.items())
+
+
 class Probe:
     """Lines in, lines out. `end()` must leave neither a handle nor (with AddressSanitizer) a byte behind."""
 
     def __init__(self, program, *words, env=None):
         self.process = subprocess.Popen([str(program), *map(str, words)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                         text=True, env=env)
-        self.lines, self.seen, self.complaints = queue.Queue(), [], []
+        self.lines, self.seen, self.passed, self.complaints = queue.Queue(), [], [], []
         self.readers = [threading.Thread(target=self.read, daemon=True), threading.Thread(target=self.read_complaints, daemon=True)]
         for reader in self.readers:
             reader.start()
@@ -30,8 +34,12 @@ class Probe:
         self.process.stdin.flush()
 
     def next(self, event=None, timeout=20, **wanted):
-        """The next line of this kind; what comes before it is passed over, but kept in `seen`."""
+        """The first line of this kind that was not taken yet. What comes before it can still be taken; all is in `seen`."""
         deadline = time.monotonic() + timeout
+        for line in self.passed:
+            if is_wanted(line, event, wanted):
+                self.passed.remove(line)
+                return line
         while True:
             try:
                 line = self.lines.get(timeout=max(0.01, deadline - time.monotonic()))
@@ -40,8 +48,9 @@ class Probe:
             if line is None:
                 raise AssertionError(f"the probe ended: {''.join(self.complaints)}; seen: {self.seen[-20:]}")
             self.seen.append(line)
-            if (event is None or line["event"] == event) and all(line.get(key) == content for key, content in wanted.items()):
+            if is_wanted(line, event, wanted):
                 return line
+            self.passed.append(line)
 
     def ask(self, method, path, **more):
         self.do(do="request", method=method, path=path, **more)

@@ -45,7 +45,8 @@ struct kube_watch_options {
 /* Begins to list, from the loop. Strings are copied. NULL and `err` when it can't be started. */
 struct kube_watch *kube_watch_start(struct kube_client *client, const struct kube_watch_options *options, struct error *err);
 
-/* Nothing is called any more; allowed from within the watch's own callbacks. The loop frees the memory. NULL is tolerated. */
+/* Nothing is called any more; allowed from within the watch's own callbacks. The loop frees the memory:
+ * the pointer is dead. NULL is tolerated. */
 void kube_watch_stop(struct kube_watch *watch);
 
 #endif

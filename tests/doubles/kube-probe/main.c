@@ -198,6 +198,14 @@ static void print_memory(void)
     print(json);
 }
 
+static void stop_last_watch(void)
+{
+    if (watch_count == 0)
+        return;
+    kube_watch_stop(watches[watch_count - 1].watch);
+    watches[watch_count - 1].watch = NULL;
+}
+
 static void obey(const struct json *command)
 {
     struct error err = {.code = ERROR_NONE};
@@ -214,7 +222,7 @@ static void obey(const struct json *command)
     else if (!strcmp(what, "watch"))
         started = start_watch(command, &err);
     else if (!strcmp(what, "stop"))
-        kube_watch_stop(watches[watch_count - 1].watch);
+        stop_last_watch();
     else if (!strcmp(what, "memory"))
         print_memory();
     else
