@@ -1,6 +1,7 @@
 """Members whose data is gone, and a controller whose store is gone: nobody votes without memory, nothing is born twice."""
 import contextlib
 import shutil
+import socket
 
 import pytest
 
@@ -219,6 +220,28 @@ def test_without_its_store_an_emptied_member_still_loses_its_vote_first(well):
         well.atoll("apply", "-f", well.spec_file)
         vote_taken(well, victim)
         is_whole_again(well, victim)
+
+
+@pytest.mark.xfail(strict=True, reason="the disk's mark doesn't say the member's _id, so it is added once more under a new one, "
+                                       "beside its own entry, which stays as a dead voter")
+def test_without_its_store_a_member_whose_address_changed_meanwhile_keeps_its_id(new_sandbox):
+    """Its mongod doesn't find itself in the configuration, and no entry names its address."""
+    sandbox = new_sandbox(spec=SPEC)
+    sandbox.up()
+    before = whole.healthy(sandbox)
+    victim = whole.secondaries_of(before)[0]
+    host, port = victim["host"].split(":")
+    whole.kill(whole.supervisor(sandbox), *sandbox.processes())
+    for path in (sandbox.dir / "controller").glob("controller.db*"):
+        path.unlink()
+    with socket.create_server((host, int(port))):  # somebody else has its address now
+        whole.start_without_waiting(sandbox)
+        sandbox.wait_for(lambda status: status["sets"] == [], what="a controller that knows nothing")
+        sandbox.atoll("apply", "-f", sandbox.spec_file)
+        sandbox.wait_for(lambda status: whole.the_set(status)["phase"] == "Healthy" or any(map(acted(80), whole.events(sandbox))),
+                         timeout=45, what="the set to be Healthy, or something to be added")
+    assert not any(map(acted(80), whole.events(sandbox))), "it is in the configuration already"
+    assert whole.identities(whole.healthy(sandbox)) == whole.identities(before)
 
 
 def test_an_old_image_of_the_store_is_overtaken_by_what_is_true(well):
