@@ -29,7 +29,8 @@ static void a_token_with_its_end(void **state)
     assert_string_equal(read.token, "t");
     assert_int_equal(read.expires_wall_ms, 1795420800000);
     exec_credential_finish(&read);
-    assert_int_equal(read_text(PRINTED("\"clientCertificateData\":\"-----BEGIN CERTIFICATE-----\",\"clientKeyData\":\"-----BEGIN EC PRIVATE KEY-----\""), &read, &err), 0);
+    assert_int_equal(read_text(PRINTED("\"clientCertificateData\":\"-----BEGIN CERTIFICATE-----\","
+                                       "\"clientKeyData\":\"-----BEGIN EC PRIVATE KEY-----\""), &read, &err), 0);
     assert_null(read.token);
     assert_int_equal(read.expires_wall_ms, 0);
     exec_credential_finish(&read);
