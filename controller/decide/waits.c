@@ -16,6 +16,9 @@ static const char *member_detail(const struct situation *situation, const struct
     const char *last_exit = has(member->facts, M_RUNNING) ? "" : member->view->holding.pod.last_exit;
     if (member->view->waiting.message[0] && last_exit[0])
         return arena_printf(situation->arena, "%s (%s)", member->view->waiting.message, last_exit);
+    const char *waiting = member->view->waiting.message, *problem = member->view->holding.problem.message;
+    if (waiting[0] && problem[0] && strcmp(waiting, problem)) /* what is being done, and why it doesn't get done */
+        return arena_printf(situation->arena, "%s: %s", waiting, problem);
     if (member->view->waiting.message[0])
         return member->view->waiting.message;
     if (member->view->holding.problem.message[0])

@@ -203,7 +203,7 @@ def test_a_quota_is_explained_and_the_other_zones_go_on(new_federation, compute)
     compute.control("POST", "operation-errors", {"kind": "insert", "name": f"{federation.name}db-disk1", "code": "QUOTA_EXCEEDED", "times": 1000,
                                                   "message": "Quota 'SSD_TOTAL_GB' exceeded. Limit: 500.0 in region us-east1."})
     federation.apply(wait=False)
-    wait_until(lambda: "quota" in federation.explain().lower(), "explain names the quota")
+    wait_until(lambda: "quota" in federation.explain().lower() and "SSD_TOTAL_GB" in federation.atoll("status").stdout, "explain names the quota")
     for ordinal, zone in ((2, SECOND), (3, THIRD)):
         federation.places[zone].wait_ready(ordinal)
     compute.control("POST", "reset")
@@ -223,7 +223,8 @@ def test_a_foreign_replication_controller_stays_untouched_and_explain_says_what_
     wait_until(lambda: "isn't ours" in federation.explain(), "explain names the conflict")
     assert "delete or rename it" in federation.explain()
     after = place.client.get(place.path("replicationcontrollers", name))
-    assert after["metadata"]["resourceVersion"] == before["metadata"]["resourceVersion"]
+    assert after["spec"] == before["spec"] and "labels" not in after["metadata"]
+    assert not any(entry["manager"] == "atoll" for entry in after["metadata"]["managedFields"])
     place.client.delete(place.path("replicationcontrollers", name), {"apiVersion": "v1", "kind": "DeleteOptions"})
     federation.wait_healthy()
 

@@ -1,0 +1,238 @@
+/* The templates against golden files that people have read, and what counts as a difference. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "proto/base/file.h"
+#include "zone-agent/kubernetes/objects.h"
+
+static const struct key_value labels[] = {{"instance", "rod"}, {"name", "theirs"}};
+static const char *const ranges[] = {"203.0.113.2/32", "198.51.100.0/24"};
+static const char *const own[] = {"10.1.0.0/16"};
+static const char *const arguments[] = {"--wiredTigerCacheSizeGB", "1"};
+
+static struct intent_member member(void)
+{
+    return (struct intent_member){.set = "mongo",
+                                  .ordinal = 1,
+                                  .run = RUN_UP,
+                                  .node = "mongo-node1",
+                                  .controller = "mongo-rc1",
+                                  .service = "mongo-svc-a",
+                                  .volume = "mongo-persistent-storage1",
+                                  .disk = "mongodb-disk1",
+                                  .image = "mongo:7.0",
+                                  .port = 27017,
+                                  .storage_bytes = INT64_C(200) << 30,
+                                  .storage_type = "pd-ssd",
+                                  .labels = labels,
+                                  .label_count = 2,
+                                  .mongod_arguments = arguments,
+                                  .mongod_argument_count = 2,
+                                  .cpu = "2",
+                                  .memory = "8Gi",
+                                  .source_ranges = ranges,
+                                  .source_range_count = 2};
+}
+
+static struct object_zone zone(const char *project, int minor)
+{
+    return (struct object_zone){.federation = "prod",
+                                .zone = "us-east1-b",
+                                .project = project,
+                                .namespace_ = "default",
+                                .own_ranges = own,
+                                .own_range_count = 1,
+                                .major = 1,
+                                .minor = minor};
+}
+
+static void append(struct buffer *out, struct json *object)
+{
+    struct error err;
+    assert_int_equal(json_print(object, JSON_PRETTY, out, &err), 0);
+    buffer_append_text(out, "\n");
+    json_destroy(object);
+}
+
+static void compare(struct buffer *now, const char *name)
+{
+    char path[512];
+    struct buffer golden;
+    struct error err;
+    snprintf(path, sizeof path, ATOLL_SOURCE_DIR "/tests/tables/kubernetes/%s", name);
+    buffer_init(&golden, 0);
+    if (getenv("ATOLL_GOLDEN"))
+        assert_int_equal(file_replace(path, now->data, now->length, 0644, &err), 0);
+    assert_int_equal(file_read(path, 1 << 20, &golden, &err), 0);
+    if (strcmp(buffer_text(now), buffer_text(&golden)) != 0)
+        fail_msg("%s differs; read the difference, then run this test with ATOLL_GOLDEN=write", path);
+    buffer_finish(&golden);
+    buffer_finish(now);
+}
+
+static void the_objects_of_a_member(const char *project, int minor, const char *golden)
+{
+    struct intent_member wanted = member();
+    struct object_zone facts = zone(project, minor);
+    struct buffer out;
+    buffer_init(&out, 0);
+    if (*project)
+        append(&out, object_volume(&facts, &wanted, "8675309"));
+    append(&out, object_claim(&facts, &wanted));
+    append(&out, object_service(&facts, &wanted, *project ? "203.0.113.9" : "", NULL));
+    append(&out, object_headless(&facts, &wanted));
+    append(&out, object_budget(&facts, &wanted));
+    append(&out, object_controller(&facts, &wanted, 1));
+    compare(&out, golden);
+}
+
+static void on_gke_with_a_project_of_a_new_server(void **state)
+{
+    (void)state;
+    the_objects_of_a_member("acme-prod", 32, "member-project-1.32.json");
+}
+
+static void on_any_cluster_of_an_old_server(void **state)
+{
+    (void)state;
+    the_objects_of_a_member("", 20, "member-any-1.20.json");
+}
+
+static void the_users_labels_never_hide_the_pod_from_its_service(void **state)
+{
+    (void)state;
+    struct intent_member wanted = member();
+    struct object_zone facts = zone("", 32);
+    struct json *object = object_controller(&facts, &wanted, 1);
+    const struct json *of_pod =
+        json_get(json_get(json_get(json_get(object, "spec"), "template"), "metadata"), "labels");
+    assert_string_equal(json_get_text(of_pod, "name", ""), "mongo-node1");
+    assert_string_equal(json_get_text(of_pod, "instance", ""), "rod");
+    json_destroy(object);
+}
+
+static struct json *parse(const char *text)
+{
+    struct error err;
+    struct json *json = json_parse(text, strlen(text), 1 << 20, &err);
+    if (!json)
+        fail_msg("%s: %s", text, err.message);
+    return json;
+}
+
+static void what_counts_as_a_difference(void **state)
+{
+    static const struct {
+        const char *wanted, *live, *where; /* "": none */
+    } rows[] = {
+        {"{\"spec\":{\"a\":1}}", "{\"spec\":{\"a\":1,\"b\":2},\"status\":{}}", ""},
+        {"{\"spec\":{\"a\":1}}", "{\"spec\":{\"a\":2}}", "spec.a is 2, not 1"},
+        {"{\"spec\":{\"a\":1}}", "{\"spec\":{}}", "spec.a is missing, not 1"},
+        {"{\"spec\":{\"a\":false}}", "{\"spec\":{}}", ""},
+        {"{\"spec\":{\"a\":true}}", "{\"spec\":{}}", "spec.a is missing, not true"},
+        {"{\"spec\":{\"l\":[\"a\",\"b\"]}}", "{\"spec\":{\"l\":[\"a\",\"b\",\"c\"]}}",
+         "spec.l is [\"a\",\"b\",\"c\"], not [\"a\",\"b\"]"},
+        {"{\"spec\":{\"l\":[{\"name\":\"a\",\"v\":1}]}}",
+         "{\"spec\":{\"l\":[{\"name\":\"sidecar\"},{\"name\":\"a\",\"v\":1,\"w\":2}]}}", ""},
+        {"{\"spec\":{\"l\":[{\"name\":\"a\",\"v\":1}]}}", "{\"spec\":{\"l\":[{\"name\":\"a\",\"v\":2}]}}",
+         "spec.l[0].v is 2, not 1"},
+        {"{\"spec\":{\"requests\":{\"cpu\":\"1000m\"}}}", "{\"spec\":{\"requests\":{\"cpu\":\"1\"}}}", ""},
+        {"{\"spec\":{\"image\":\"1000m\"}}", "{\"spec\":{\"image\":\"1\"}}", "spec.image is \"1\", not \"1000m\""},
+        {"{\"metadata\":{\"labels\":{\"a\":\"b\"}},\"spec\":{}}", "{\"metadata\":{\"labels\":{}},\"spec\":{}}",
+         "metadata.labels.a is missing, not \"b\""},
+        {"{\"apiVersion\":\"v1\",\"spec\":{}}", "{\"spec\":{}}", ""},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct json *wanted = parse(rows[i].wanted), *live = parse(rows[i].live);
+        char where[256] = "";
+        assert_int_equal(object_matches(wanted, live, where), !*rows[i].where);
+        if (*rows[i].where)
+            assert_string_equal(where, rows[i].where);
+        json_destroy(wanted);
+        json_destroy(live);
+    }
+}
+
+#define LABELS(ordinal, set)                                                                                     \
+    "\"labels\":{\"atoll.dev/federation\":\"prod\",\"atoll.dev/zone\":\"us-east1-b\",\"atoll.dev/set\":\"" set    \
+    "\",\"atoll.dev/ordinal\":\"" ordinal "\"}"
+
+static void whose_an_object_is(void **state)
+{
+    static const struct {
+        const char *object;
+        bool shared, ours;
+    } rows[] = {
+        {"{\"metadata\":{" LABELS("1", "mongo") "}}", false, true},
+        {"{\"metadata\":{" LABELS("2", "mongo") "}}", false, false},
+        {"{\"metadata\":{" LABELS("1", "other") "}}", false, false},
+        {"{\"metadata\":{" LABELS("2", "mongo") "}}", true, true},
+        {"{\"metadata\":{}}", false, false},
+        {"{\"metadata\":{\"managedFields\":[{\"manager\":\"kubectl\"}]}}", false, false},
+        {"{\"metadata\":{\"managedFields\":[{\"manager\":\"kubectl\"},{\"manager\":\"atoll\"}]}}", false, true},
+        {"{\"metadata\":{\"labels\":{\"atoll.dev/federation\":\"test\"},\"managedFields\":[{\"manager\":\"atoll\"}]}}",
+         false, false},
+    };
+    (void)state;
+    struct intent_member wanted = member();
+    struct object_zone facts = zone("", 32);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct json *live = parse(rows[i].object);
+        if (object_is_ours(live, &facts, &wanted, rows[i].shared) != rows[i].ours)
+            fail_msg("row %zu: %s", i, rows[i].object);
+        json_destroy(live);
+    }
+}
+
+static size_t ranges_of(struct json *service)
+{
+    size_t count = json_count(json_get(json_get(service, "spec"), "loadBalancerSourceRanges"));
+    json_destroy(service);
+    return count;
+}
+
+static void a_service_never_admits_everybody_and_partial_knowledge_shuts_nobody_out(void **state)
+{
+    (void)state;
+    struct intent_member wanted = member();
+    struct object_zone facts = zone("", 32);
+    struct json *admitted = parse("[\"192.0.2.1/32\",\"10.1.0.0/16\"]");
+    assert_int_equal(ranges_of(object_service(&facts, &wanted, "", admitted)), 3);
+    wanted.source_ranges_partial = true;
+    assert_int_equal(ranges_of(object_service(&facts, &wanted, "", admitted)), 4);
+    wanted.source_range_count = facts.own_range_count = 0;
+    assert_int_equal(ranges_of(object_service(&facts, &wanted, "", NULL)), 1);
+    json_destroy(admitted);
+}
+
+static void quantities(void **state)
+{
+    (void)state;
+    assert_true(object_quantity("2") == 2000);
+    assert_true(object_quantity("1500m") == 1500);
+    assert_true(object_quantity("1Gi") == 1073741824e3);
+    assert_true(object_quantity("mongo:7.0") < 0);
+    assert_true(object_quantity("") < 0);
+    assert_true(object_quantity("1Zz") < 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(on_gke_with_a_project_of_a_new_server),
+        cmocka_unit_test(on_any_cluster_of_an_old_server),
+        cmocka_unit_test(the_users_labels_never_hide_the_pod_from_its_service),
+        cmocka_unit_test(what_counts_as_a_difference),
+        cmocka_unit_test(whose_an_object_is),
+        cmocka_unit_test(a_service_never_admits_everybody_and_partial_knowledge_shuts_nobody_out),
+        cmocka_unit_test(quantities),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
