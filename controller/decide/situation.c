@@ -297,6 +297,28 @@ static void find_place(const struct situation *situation, struct member_situatio
     member->known_down = heard ? out : member->peer && !member->peer->healthy;
 }
 
+static bool is_claimed(const struct situation *situation, const struct config_member *entry)
+{
+    for (size_t i = 0; i < situation->member_count; i++)
+        if (situation->members[i].listed == entry)
+            return true;
+    return false;
+}
+
+/* After a store was lost: a member that was one before, and whose entry is found neither by its own word nor by its address.
+ * Adding it would leave its old entry as a dead voter. */
+static void find_untold(struct situation *situation)
+{
+    bool unclaimed = false;
+    for (size_t i = 0; i < situation->config.member_count; i++)
+        unclaimed |= !is_claimed(situation, &situation->config.members[i]);
+    for (size_t i = 0; unclaimed && i < situation->member_count; i++) {
+        struct member_situation *member = &situation->members[i];
+        if (member->view && !member->booked && !member->listed && member->view->holding.disk.replica_set_id[0])
+            member->facts |= M_UNTOLD;
+    }
+}
+
 /* A primary whose agent is silent: all that answer and name one name the same. */
 static void find_told_primary(struct situation *situation)
 {
@@ -326,5 +348,6 @@ void situation_find_standing(struct situation *situation)
     }
     for (size_t i = 0; i < situation->member_count; i++)
         find_place(situation, &situation->members[i]);
+    find_untold(situation);
     find_told_primary(situation);
 }

@@ -197,6 +197,24 @@ static void a_set_that_is_taken_away_ends_without_a_wait(void **state)
     fixture_finish(f);
 }
 
+static void after_a_lost_store_a_member_is_not_added_beside_its_own_entry(void **state)
+{
+    WITH_FIXTURE(3);
+    fixture_healthy(f);
+    fixture_move(f, 3, "127.0.3.9:27017");
+    f->views[2].mongod.answer = MONGOD_NOT_IN_CONFIG;
+    f->views[2].mongod.state = MEMBER_REMOVED;
+    f->views[2].mongod.self_id = -1;
+    f->ledger.member_count = 2;
+    const struct plan *plan = fixture_plan(f);
+    assert_true(plan_fired(plan, 89));
+    assert_int_equal(plan->action.kind, ACTION_NONE);
+    f->config.member_count = 2; /* somebody took the dead entry out */
+    fixture_new_config(f, &f->config);
+    assert_true(plan_fired(fixture_plan(f), 80));
+    fixture_finish(f);
+}
+
 static void before_a_set_is_known_a_leaver_is_left_alone(void **state)
 {
     WITH_FIXTURE(3);
@@ -233,6 +251,7 @@ int main(void)
         cmocka_unit_test(one_that_comes_back_gets_a_fresh_id),
         cmocka_unit_test(a_primary_that_leaves_steps_down_first),
         cmocka_unit_test(a_set_that_is_taken_away_ends_without_a_wait),
+        cmocka_unit_test(after_a_lost_store_a_member_is_not_added_beside_its_own_entry),
         cmocka_unit_test(before_a_set_is_known_a_leaver_is_left_alone),
         cmocka_unit_test(priorities_and_settings_are_set),
     };
