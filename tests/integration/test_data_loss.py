@@ -251,7 +251,7 @@ def test_without_its_store_a_member_whose_address_changed_meanwhile_is_not_added
     assert "rs.remove" in sandbox.atoll("explain", "mongo").stdout
     remove_entry(sandbox, victim["id"])
     after = whole.healthy(sandbox)
-    assert whole.member_in(after, victim["name"])["id"] not in [member["id"] for member in whole.members_of(before)]
+    assert whole.member_in(after, victim["name"])["id"] not in [member["id"] for member in whole.members_of(before).values()]
 
 
 def test_an_old_image_of_the_store_is_overtaken_by_what_is_true(well):
