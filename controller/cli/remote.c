@@ -154,6 +154,13 @@ struct json *reply_json(const struct reply *reply, struct error *err)
     return body;
 }
 
+/* Behind "request body:LINE:COLUMN: ". */
+static const char *without_place(const char *detail)
+{
+    const char *error = strstr(detail, ": ");
+    return error ? error + 2 : detail;
+}
+
 void reply_say_details(const struct reply *reply, const char *file)
 {
     static const char anonymous[] = "request body";
@@ -161,10 +168,13 @@ void reply_say_details(const struct reply *reply, const char *file)
     const struct json *details = json_get(json_get(body, "error"), "details");
     for (const struct json *detail = json_first(details); detail; detail = json_next(detail)) {
         const char *text = json_text(detail);
-        if (text && file && strncmp(text, anonymous, sizeof anonymous - 1) == 0)
+        bool placed = text && strncmp(text, anonymous, sizeof anonymous - 1) == 0;
+        if (placed && strstr(text, ": warning: "))
+            continue;
+        if (placed && file)
             console_say("%s%s", file, text + sizeof anonymous - 1);
         else if (text)
-            console_say("%s", text);
+            console_say("%s", placed ? without_place(text) : text);
     }
     json_destroy(body);
 }

@@ -50,7 +50,8 @@ void reply_finish(struct reply *reply);
 int reply_check(const struct reply *reply, struct error *err);
 /* The body as JSON (the caller destroys it), or NULL when it is none. */
 struct json *reply_json(const struct reply *reply, struct error *err);
-/* The error's `details`, a line each, on standard error. "request body" in them becomes `file`, when that is not NULL. */
+/* The error's `details`, a line each, on standard error. "request body" in them becomes `file`; when that is NULL the body was
+ * merged, nobody has seen its lines, and the place is left away. Warnings were said when the files were read, and aren't again. */
 void reply_say_details(const struct reply *reply, const char *file);
 
 /* GET, checked and read: NULL and `err` when it didn't work. */

@@ -18,13 +18,19 @@ static const char *or_dash(const char *text)
     return *text ? text : "-";
 }
 
+/* Of a set or a member: the spec takes it out and it has left, so nobody waits for it. */
+static bool has_left(const struct json *object)
+{
+    return strcmp(get(object, "phase"), "Removed") == 0;
+}
+
 bool set_is_healthy(const struct json *set)
 {
     if (strcmp(get(set, "phase"), "Healthy") != 0)
         return false;
     const struct json *members = json_get(set, "members");
     for (const struct json *member = json_first(members); member; member = json_next(member))
-        if (!json_get_bool(member, "healthy", false))
+        if (!json_get_bool(member, "healthy", false) && !has_left(member))
             return false;
     return true;
 }
@@ -36,7 +42,7 @@ bool status_is_healthy(const struct json *document)
         if (strcmp(get(zone, "state"), "Connected") != 0)
             return false;
     for (const struct json *set = json_first(sets); set; set = json_next(set))
-        if (!set_is_healthy(set))
+        if (!set_is_healthy(set) && !has_left(set))
             return false;
     return json_count(sets) > 0;
 }
@@ -176,7 +182,7 @@ static void add_wide(struct table *table, const struct json *member)
 static void add_member(struct table *table, const struct json *member, bool wide)
 {
     char text[CELL_MAX];
-    bool healthy = json_get_bool(member, "healthy", false);
+    bool healthy = json_get_bool(member, "healthy", false) || has_left(member);
     const char *state = or_dash(get(member, "state"));
     bool primary = strcmp(state, "PRIMARY") == 0;
     table_add(table, get(member, "name"), COLOUR_NONE);
@@ -311,7 +317,7 @@ static void set_progress(const struct json *set, struct buffer *out)
         wait = json_first(json_get(member, "waits"));
     buffer_printf(out, "set %.100s: %.60s", get(set, "name"), or_dash(get(set, "phase")));
     for (const struct json *member = json_first(members); member && !wait; member = json_next(member))
-        if (!json_get_bool(member, "healthy", false)) {
+        if (!json_get_bool(member, "healthy", false) && !has_left(member)) {
             buffer_printf(out, ": %.100s is %.60s", get(member, "name"), or_dash(get(member, "state")));
             break;
         }
@@ -337,7 +343,7 @@ void status_progress(const struct json *document, const char *name, struct buffe
             return;
         }
     for (const struct json *set = json_first(sets); set; set = json_next(set))
-        if (!set_is_healthy(set)) {
+        if (!set_is_healthy(set) && !has_left(set)) {
             set_progress(set, out);
             return;
         }

@@ -7,7 +7,7 @@
 
 /* The phases of a set that the status document can have. */
 static const char *const phases[] = {"Provisioning", "Initiating", "Joining", "Reconfiguring", "Healthy", "Degraded", "QuorumLost",
-                                     "AddressesLost", "RollingOut", "Drilling", "Restoring", NULL};
+                                     "AddressesLost", "RollingOut", "Drilling", "Restoring", "Removed", NULL};
 
 static int read_condition(const char *text, struct condition *out, struct error *err)
 {
@@ -20,7 +20,7 @@ static int read_condition(const char *text, struct condition *out, struct error 
             return out->phase = phases[i], 0;
     return error_set(err, ERROR_INVALID,
                      "there is no phase \"%s\": it is Provisioning, Initiating, Joining, Reconfiguring, Healthy, Degraded, QuorumLost, "
-                     "AddressesLost, RollingOut, Drilling or Restoring",
+                     "AddressesLost, RollingOut, Drilling, Restoring or Removed",
                      text + 6);
 }
 

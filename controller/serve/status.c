@@ -225,11 +225,12 @@ struct json *status_write_zone(const struct zone_view *zone, enum status_part pa
 
 static void write_summary(struct json *root, const struct federation_view *view)
 {
-    int64_t connected = 0, healthy_sets = 0, members = 0, healthy_members = 0;
+    int64_t connected = 0, sets = 0, healthy_sets = 0, members = 0, healthy_members = 0;
     for (size_t i = 0; i < view->zone_count; i++)
         connected += view->zones[i].state == ZONE_CONNECTED;
     for (size_t i = 0; i < view->set_count; i++) {
         const struct set_view *set = &view->sets[i];
+        sets += !set->set->absent;
         healthy_sets += set->plan && set->plan->healthy;
         for (size_t m = 0; m < set->set->member_count; m++) {
             members += !set->set->absent && !set->set->members[m].absent;
@@ -239,7 +240,7 @@ static void write_summary(struct json *root, const struct federation_view *view)
     struct json *summary = json_set(root, "summary", json_object());
     json_set_int(summary, "zones", (int64_t)view->zone_count);
     json_set_int(summary, "connectedZones", connected);
-    json_set_int(summary, "sets", (int64_t)view->set_count);
+    json_set_int(summary, "sets", sets);
     json_set_int(summary, "healthySets", healthy_sets);
     json_set_int(summary, "members", members);
     json_set_int(summary, "healthyMembers", healthy_members);

@@ -143,7 +143,7 @@ def test_every_command_has_help_and_later_ones_are_not_listed(atoll):
         assert shown.returncode == 0 and shown.stdout.startswith(tuple("ABCDEFGHIJKLMNOPQRSTUVWXYZ"))
         assert f"Usage: atoll {command}" in shown.stdout
         assert atoll("help", *command.split()).stdout == shown.stdout
-    for later in ("drill", "backup", "recover", "rollout", "render", "supervise", "kubeconfig"):
+    for later in ("drill", "backup", "recover", "rollout", "supervise", "kubeconfig"):
         assert later not in overview.stdout
 
 
@@ -307,6 +307,34 @@ def test_refusals_have_their_exit_codes_and_their_places(atoll, controller, spec
     assert done.returncode == expected and done.stdout == ""
     assert f"{spec_file}:7:7: error: set old is missing" in done.stderr
     assert "it is not applied. Nothing was applied" in done.stderr
+
+
+def test_a_refusal_repeats_no_warning_and_names_no_line_of_a_merged_body(atoll, controller, spec_file, work_dir):
+    """Each warning came twice, and errors in overlays at lines of a document that nobody had seen."""
+    spec_file.write_text(SPEC.replace(", driver: local", ""))
+    details = ["request body:7:7: warning: set mongo has no sourceRanges", "request body:27:19: error: disks only grow"]
+    controller.answers["PUT /v1/federation"] = (422, {"error": {"code": "invalid", "message": "it is not applied", "details": details}})
+    alone = atoll("apply", "-f", spec_file, "--controller", controller.url)
+    assert alone.stderr.count('set mongo has no "sourceRanges"') == 1 and "no sourceRanges" not in alone.stderr
+    assert f"{spec_file}:27:19: error: disks only grow" in alone.stderr
+    overlay = work_dir / "test.yaml"
+    overlay.write_text("metadata: {name: prod}\n")
+    merged = atoll("apply", "-f", spec_file, "-f", overlay, "--controller", controller.url)
+    assert "\nerror: disks only grow\n" in merged.stderr and "request body" not in merged.stderr
+
+
+def test_apply_waits_for_nobody_who_has_left(atoll, controller, spec_file):
+    """`apply --wait` with "state: absent" never ended: the member that had left was waited for."""
+    gone = json.loads(json.dumps(HEALTHY))
+    member = gone["sets"][0]["members"][2]
+    member |= {"healthy": False, "state": "UNKNOWN", "phase": "Removed"}
+    gone["sets"].append({"name": "old", "phase": "Removed", "members": [member]})
+    controller.answers |= {"PUT /v1/federation": (200, {"revision": 118, "changed": True, "diff": []}), "GET /status": (200, gone)}
+    done = atoll("apply", "-f", spec_file, "--wait", "--timeout", 1, "--controller", controller.url)
+    assert done.returncode == 0, done.stderr
+    assert atoll("status", "--exit-code", "--controller", controller.url).returncode == 0
+    assert atoll("wait", "old", "--for", "phase=Removed", "--timeout", 1, "--controller", controller.url).returncode == 0
+    assert atoll("wait", "old", "--for", "healthy", "--timeout", 1, "--controller", controller.url).returncode == 1
 
 
 @pytest.mark.parametrize("answer, expected", [((200, {"revision": 1, "diff": []}), 0), ((200, {"revision": 1, "diff": ["set a added"]}), 1),

@@ -75,6 +75,17 @@ static void the_summary_counts(void **state)
     json_destroy(status);
 }
 
+static void a_set_that_is_to_go_is_not_counted(void **state)
+{
+    struct spec_set sets[] = {{.name = "here"}, {.name = "gone", .absent = true}};
+    struct set_view views[] = {{.set = &sets[0]}, {.set = &sets[1]}};
+    struct federation_view view = {.sets = views, .set_count = 2};
+    (void)state;
+    struct json *status = status_write(&view, STATUS_WHOLE);
+    assert_int_equal(json_get_int(json_get(status, "summary"), "sets", -1), 1);
+    json_destroy(status);
+}
+
 /* ---- the cache ---- */
 
 static int64_t now_ms(void *context)
@@ -180,6 +191,7 @@ int main(void)
         test(the_document_has_the_keys_of_the_contract_and_no_others),
         test(before_any_spec_the_document_is_there_and_empty),
         test(the_summary_counts),
+        cmocka_unit_test(a_set_that_is_to_go_is_not_counted),
         test(times_and_lag_alone_change_the_bytes_only_now_and_then),
         test(a_new_phase_changes_the_bytes_at_once),
         test(the_connection_string_names_who_clients_may_use),
