@@ -113,8 +113,7 @@ def test_all_that_move_before_anybody_looks_are_lost_addresses_with_a_way_out(we
         assert {name: member["host"] for name, member in whole.members_of(status).items()} == old, "nothing is forced"
         told = whole.explain(well)
         assert "give the old addresses back" in told and all(name in told for name in before)
-        for name in before:
-            sandboxes.wait_until(lambda name=name: move(well, name)[name] == old[name], 10, f"{name} to have {old[name]} again")
+        assert move(well, *before) == old
         followed(well, old)
 
 
@@ -128,6 +127,5 @@ def test_all_that_move_before_the_controllers_eyes_end_followed_or_named(well):
             {name: member["host"] for name, member in whole.members_of(now).items()} == hosts,
             what="all addresses to be followed, or the set to be AddressesLost")
         if whole.the_set(status)["phase"] == "AddressesLost":
-            for name in before:
-                sandboxes.wait_until(lambda name=name: move(well, name)[name] == old[name], 10, f"{name} to have {old[name]} again")
+            assert move(well, *before) == old
         whole.healthy(well)

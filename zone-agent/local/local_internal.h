@@ -73,12 +73,22 @@ enum fault { FAULT_NONE, FAULT_CUT, FAULT_REFUSE, FAULT_SLOW };
 
 struct connection;
 
+enum { LOCAL_FORMER_MAX = 8 };
+
+/* An address that a Service moved away from and keeps from others: see service.c. */
+struct local_former {
+    char host[LOCAL_HOST_MAX];
+    uv_tcp_t *listener;
+};
+
 struct local_service {
     bool exists;
     char name[LOCAL_NAME_MAX + 1], host[LOCAL_HOST_MAX], address[HOST_LENGTH_MAX];
     int port;
     uv_tcp_t *listener; /* NULL while it has no address */
     bool waiting;       /* a connection waits to be accepted, while the network is cut */
+    struct local_former former[LOCAL_FORMER_MAX]; /* the oldest first */
+    size_t former_count;
     struct connection *connections;
     size_t connection_count;
     enum fault fault; /* of this member alone */

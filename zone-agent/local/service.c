@@ -48,28 +48,89 @@ static void on_connection(uv_stream_t *listener, int status)
         forward_accept(member);
 }
 
-/* 0, or libuv's error. */
-static int listen_at(struct local_member *member, const char *host)
+/* A listener at this address, or NULL and libuv's error. */
+static uv_tcp_t *listener_open(struct local_member *member, const char *host, uv_connection_cb callback,
+                               int *error)
 {
     struct sockaddr_in address;
     uv_tcp_t *listener = malloc(sizeof *listener);
+    *error = UV_ENOMEM;
     if (!listener)
-        return UV_ENOMEM;
-    int result = uv_tcp_init(member->driver->loop, listener);
+        return NULL;
+    *error = uv_tcp_init(member->driver->loop, listener);
     local_handle_opened(member->driver);
     listener->data = member;
-    if (result == 0)
-        result = uv_ip4_addr(host, member->service.port, &address);
-    if (result == 0)
-        result = uv_tcp_bind(listener, (const struct sockaddr *)&address, 0);
-    if (result == 0)
-        result = uv_listen((uv_stream_t *)listener, SERVICE_BACKLOG, on_connection);
-    if (result) {
-        drop(member->driver, listener);
-        return result;
-    }
-    member->service.listener = listener;
-    return 0;
+    if (*error == 0)
+        *error = uv_ip4_addr(host, member->service.port, &address);
+    if (*error == 0)
+        *error = uv_tcp_bind(listener, (const struct sockaddr *)&address, 0);
+    if (*error == 0)
+        *error = uv_listen((uv_stream_t *)listener, SERVICE_BACKLOG, callback);
+    if (*error == 0)
+        return listener;
+    drop(member->driver, listener);
+    return NULL;
+}
+
+/* ---- addresses that a Service had: nobody else gets them while the agent lives. The configuration may still
+ * name them, and a mongod without configuration that appeared there, of another sandbox, would be taken for
+ * the member and drawn into its set. ---- */
+
+static void on_former_connection(uv_stream_t *listener, int status)
+{
+    struct local_member *member = listener->data;
+    uv_tcp_t *client = status == 0 ? malloc(sizeof *client) : NULL;
+    if (!client)
+        return;
+    uv_tcp_init(member->driver->loop, client);
+    local_handle_opened(member->driver);
+    client->data = member->driver;
+    if (uv_accept(listener, (uv_stream_t *)client) || uv_tcp_close_reset(client, on_listener_closed))
+        uv_close((uv_handle_t *)client, on_listener_closed);
+}
+
+static void former_remove(struct local_member *member, size_t at)
+{
+    struct local_service *service = &member->service;
+    drop(member->driver, service->former[at].listener);
+    service->former_count--;
+    memmove(&service->former[at], &service->former[at + 1],
+            (service->former_count - at) * sizeof service->former[0]);
+}
+
+static void former_release(struct local_member *member, const char *host)
+{
+    for (size_t i = 0; i < member->service.former_count; i++)
+        if (strcmp(member->service.former[i].host, host) == 0) {
+            former_remove(member, i);
+            return;
+        }
+}
+
+/* As well as can be: an address that can't be kept is somebody else's already. */
+static void former_keep(struct local_member *member, const char *host)
+{
+    struct local_service *service = &member->service;
+    int error;
+    if (service->former_count == LOCAL_FORMER_MAX)
+        former_remove(member, 0);
+    struct local_former *former = &service->former[service->former_count];
+    former->listener = listener_open(member, host, on_former_connection, &error);
+    if (!former->listener)
+        return;
+    local_copy(former->host, sizeof former->host, host);
+    service->former_count++;
+}
+
+/* 0, or libuv's error. */
+static int listen_at(struct local_member *member, const char *host)
+{
+    int error;
+    former_release(member, host);
+    uv_tcp_t *listener = listener_open(member, host, on_connection, &error);
+    if (listener)
+        member->service.listener = listener;
+    return error;
 }
 
 static void take_address(struct local_member *member, const char *host)
@@ -124,6 +185,8 @@ static void close_listener(struct local_member *member)
 void local_service_close(struct local_member *member)
 {
     close_listener(member);
+    while (member->service.former_count)
+        former_remove(member, member->service.former_count - 1);
     forward_reset_all(member);
 }
 
@@ -182,7 +245,22 @@ int local_service_delete(struct local_member *member, struct error *err)
     return 0;
 }
 
-/* As a load balancer that hands out another IP: the old one is gone at once, and with it what was open. */
+static int listen_at_former(struct local_member *member)
+{
+    struct local_service *service = &member->service;
+    char host[LOCAL_HOST_MAX];
+    if (!service->former_count)
+        return -1;
+    local_copy(host, sizeof host, service->former[service->former_count - 1].host);
+    if (listen_at(member, host))
+        return -1;
+    take_address(member, host);
+    return 0;
+}
+
+/* As a load balancer that hands out another IP, and the next time the former one again (so that a set whose
+ * addresses are all lost can get them back): the old one leads nowhere at once, and what was open is gone.
+ */
 int local_service_move(struct local_member *member, struct error *err)
 {
     struct local_service *service = &member->service;
@@ -192,12 +270,14 @@ int local_service_move(struct local_member *member, struct error *err)
         return error_set(err, ERROR_NOT_FOUND, "%s has no Service", member->node);
     local_copy(before, sizeof before, service->host);
     service->listener = NULL;
-    if (listen_somewhere(member, before, err)) {
+    if (listen_at_former(member) && listen_somewhere(member, before, err)) {
         service->listener = old;
         return -1;
     }
-    if (old)
+    if (old) {
         drop(member->driver, old);
+        former_keep(member, before);
+    }
     service->waiting = false;
     forward_reset_all(member);
     return save(member, err);
