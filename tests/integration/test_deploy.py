@@ -50,7 +50,8 @@ def built(folder):
 def plain(folder):
     """The objects of a folder as they are written."""
     found = []
-    for file in sorted((DEPLOY / "kustomize" / folder).glob("*.yaml")):
+    place = DEPLOY / "kubernetes" if folder == "rbac" else DEPLOY / "kustomize" / folder
+    for file in sorted(place.glob("*.yaml")):
         if file.name != "kustomization.yaml":
             found += [o for o in yaml.safe_load_all(file.read_text()) if o]
     return found
