@@ -33,6 +33,7 @@ class Run:
         self.ready, self.restarts, self.last_exit = False, 0, None
         self.backoff, self.next_start = BACKOFF_FIRST_SECS, 0.0
         self.kill_at, self.waiting = None, "ContainerCreating"
+        self.reported = None  # the resourceVersion that was last looked at
 
     @property
     def running(self):
@@ -119,10 +120,13 @@ class Kubelet:
             return
         if run is None:
             run = self.admit(pod)
+        if run.idle and run.reported == pod["metadata"]["resourceVersion"]:
+            return  # thousands of foreign pods cost next to nothing
         run.pod = pod
         if run.command is None and not run.idle:
             self.create(run)
         self.report(run)
+        run.reported = pod["metadata"]["resourceVersion"]
 
     def admit(self, pod):
         if main_container(pod) is None:

@@ -1,4 +1,6 @@
 """Stands in for kube-scheduler and for what brings nodes: registers Node objects and binds pods to them."""
+import collections
+
 from kube_client import ApiError, field, is_terminating, uid
 
 OPERATORS = {
@@ -15,6 +17,8 @@ class Scheduler:
     def __init__(self, zone):
         self.zone = zone
         self.lost = set()  # nodes that a test took away
+        self.assumed = {}  # by the pod's uid: bound by us, though the watch hasn't said so yet
+        self.counts, self.counted_at = collections.Counter(), -1
 
     # ---- nodes ----
 
@@ -54,7 +58,8 @@ class Scheduler:
         if field(pod, "spec", "schedulerName", default="default-scheduler") != "default-scheduler" or not self.zone.due("schedule", uid(pod)):
             return
         reasons, best = {}, None
-        for node in sorted(self.zone.nodes.all(), key=self.pods_on):
+        load = self.load()
+        for node in sorted(self.zone.nodes.all(), key=lambda node: load[node["metadata"]["name"]]):
             reason = self.unfit(pod, node)
             if reason is None:
                 best = node
@@ -69,9 +74,18 @@ class Scheduler:
             "apiVersion": "v1", "kind": "Binding", "metadata": {"name": name, "uid": uid(pod)},
             "target": {"apiVersion": "v1", "kind": "Node", "name": best["metadata"]["name"]},
         })
+        self.assumed[uid(pod)] = best["metadata"]["name"]
+        self.counts[best["metadata"]["name"]] += 1
 
-    def pods_on(self, node):
-        return sum(field(pod, "spec", "nodeName") == node["metadata"]["name"] for pod in self.zone.pods.all())
+    def node_of(self, pod):
+        return field(pod, "spec", "nodeName") or self.assumed.get(uid(pod), "")
+
+    def load(self):
+        """Pods per node, counted anew when any of them changed."""
+        pods = self.zone.pods
+        if self.counted_at != pods.changes:
+            self.counted_at, self.counts = pods.changes, collections.Counter(field(pod, "spec", "nodeName") for pod in pods.all())
+        return self.counts
 
     def unfit(self, pod, node):
         """Why the pod can't run there, in kube-scheduler's words, or None."""
@@ -101,11 +115,11 @@ class Scheduler:
         """Pods that hold a node and that the selector selects; those that are going hold theirs until they are gone."""
         namespaces = namespaces or [pod["metadata"]["namespace"]]
         return [other for other in self.zone.pods.all()
-                if uid(other) != uid(pod) and other["metadata"]["namespace"] in namespaces and field(other, "spec", "nodeName")
+                if uid(other) != uid(pod) and other["metadata"]["namespace"] in namespaces and self.node_of(other)
                 and selects(selector, field(other, "metadata", "labels", default={}))]
 
     def domain(self, pod, key):
-        node = self.zone.nodes.get("", field(pod, "spec", "nodeName", default=""))
+        node = self.zone.nodes.get("", self.node_of(pod))
         return field(node, "metadata", "labels", default={}).get(key) if node else None
 
     def skew(self, pod, spread, labels):

@@ -102,7 +102,7 @@ class Mirror:
 
     def __init__(self, client, path, changed):
         self.client, self.path, self.changed = client, path, changed  # changed() must not block
-        self.objects, self.lock = {}, threading.Lock()
+        self.objects, self.lock, self.changes = {}, threading.Lock(), 0
         self.synced, self.ended = threading.Event(), threading.Event()
         self.connection = None
         self.thread = threading.Thread(target=self.run, name=f"watch {path}", daemon=True)
@@ -139,6 +139,7 @@ class Mirror:
         answer = self.client.get(self.path)
         with self.lock:
             self.objects = {key_of(item): item for item in answer.get("items") or []}
+            self.changes += 1
         self.synced.set()
         self.changed()
         return answer["metadata"]["resourceVersion"]
@@ -165,6 +166,7 @@ class Mirror:
             raise ApiError(thing.get("code", 0), thing.get("reason", ""), thing.get("message", ""))
         if event["type"] != "BOOKMARK":
             with self.lock:
+                self.changes += 1
                 if event["type"] == "DELETED":
                     self.objects.pop(key_of(thing), None)
                 else:

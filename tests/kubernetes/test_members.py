@@ -235,4 +235,4 @@ def test_nothing_listens_on_the_clients_side_of_a_closed_service(current_place):
             return probe.connect_ex((address, 27017)) != 0
 
     wait_until(closed, "the address ends with its Service")
-    assert place.client.find(place.path("services", f"{place.set}-svc-a")) is None, "its finalizer is gone"
+    wait_until(lambda: place.client.find(place.path("services", f"{place.set}-svc-a")) is None, "its finalizer is gone")
