@@ -136,6 +136,22 @@ static int read_zones(const struct json *json, struct sandbox *out, struct error
     return 0;
 }
 
+static int read_clusters(const struct json *json, struct sandbox *out, struct error *err)
+{
+    const struct json *clusters = json_get(json, "clusters");
+    snprintf(out->id, sizeof out->id, "%s", json_get_text(json, "id", ""));
+    for (const struct json *each = json_first(clusters); each; each = json_next(each)) {
+        const char *zone = json_key(each), *path = json_text(each);
+        if (!path || strlen(zone) > NAME_LENGTH_MAX || strlen(path) >= SANDBOX_KUBECONFIG_MAX ||
+            out->cluster_count == SANDBOX_CLUSTERS_MAX)
+            return error_set(err, ERROR_INVALID, "clusters has something that is no zone's kubeconfig");
+        struct sandbox_cluster *cluster = &out->clusters[out->cluster_count++];
+        snprintf(cluster->zone, sizeof cluster->zone, "%s", zone);
+        snprintf(cluster->kubeconfig, sizeof cluster->kubeconfig, "%s", path);
+    }
+    return 0;
+}
+
 static int read_marker(const struct json *json, struct sandbox *out, struct error *err)
 {
     int64_t listen_port = 0, read_port = 0;
@@ -144,6 +160,8 @@ static int read_marker(const struct json *json, struct sandbox *out, struct erro
         return error_set(err, ERROR_INVALID, "it is no sandbox's marker");
     if (json_read_int(json, "listenPort", JSON_OPTIONAL, 0, 65535, &listen_port, err) ||
         json_read_int(json, "readPort", JSON_OPTIONAL, 0, 65535, &read_port, err) || read_zones(json, out, err))
+        return -1;
+    if (read_clusters(json, out, err))
         return -1;
     snprintf(out->mongod, sizeof out->mongod, "%s", mongod);
     out->listen_port = (int)listen_port;
@@ -182,6 +200,12 @@ int sandbox_write(const char *dir, const struct sandbox *sandbox, struct error *
     for (size_t i = 0; i < sandbox->zone_count; i++)
         json_append(zones, json_string(sandbox->zones[i]));
     json_set(json, "zones", zones);
+    if (sandbox->cluster_count) {
+        struct json *clusters = json_set(json, "clusters", json_object());
+        json_set_string(json, "id", sandbox->id);
+        for (size_t i = 0; i < sandbox->cluster_count; i++)
+            json_set_string(clusters, sandbox->clusters[i].zone, sandbox->clusters[i].kubeconfig);
+    }
     buffer_init(&text, 0);
     int result = json_print(json, JSON_PRETTY, &text, err);
     if (result == 0)

@@ -22,7 +22,11 @@ enum {
     SANDBOX_LISTEN_PORT = 7411,
     SANDBOX_READ_PORT = 7410,
     SANDBOX_FILE_MAX = 1 << 20,
+    SANDBOX_CLUSTERS_MAX = 32, SANDBOX_KUBECONFIG_MAX = 1024, SANDBOX_ID_MAX = 32,
 };
+
+/* Where the members of a sandbox are in the user's own clusters. */
+#define SANDBOX_NAMESPACE "default"
 
 /* Names directly below DIR that a sandbox makes; nothing else is ever removed. */
 #define SANDBOX_FILES(X)                                                                                      \
@@ -37,11 +41,20 @@ enum {
     X("sandbox.json")                                                                                         \
     X("lock")
 
+/* A zone that is a cluster of the user's own. */
+struct sandbox_cluster {
+    char zone[NAME_LENGTH_MAX + 1];
+    char kubeconfig[SANDBOX_KUBECONFIG_MAX]; /* absolute */
+};
+
 struct sandbox {
     char mongod[PATH_MAX]; /* absolute */
     int listen_port, read_port; /* 0: not chosen yet */
     char zones[SANDBOX_ZONES_MAX][NAME_LENGTH_MAX + 1]; /* the place gives the zone's number; never reordered */
     size_t zone_count;
+    struct sandbox_cluster clusters[SANDBOX_CLUSTERS_MAX];
+    size_t cluster_count;
+    char id[SANDBOX_ID_MAX]; /* with clusters: the federation's name, which all that is made there bears; else "" */
 };
 
 /* The directory that is meant: `given`, $ATOLL_SANDBOX_DIR or the default; absolute, without links. Need not exist. */

@@ -7,7 +7,7 @@
 
 #include "controller/cli/console.h"
 #include "controller/cli/processes.h"
-#include "controller/cli/sandbox.h"
+#include "controller/cli/sandbox_clusters.h"
 #include "proto/base/file.h"
 
 /* Members need no time for a clean end: their data goes too. */
@@ -46,6 +46,40 @@ static void remove_default_parent(const char *dir)
     rmdir(dirname(parent)); /* stays when something else is in it */
 }
 
+/* Claims are data: somebody has to say so. */
+static bool may_delete_disks(const struct invocation *invocation, const struct sandbox *sandbox)
+{
+    char answer[SANDBOX_ID_MAX + 2] = "";
+    if (invocation_has(invocation, "yes"))
+        return true;
+    if (!console_is_terminal(STDIN_FILENO))
+        return false;
+    fprintf(stderr, "The claims of %s in %zu clusters, and their data, will be deleted. Type %s to confirm: ", sandbox->id,
+            sandbox->cluster_count, sandbox->id);
+    if (!fgets(answer, sizeof answer, stdin))
+        return false;
+    answer[strcspn(answer, "\n")] = 0;
+    return strcmp(answer, sandbox->id) == 0;
+}
+
+static int clear_clusters(const char *dir, const struct invocation *invocation, struct error *err)
+{
+    size_t deleted, kept;
+    struct sandbox *sandbox = calloc(1, sizeof *sandbox);
+    if (!sandbox)
+        return error_set(err, ERROR_NO_MEMORY, "out of memory");
+    int result = 0;
+    if (sandbox_exists(dir) && sandbox_read(dir, sandbox, NULL) == 0 && sandbox->cluster_count) {
+        result = sandbox_clear_clusters(sandbox, may_delete_disks(invocation, sandbox), &deleted, &kept, err);
+        console_say("Deleted %zu objects of %s from %zu clusters.", deleted, sandbox->id, sandbox->cluster_count);
+        if (kept)
+            console_say("%zu claims are kept: kubectl delete pvc -l atoll.dev/federation=%s deletes them and their data.", kept,
+                        sandbox->id);
+    }
+    free(sandbox);
+    return result;
+}
+
 static int remove_files(const char *dir, const struct ended *ended, struct error *err)
 {
     size_t removed = 0;
@@ -74,7 +108,8 @@ int command_sandbox_down(const struct invocation *invocation)
     struct error err;
     char dir[PATH_MAX];
     struct ended ended = {0};
-    if (sandbox_folder(invocation_text(invocation, "dir"), dir, &err) || stop_all(dir, &ended, &err) || remove_files(dir, &ended, &err)) {
+    if (sandbox_folder(invocation_text(invocation, "dir"), dir, &err) || stop_all(dir, &ended, &err) ||
+        clear_clusters(dir, invocation, &err) || remove_files(dir, &ended, &err)) {
         if (err.code == ERROR_CONFLICT)
             return console_fail(&err, "Another `atoll sandbox up` or `down` is at work there; try again when it has ended");
         return console_fail(&err, NULL);

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "controller/cli/console.h"
+#include "controller/cli/sandbox_clusters.h"
 #include "proto/base/file.h"
 
 enum { LOCK_FD = 3 };
@@ -59,8 +60,27 @@ int sandbox_prepare(const char *dir, int *lock_fd, bool *healthy_before, struct 
     return 0;
 }
 
-/* Every zone of a sandbox is on this machine. */
-static struct spec_files *make_local(struct spec_files *files, struct error *err)
+/* Every zone of a sandbox is on this machine, but for clusters that were named. Those need no project: claims of the cluster's
+ * default class do, and nobody has to pay for disks that a sandbox leaves. */
+static void make_zone_local(struct spec_zone *zone, const struct sandbox *sandbox)
+{
+    bool cluster = *sandbox_kubeconfig(sandbox, zone->name);
+    zone->driver = cluster ? "kubernetes" : "local";
+    if (cluster) {
+        zone->project = "";
+        zone->namespace_ = SANDBOX_NAMESPACE;
+    }
+}
+
+static int check_clusters(const struct spec *spec, const struct sandbox *sandbox, struct error *err)
+{
+    for (size_t i = 0; i < sandbox->cluster_count; i++)
+        if (!spec_find_zone(spec, sandbox->clusters[i].zone))
+            return error_set(err, ERROR_INVALID, "--kubeconfig names zone %s, which the spec doesn't have", sandbox->clusters[i].zone);
+    return 0;
+}
+
+static struct spec_files *make_local(struct spec_files *files, const struct sandbox *sandbox, struct error *err)
 {
     struct spec_zone *zones = arena_array(&files->arena, files->spec.zone_count, sizeof *zones);
     struct buffer text;
@@ -68,26 +88,51 @@ static struct spec_files *make_local(struct spec_files *files, struct error *err
     buffer_init(&text, SPEC_BYTES_MAX);
     for (size_t i = 0; zones && i < files->spec.zone_count; i++) {
         zones[i] = files->spec.zones[i];
-        changed += strcmp(zones[i].driver, "local") != 0;
-        zones[i].driver = "local";
+        make_zone_local(&zones[i], sandbox);
+        changed += strcmp(zones[i].driver, files->spec.zones[i].driver) != 0;
     }
     files->spec.zones = zones;
+    if (sandbox->cluster_count)
+        files->spec.name = sandbox->id;
     if (changed)
         console_say("The driver of %zu zone%s becomes local: a sandbox runs on this machine alone.", changed, changed == 1 ? "" : "s");
     struct spec_files *local = NULL;
     if (files->spec.zone_count && !zones)
         error_set(err, ERROR_NO_MEMORY, "out of memory for %zu zones", files->spec.zone_count);
-    else if (spec_write(&files->spec, SPEC_YAML, &text, err) == 0)
+    else if (check_clusters(&files->spec, sandbox, err) == 0 && spec_write(&files->spec, SPEC_YAML, &text, err) == 0)
         local = spec_files_from_text("the spec with local zones", buffer_text(&text), err);
     buffer_finish(&text);
     spec_files_destroy(files);
     return local;
 }
 
-struct spec_files *sandbox_spec(const char *file, struct error *err)
+/* One member in each cluster. Whoever can reach a sandbox's Services may: it is for trying things out. */
+static void write_cluster_spec(const struct sandbox *sandbox, struct buffer *out)
 {
-    struct spec_files *files = file ? spec_files_read_one(file, err) : spec_files_from_text("the built-in spec", default_spec, err);
-    return files && file ? make_local(files, err) : files;
+    buffer_printf(out, "apiVersion: atoll/v1\nkind: Federation\nmetadata: {name: %s}\nspec:\n  zones:\n", sandbox->id);
+    for (size_t i = 0; i < sandbox->cluster_count; i++)
+        buffer_printf(out, "    - {name: %s, driver: kubernetes, namespace: %s}\n", sandbox->clusters[i].zone, SANDBOX_NAMESPACE);
+    buffer_append_text(out, "  sets:\n    - name: mongo\n      image: mongo:7.0\n      storage: {size: 1Gi}\n"
+                            "      settings: {electionTimeoutMillis: 2000, heartbeatIntervalMillis: 500}\n"
+                            "      sourceRanges: [0.0.0.0/0]\n      members:\n");
+    for (size_t i = 0; i < sandbox->cluster_count; i++)
+        buffer_printf(out, "        - {zone: %s}\n", sandbox->clusters[i].zone);
+}
+
+struct spec_files *sandbox_spec(const char *file, const struct sandbox *sandbox, struct error *err)
+{
+    if (file) {
+        struct spec_files *files = spec_files_read_one(file, err);
+        return files ? make_local(files, sandbox, err) : NULL;
+    }
+    if (!sandbox->cluster_count)
+        return spec_files_from_text("the built-in spec", default_spec, err);
+    struct buffer text;
+    buffer_init(&text, 0);
+    write_cluster_spec(sandbox, &text);
+    struct spec_files *files = spec_files_from_text("the built-in spec", buffer_text(&text), err);
+    buffer_finish(&text);
+    return files;
 }
 
 /* The program that the user means by a name, as a shell would find it. */
@@ -160,24 +205,24 @@ static int make_folders(const char *dir, const struct sandbox *sandbox, struct e
     return 0;
 }
 
-int sandbox_plan(const char *dir, const char *mongod, const struct spec_files *spec, struct sandbox *out, struct error *err)
+int sandbox_load(const char *dir, const struct invocation *invocation, struct sandbox *out, struct error *err)
+{
+    *out = (struct sandbox){.zone_count = 0};
+    if (sandbox_exists(dir) && sandbox_read(dir, out, err))
+        return -1;
+    return sandbox_take_kubeconfigs(invocation, out, err);
+}
+
+int sandbox_plan(const char *dir, const char *mongod, const struct spec_files *spec, struct sandbox *sandbox, struct error *err)
 {
     char path[PATH_MAX];
-    struct sandbox *sandbox = calloc(1, sizeof *sandbox);
-    int result = sandbox ? 0 : error_set(err, ERROR_NO_MEMORY, "out of memory");
-    if (result == 0 && sandbox_exists(dir))
-        result = sandbox_read(dir, sandbox, err);
-    if (result == 0)
-        result = choose_mongod(mongod, sandbox->mongod, err);
+    int result = choose_mongod(mongod, sandbox->mongod, err);
     for (size_t i = 0; spec && result == 0 && i < spec->spec.zone_count; i++)
         result = add_zone(sandbox, spec->spec.zones[i].name, err);
     /* What a controller before this one wrote must not be taken for the new one's. */
     if (result == 0)
         result = check_length(dir, sandbox, err) || make_folders(dir, sandbox, err) || sandbox_path(path, dir, "controller/control-url", err) ||
                          file_remove_tree(path, err) || sandbox_write(dir, sandbox, err) ? -1 : 0;
-    if (result == 0)
-        *out = *sandbox;
-    free(sandbox);
     return result ? error_wrap(err, "preparing the sandbox in %s", dir) : 0;
 }
 

@@ -8,11 +8,16 @@
 /* Makes the directory, refuses somebody else's (ERROR_REFUSED), takes the lock. *healthy_before: it has been up once. */
 int sandbox_prepare(const char *dir, int *lock_fd, bool *healthy_before, struct error *err);
 
-/* The spec to apply: the file's with every zone's driver local, or the built-in one of three zones. The caller destroys it. */
-struct spec_files *sandbox_spec(const char *file, struct error *err);
+/* The spec to apply: the file's with every zone's driver local but for those that have a kubeconfig, or a built-in one: of three local
+ * zones, or with a member in each of the clusters. A federation with clusters bears the sandbox's id as its name. The caller destroys it. */
+struct spec_files *sandbox_spec(const char *file, const struct sandbox *sandbox, struct error *err);
 
-/* Works out what runs (`mongod`: a path, "sim" or NULL) for the spec's zones (NULL: those that it had), and writes it down. */
-int sandbox_plan(const char *dir, const char *mongod, const struct spec_files *spec, struct sandbox *out, struct error *err);
+/* What the marker says, with the kubeconfigs of the command line. */
+int sandbox_load(const char *dir, const struct invocation *invocation, struct sandbox *out, struct error *err);
+
+/* Works out what runs (`mongod`: a path, "sim" or NULL) for the spec's zones (NULL: those that it had), and writes it down.
+ * `sandbox` is as sandbox_load() gave it. */
+int sandbox_plan(const char *dir, const char *mongod, const struct spec_files *spec, struct sandbox *sandbox, struct error *err);
 
 /* Starts the detached supervisor, which inherits the lock. */
 int sandbox_start_supervisor(const char *dir, int lock_fd, struct error *err);

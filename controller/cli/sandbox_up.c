@@ -207,11 +207,12 @@ static int start(struct up *up, const struct invocation *invocation)
     bool resumes = sandbox_exists(up->dir);
     if (sandbox_prepare(up->dir, &lock_fd, &up->healthy_before, &err) == 0) {
         const char *spec = invocation_text(invocation, "spec");
-        if (spec || !up->healthy_before)
-            up->spec = sandbox_spec(spec, &err);
-        else if (resumes)
+        bool loaded = sandbox_load(up->dir, invocation, &up->sandbox, &err) == 0;
+        if (loaded && (spec || !up->healthy_before))
+            up->spec = sandbox_spec(spec, &up->sandbox, &err);
+        else if (loaded && resumes)
             console_say("Resuming the sandbox in %s with its data.", up->dir);
-        if (up->spec || (!spec && up->healthy_before))
+        if (loaded && (up->spec || (!spec && up->healthy_before)))
             result = sandbox_plan(up->dir, invocation_text(invocation, "mongod"), up->spec, &up->sandbox, &err);
         if (result == 0) {
             catch_signals();

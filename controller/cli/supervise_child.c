@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "controller/cli/sandbox_clusters.h"
 #include "controller/cli/supervise.h"
 #include "proto/base/clock.h"
 #include "proto/base/log.h"
@@ -41,6 +42,8 @@ static void controller_arguments(const struct child *child, struct arguments *ou
     add(out, "--listen", text);
     snprintf(text, sizeof text, "127.0.0.1:%d", supervisor->sandbox.read_port);
     add(out, "--read-listen", text);
+    if (supervisor->sandbox.cluster_count)
+        add(out, "--egress", "127.0.0.1/32"); /* clusters of this machine: the test bed, kind */
 }
 
 /* --mongod comes last, behind every mention of the sandbox's directory: only members match `mongod.*DIR`. */
@@ -54,6 +57,13 @@ static void agent_arguments(const struct child *child, struct arguments *out)
     add(out, "--zone", child->zone);
     snprintf(text, sizeof text, "http://127.0.0.1:%d", supervisor->sandbox.listen_port);
     add(out, "--controller", text);
+    const char *kubeconfig = sandbox_kubeconfig(&supervisor->sandbox, child->zone);
+    if (*kubeconfig) {
+        add(out, "--driver", "kubernetes");
+        add(out, "--kubeconfig", kubeconfig);
+        add(out, "--namespace", SANDBOX_NAMESPACE);
+        return;
+    }
     add(out, "--driver", "local");
     snprintf(text, sizeof text, "127.0.%d", child->number);
     add(out, "--subnet", text);

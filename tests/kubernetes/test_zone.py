@@ -3,13 +3,15 @@ ids and no lost data."""
 import contextlib
 
 import os
+import subprocess
 import time
 
 import pytest
+import yaml
 
 import bed as bed_module
 from conftest import FAILED, wait_until
-from federation import Federation, letter, steady
+from federation import BIN, RBAC, Federation, letter, steady
 from kube_client import field
 
 FIRST, SECOND, THIRD = bed_module.ZONES
@@ -223,10 +225,64 @@ def test_a_foreign_replication_controller_stays_untouched_and_explain_says_what_
     wait_until(lambda: "isn't ours" in federation.explain(), "explain names the conflict")
     assert "delete or rename it" in federation.explain()
     after = place.client.get(place.path("replicationcontrollers", name))
-    assert after["spec"] == before["spec"] and "labels" not in after["metadata"]
+    assert after["spec"] == before["spec"] and after["metadata"]["labels"] == before["metadata"]["labels"]
     assert not any(entry["manager"] == "atoll" for entry in after["metadata"]["managedFields"])
     place.client.delete(place.path("replicationcontrollers", name), {"apiVersion": "v1", "kind": "DeleteOptions"})
     federation.wait_healthy()
+
+
+# ---- rights ----
+
+VERBS = sorted({(resource, verb) for document in yaml.safe_load_all(RBAC.read_text()) for rule in document.get("rules", [])
+                for resource in rule["resources"] for verb in rule["verbs"]})
+
+
+@pytest.mark.parametrize("resource, verb", VERBS)
+def test_each_verb_of_the_role_is_needed(new_federation, resource, verb):
+    federation = new_federation((FIRST,), start=False)
+    federation.start_controller()
+    federation.allow(FIRST, without=None if verb == "delete" else (resource, verb))
+    federation.start_agent(FIRST)
+    federation.apply(federation.spec(), wait=verb == "delete")
+    if verb == "delete":
+        federation.allow(FIRST, without=(resource, verb))
+        federation.apply(federation.spec([(FIRST, {"state": "absent"})], state="absent"), wait=False)
+    denied = f"{resource}" if resource != "poddisruptionbudgets" else "poddisruptionbudgets.policy"
+    log = federation.folder / f"{FIRST}.log"
+    wait_until(lambda: any("forbidden" in line and denied in line for line in log.read_text().splitlines()), "the agent says what it may not do")
+
+
+# ---- render ----
+
+@pytest.mark.parametrize("project", [True, False])
+def test_the_api_server_accepts_what_render_prints(place, compute, tmp_path, project):
+    federation = Federation(tmp_path / "federation", place.name, {place.zone.name: place}, compute, project)
+    (federation.folder / "spec.yaml").write_text(yaml.safe_dump(federation.spec()))
+    version = ".".join(place.facts["version"].split(".")[:2])
+    text = subprocess.run([BIN / "atoll", "render", "-f", federation.folder / "spec.yaml", "--zone", place.zone.name, "--kubernetes-version", version],
+                          capture_output=True, text=True, check=True).stdout
+    accepted = place.zone.kubectl("apply", "--server-side", "--field-manager=atoll", "--dry-run=server", "-f", "-", stdin=text).stdout
+    assert len(accepted.splitlines()) == (6 if project else 5)
+    assert "Secrets" in text.partition("---")[0]
+
+
+# ---- a laptop ----
+
+def test_a_sandbox_on_clusters_comes_up_and_leaves_nothing(bed, compute, tmp_path):
+    folder = tmp_path / "s"
+    atoll = lambda *words: subprocess.run([BIN / "atoll", "sandbox", *words, "--dir", folder], capture_output=True, text=True, timeout=80)  # noqa: E731
+    clusters = [f"--kubeconfig={name}={zone.kubeconfig}" for name, zone in bed.zones.items()]
+    try:
+        up = atoll("up", *clusters, "--timeout", "60")
+        assert up.returncode == 0, up.stdout + up.stderr
+        assert "Healthy" in up.stdout
+    finally:
+        down = atoll("down", "--yes")
+    assert down.returncode == 0, down.stdout + down.stderr
+    assert not folder.exists()
+    for zone in bed.zones.values():
+        wait_until(lambda of=zone: not of.kubectl("get", "rc,svc,pvc,pods,pdb", "-n", "default", "-l", "atoll.dev/federation", "-o", "name").stdout,
+                   f"nothing is left in {zone.name}")
 
 
 # ---- leaving and coming back ----

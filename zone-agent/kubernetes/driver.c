@@ -169,6 +169,8 @@ static void on_discover_again(uv_timer_t *timer);
 
 static void discover_later(struct kube_driver *driver, const struct error *err)
 {
+    if (!*driver->server_problem)
+        driver->note(driver->events.context, true, err->message);
     snprintf(driver->server_problem, sizeof driver->server_problem, "the API server %s doesn't answer: %s",
              kube_client_server(driver->client), err->message);
     driver_changed(driver);

@@ -138,6 +138,10 @@ static void on_problem(void *context, const struct error *err)
     struct watched *watched = context;
     snprintf(watched->problem, sizeof watched->problem, "%s", err ? err->message : "");
     watched->problem_code = err ? err->code : ERROR_NONE;
+    char sentence[ERROR_MESSAGE_MAX + 64];
+    snprintf(sentence, sizeof sentence, err ? "%ss can't be watched: %s" : "%ss are watched again%s",
+             object_kind_name(watched->kind), err ? err->message : "");
+    watched->driver->note(watched->driver->events.context, err != NULL, sentence);
     driver_changed(watched->driver);
 }
 
