@@ -65,13 +65,25 @@ static void find_ranges(const struct controller *controller, const struct spec_s
     ranges_of_set(&controller->spec->spec, set, reported, controller->zone_count, &own, arena, out);
 }
 
-static void build_set(const struct controller *controller, const struct set_state *set,
+/* A zone that has reported and still isn't known: somebody must say it, or its members are never let in. */
+static void tell_unknown_egress(struct controller *controller, struct set_state *set, const struct set_ranges *ranges)
+{
+    const struct zone_state_of *unknown = controller_zone(controller, ranges->unknown_zone);
+    bool missing = unknown && unknown->sight.has_report && !unknown->sight.report.egress_count;
+    if (missing && !set->egress_told)
+        controller_tell(controller, EVENT_EGRESS_UNKNOWN, &(struct event_words){.set = set->name, .zone = unknown->name});
+    set->egress_told = missing;
+}
+
+static void build_set(struct controller *controller, struct set_state *set,
                       const struct zone_state_of *zone, struct arena *arena, struct intent_member *members,
                       size_t *count)
 {
     const struct plan *plan = &set->slots[set->current].plan;
     struct set_ranges ranges;
     find_ranges(controller, set->set, zone, arena, &ranges);
+    if (strcmp(zone->zone->driver, "local") != 0)
+        tell_unknown_egress(controller, set, &ranges);
     for (size_t m = 0; m < set->set->member_count && m < plan->member_count; m++)
         if (in_zone(&set->set->members[m], zone) && plan->members[m].named)
             build_member(set->set, &set->set->members[m], &plan->members[m], &ranges, arena,

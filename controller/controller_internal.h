@@ -37,6 +37,7 @@ struct set_state {
     int64_t due_ms; /* monotonic: when to plan */
     bool changed;   /* the status may be different since it was planned for */
     bool settled;   /* what the plan must remember is durable: its intents may be sent, its action begun */
+    bool egress_told; /* that some zone's addresses are not known */
     bool act;       /* the plan's action is to be looked at in this turn */
     struct ledger_holder *ledger;
     struct plan_slot slots[2];
