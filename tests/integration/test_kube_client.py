@@ -80,7 +80,9 @@ def test_nothing_below_tls_1_2_is_spoken(server, start):
     server.context.minimum_version = fake.ssl.TLSVersion.TLSv1
     server.context.maximum_version = fake.ssl.TLSVersion.TLSv1_1
     server.context.set_ciphers("ALL:@SECLEVEL=0")
-    probe = start()
+    lenient = server.folder / "openssl.cnf"  # so that it is our own refusal, not the system's
+    lenient.write_text("openssl_conf = a\n[a]\nssl_conf = b\n[b]\nsystem_default = c\n[c]\nMinProtocol = TLSv1\nCipherString = ALL:@SECLEVEL=0\n")
+    probe = start(env={**os.environ, "OPENSSL_CONF": str(lenient)})
     probe.do(do="request", method="GET", path="/version", deadlineMs=1500)
     assert probe.next("answer")["error"] == "unreachable"
     assert not server.asked
@@ -332,6 +334,15 @@ def test_an_event_cut_in_its_middle_is_not_taken(server, start):
     assert versions_of_watches(server) == ["10", "10"]
 
 
+def test_a_watch_that_falls_silent_is_dialled_again_over_another_connection(server, start):
+    server.answers[PODS] = list_or_watch([value(pods())], [watch(server, event("BOOKMARK", pod("", "42"))), watch(server, event("ADDED", pod("a", "43")))])
+    probe = start()
+    probe.do(do="watch", path=PODS, silenceMs=600)
+    probe.next("added", name="a")
+    assert versions_of_watches(server)[:2] == ["10", "42"]
+    assert not [line for line in probe.seen if line["event"] == "problem"]
+
+
 @pytest.mark.parametrize("gone", [
     lambda server: refuse(410, "Expired"),
     lambda server: watch(server, event("ADDED", pod("x", "11")), event("ERROR", fake.status_of(410, "Expired"))),
@@ -448,7 +459,7 @@ def test_a_stopped_watch_says_nothing_more(server, start):
     assert len(probe.seen) == count + 1
 
 
-EVENTS, BATCH, ROUNDS = 200, 10, 6
+EVENTS, BATCH, ROUNDS = 100, 10, 12
 
 
 def test_a_long_watch_does_not_grow(server, start):
@@ -468,17 +479,17 @@ def test_a_long_watch_does_not_grow(server, start):
         stream.end()
 
     server.answers[PODS] = [busy]
-    probe = start()
+    # Without malloc's own caches, which fill over hours with sizes that are rare, a single lost block shows.
+    probe = start(env={**os.environ, "GLIBC_TUNABLES": "glibc.malloc.tcache_count=0"})
     probe.do(do="watch", path=PODS, quiet=True)
-    sizes, counted = [], 0
+    sizes = []
     for number in range(1, ROUNDS + 1):
         wait_until(lambda: probe.memory()["objects"] >= number * EVENTS * BATCH * 2, 50)
-        sizes.append(probe.memory()["anonymousKb"])
-        counted = probe.seen[-1]["objects"]
-    assert counted >= 2 * ROUNDS * EVENTS * BATCH
-    print(f"{counted} events; {sizes} KiB")
-    if not is_sanitized():  # its quarantine grows
-        assert sizes[-1] - sizes[0] <= 128, sizes
+        sizes.append(probe.memory()["heapBytes"])
+    assert probe.seen[-1]["objects"] >= 2 * ROUNDS * EVENTS * BATCH
+    print(f"{probe.seen[-1]['objects']} events; bytes allocated: {sizes}; {probe.seen[-1]['anonymousKb']} KiB")
+    if not is_sanitized():  # which has an allocator of its own, and looks for leaks at the end
+        assert sizes[-1] - sizes[0] <= 4000, sizes
 
 
 def is_sanitized():

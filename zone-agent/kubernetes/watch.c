@@ -342,7 +342,7 @@ static int dial(struct kube_watch *watch, struct error *err)
     struct http_call_options options = {
         .method = "GET",
         .timeout_ms = watch->listing ? WATCH_LIST_TIMEOUT_MS : 0,
-        .silence_ms = watch->listing ? WATCH_LIST_SILENCE_MS : KUBE_WATCH_SILENCE_MS,
+        .silence_ms = watch->listing ? WATCH_LIST_SILENCE_MS : watch->options.silence_ms,
         .body_limit = WATCH_REFUSAL_BYTES_MAX,
         .fresh_connection = watch->fresh,
         .on_open = on_open,
@@ -417,6 +417,7 @@ struct kube_watch *kube_watch_start(struct kube_client *client, const struct kub
     watch->options = *options;
     watch->options.object_bytes_max = options->object_bytes_max ? options->object_bytes_max : KUBE_OBJECT_BYTES_MAX;
     watch->options.page_objects = options->page_objects > 0 ? options->page_objects : KUBE_PAGE_OBJECTS;
+    watch->options.silence_ms = options->silence_ms > 0 ? options->silence_ms : KUBE_WATCH_SILENCE_MS;
     client->watches++;
     uv_timer_init(client->loop, &watch->timer);
     watch->timer.data = watch;

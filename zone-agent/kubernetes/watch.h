@@ -29,6 +29,7 @@ struct kube_watch_options {
     size_t object_bytes_max;    /* 0: KUBE_OBJECT_BYTES_MAX. Above it the list or watch fails (nothing may be held for gone because
                                    it could not be read): on_problem with ERROR_TOO_LARGE, and again later */
     int page_objects;           /* 0: KUBE_PAGE_OBJECTS */
+    int64_t silence_ms;         /* after which an open watch is held for dead; 0: KUBE_WATCH_SILENCE_MS */
     /* A list begins, also anew after a break: forget what was named before, but not yet the objects. May be NULL. */
     void (*on_list_start)(void *context);
     /* `object` is valid during the call alone: copy the fields that are used. Objects of a list come as KUBE_ADDED, whether they

@@ -3,10 +3,12 @@
  *
  *   atoll-kube-probe kubeconfig FILE [CONTEXT] | in-cluster FOLDER
  *   {"do":"request","method":"GET","path":"/…","body":{…},"deadlineMs":N}  {"do":"apply","path":"/…","object":{…},"force":true,"dryRun":true}
- *   {"do":"cancel","id":N}  {"do":"discover"}  {"do":"watch","path":"/…","labels":"…","fields":"…","objectBytes":N,"page":N,"quiet":true}
+ *   {"do":"cancel","id":N}  {"do":"discover"}  {"do":"watch","path":"/…","labels":"…","fields":"…","objectBytes":N,"page":N,"silenceMs":N,
+ *    "quiet":true}
  *   {"do":"stop"} (the last watch)  {"do":"memory"}
  *
  * Ids of requests are 1, 2, 3 … in their order. */
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -142,6 +144,7 @@ static uint64_t start_watch(const struct json *command, struct error *err)
         .field_selector = json_get_text(command, "fields", NULL),
         .object_bytes_max = (size_t)json_get_int(command, "objectBytes", 0),
         .page_objects = (int)json_get_int(command, "page", 0),
+        .silence_ms = json_get_int(command, "silenceMs", 0),
         .on_list_start = on_list_start,
         .on_object = on_object,
         .on_listed = on_listed,
@@ -193,6 +196,7 @@ static void print_memory(void)
     if (file_read("/proc/self/smaps_rollup", 65536, &text, &err) == 0 && strstr(buffer_text(&text), "Anonymous:"))
         json_set_int(json, "anonymousKb", atol(strstr(buffer_text(&text), "Anonymous:") + 10));
     buffer_finish(&text);
+    json_set_int(json, "heapBytes", (int64_t)mallinfo2().uordblks); /* what is allocated, apart from how it is strewn */
     for (int i = 0; i < watch_count; i++)
         json_set_int(json, watches[i].number == 1 ? "objects" : "others", watches[i].objects);
     print(json);
