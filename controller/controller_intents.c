@@ -66,18 +66,19 @@ static void find_ranges(const struct controller *controller, const struct spec_s
 }
 
 /* A zone that has reported and still isn't known: somebody must say it, or its members are never let in. */
-static void tell_unknown_egress(struct controller *controller, struct set_state *set, const struct set_ranges *ranges)
+static void tell_unknown_egress(struct controller *controller, struct set_state *set,
+                                const struct set_ranges *ranges)
 {
     const struct zone_state_of *unknown = controller_zone(controller, ranges->unknown_zone);
     bool missing = unknown && unknown->sight.has_report && !unknown->sight.report.egress_count;
     if (missing && !set->egress_told)
-        controller_tell(controller, EVENT_EGRESS_UNKNOWN, &(struct event_words){.set = set->name, .zone = unknown->name});
+        controller_tell(controller, EVENT_EGRESS_UNKNOWN,
+                        &(struct event_words){.set = set->name, .zone = unknown->name});
     set->egress_told = missing;
 }
 
-static void build_set(struct controller *controller, struct set_state *set,
-                      const struct zone_state_of *zone, struct arena *arena, struct intent_member *members,
-                      size_t *count)
+static void build_set(struct controller *controller, struct set_state *set, const struct zone_state_of *zone,
+                      struct arena *arena, struct intent_member *members, size_t *count)
 {
     const struct plan *plan = &set->slots[set->current].plan;
     struct set_ranges ranges;

@@ -58,7 +58,8 @@ static const char usage[] =
     "  --listen ADDRESS:PORT      agents, people and changes [127.0.0.1:7411]; plain HTTP, so loopback only; "
     "port 0: a free one\n"
     "  --read-listen ADDRESS:PORT for reading only, loopback, or off [off]\n"
-    "  --egress CIDR              the addresses that this controller leaves by: members' Services in Kubernetes admit them;\n"
+    "  --egress CIDR              the addresses that this controller leaves by: members' Services in "
+    "Kubernetes admit them;\n"
     "                             may be given several times\n"
     "  --log-level LEVEL          debug, info, warning or error [info]\n"
     "  --help, --version\n"
@@ -154,14 +155,11 @@ static int read_option(int option, struct options *out)
 
 static int read_options(int argc, char **argv, struct options *out)
 {
-    static const struct option known[] = {{"dir", required_argument, NULL, 'd'},
-                                          {"listen", required_argument, NULL, 'l'},
-                                          {"read-listen", required_argument, NULL, 'r'},
-                                          {"egress", required_argument, NULL, 'e'},
-                                          {"log-level", required_argument, NULL, 'v'},
-                                          {"help", no_argument, NULL, 'h'},
-                                          {"version", no_argument, NULL, 'V'},
-                                          {0}};
+    static const struct option known[] = {
+        {"dir", required_argument, NULL, 'd'},         {"listen", required_argument, NULL, 'l'},
+        {"read-listen", required_argument, NULL, 'r'}, {"egress", required_argument, NULL, 'e'},
+        {"log-level", required_argument, NULL, 'v'},   {"help", no_argument, NULL, 'h'},
+        {"version", no_argument, NULL, 'V'},           {0}};
     int option;
     *out = (struct options){.listen = {true, "127.0.0.1", 7411}, .level = LOG_LEVEL_INFO};
     while ((option = getopt_long(argc, argv, "", known, NULL)) != -1)

@@ -35,12 +35,15 @@ static const char help[] =
     "and Services\n"
     "  --zone ZONE        the zone's name in the federation's spec\n"
     "  --controller URL   the controller, like http://127.0.0.1:7411\n"
-    "  --driver NAME      what the zone is made of; `kubernetes`: a namespace of a cluster; `local`: processes and\n"
+    "  --driver NAME      what the zone is made of; `kubernetes`: a namespace of a cluster; `local`: "
+    "processes and\n"
     "                     folders of this machine\n"
-    "  --kubeconfig FILE  kubernetes: the cluster, and who the agent is there (without it: the pod's own service account)\n"
+    "  --kubeconfig FILE  kubernetes: the cluster, and who the agent is there (without it: the pod's own "
+    "service account)\n"
     "  --context NAME     kubernetes: the kubeconfig's context (its current one)\n"
     "  --namespace NS     kubernetes: where the members are (the context's or the pod's own, else default)\n"
-    "  --compute-url URL  kubernetes: the Compute API, where the spec names a project (https://compute.googleapis.com)\n"
+    "  --compute-url URL  kubernetes: the Compute API, where the spec names a project "
+    "(https://compute.googleapis.com)\n"
     "  --subnet 127.0.Z   local: its Services get addresses .1 to .127, its pods .128 to .254\n"
     "  --mongod PATH      local: the mongod, or atoll-mongod-sim, that pods run (mongod)\n"
     "  --log-level LEVEL  debug, info, warning or error (info)\n"
@@ -49,7 +52,8 @@ static const char help[] =
     "SIGTERM ends the agent and leaves the members running.\n";
 
 struct settings {
-    const char *dir, *zone, *controller, *driver, *subnet, *mongod, *log_level, *kubeconfig, *context, *namespace_, *compute_url;
+    const char *dir, *zone, *controller, *driver, *subnet, *mongod, *log_level, *kubeconfig, *context,
+        *namespace_, *compute_url;
 };
 
 struct program {
@@ -82,7 +86,9 @@ static int check_driver(const struct settings *settings)
     if (local && (!settings->subnet || !*settings->subnet))
         return bad_usage("missing option ", "--subnet");
     if (local && (settings->kubeconfig || settings->context || settings->namespace_ || settings->compute_url))
-        return bad_usage("--kubeconfig, --context, --namespace and --compute-url are options of the driver kubernetes, not of ", "local");
+        return bad_usage("--kubeconfig, --context, --namespace and --compute-url are options of the driver "
+                         "kubernetes, not of ",
+                         "local");
     if (!local && (settings->subnet || settings->mongod))
         return bad_usage("--subnet and --mongod are options of the driver local, not of ", "kubernetes");
     if (settings->context && !settings->kubeconfig)
@@ -152,8 +158,8 @@ static int read_options(int argc, char **argv, struct settings *out)
                                           {"help", no_argument, NULL, OPTION_HELP},
                                           {"version", no_argument, NULL, OPTION_VERSION},
                                           {NULL, 0, NULL, 0}};
-    const char **targets[] = {&out->dir,    &out->zone,   &out->controller, &out->driver,
-                              &out->subnet, &out->mongod, &out->log_level,  &out->kubeconfig,
+    const char **targets[] = {&out->dir,     &out->zone,       &out->controller, &out->driver,
+                              &out->subnet,  &out->mongod,     &out->log_level,  &out->kubeconfig,
                               &out->context, &out->namespace_, &out->compute_url};
     int option;
     opterr = 0;
@@ -334,7 +340,8 @@ static int lock_folder(struct program *program, const char *dir, struct error *e
     return error_set(err, ERROR_REFUSED, "another agent runs on %s already", program->dir);
 }
 
-static struct driver *create_local(struct program *program, const struct settings *settings, struct error *err)
+static struct driver *create_local(struct program *program, const struct settings *settings,
+                                   struct error *err)
 {
     const struct local_driver_options options = {&program->loop,
                                                  program->dir,
@@ -347,7 +354,8 @@ static struct driver *create_local(struct program *program, const struct setting
     return local_driver_create(&options, err);
 }
 
-static struct driver *create_kubernetes(struct program *program, const struct settings *settings, struct error *err)
+static struct driver *create_kubernetes(struct program *program, const struct settings *settings,
+                                        struct error *err)
 {
     struct kube_config config;
     int failed = settings->kubeconfig ? kubeconfig_read(settings->kubeconfig, settings->context, &config, err)
@@ -383,7 +391,8 @@ static int start_parts(struct program *program, const struct settings *settings,
         return -1;
     program->driver = strcmp(settings->driver, "local") == 0 ? create_local(program, settings, err)
                                                              : create_kubernetes(program, settings, err);
-    if (!program->driver || !(program->probe = probe_create(&program->loop, &clock_system, &probe_events, err)))
+    if (!program->driver ||
+        !(program->probe = probe_create(&program->loop, &clock_system, &probe_events, err)))
         return -1;
     const struct agent_environment environment = {
         &clock_system, &random_system, program->driver, program, send_message, ask_member,

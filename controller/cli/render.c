@@ -23,13 +23,15 @@ static void put(struct rendering *rendering, struct json *object)
     json_destroy(object);
 }
 
-static void put_shared(struct rendering *rendering, const struct object_zone *zone, const struct intent_member *member)
+static void put_shared(struct rendering *rendering, const struct object_zone *zone,
+                       const struct intent_member *member)
 {
     put(rendering, object_headless(zone, member));
     put(rendering, object_budget(zone, member));
 }
 
-static void put_member(struct rendering *rendering, const struct object_zone *zone, const struct intent_member *member)
+static void put_member(struct rendering *rendering, const struct object_zone *zone,
+                       const struct intent_member *member)
 {
     if (*zone->project)
         put(rendering, object_volume(zone, member, ""));
@@ -65,8 +67,8 @@ static void put_zone(struct rendering *rendering, const struct spec_zone *zone)
                                 .namespace_ = zone->namespace_,
                                 .major = rendering->major,
                                 .minor = rendering->minor};
-    buffer_printf(&rendering->out, "# Zone %s of federation %s, namespace %s.\n", zone->name, rendering->spec->name,
-                  zone->namespace_);
+    buffer_printf(&rendering->out, "# Zone %s of federation %s, namespace %s.\n", zone->name,
+                  rendering->spec->name, zone->namespace_);
     if (strcmp(zone->driver, "local") == 0) {
         buffer_append_text(&rendering->out, "# Its driver is local: processes and folders, no manifests.\n");
         return;
@@ -76,9 +78,11 @@ static void put_zone(struct rendering *rendering, const struct spec_zone *zone)
 }
 
 static const char preface[] =
-    "# Made by `atoll render`. Left out, because it isn't in the spec: Secrets (keyfile and certificates), which never leave the\n"
+    "# Made by `atoll render`. Left out, because it isn't in the spec: Secrets (keyfile and certificates), "
+    "which never leave the\n"
     "# controller and the agent; the addresses of the cluster's own pods and nodes and of the controller in\n"
-    "# loadBalancerSourceRanges, and the reserved loadBalancerIP, which the zone's agent adds (with another hash in atoll.dev/template).\n";
+    "# loadBalancerSourceRanges, and the reserved loadBalancerIP, which the zone's agent adds (with another "
+    "hash in atoll.dev/template).\n";
 
 static int read_version(const char *text, struct rendering *rendering, struct error *err)
 {
@@ -104,8 +108,10 @@ static int render(struct rendering *rendering, const char *zone_name, struct err
         put_zone(rendering, zone);
     }
     if (!found)
-        return error_set(err, ERROR_NOT_FOUND, "federation %s has no zone %.63s", rendering->spec->name, zone_name);
-    return arena_failed(&rendering->arena) ? error_set(err, ERROR_NO_MEMORY, "no memory for the manifests") : 0;
+        return error_set(err, ERROR_NOT_FOUND, "federation %s has no zone %.63s", rendering->spec->name,
+                         zone_name);
+    return arena_failed(&rendering->arena) ? error_set(err, ERROR_NO_MEMORY, "no memory for the manifests")
+                                           : 0;
 }
 
 int command_render(const struct invocation *invocation)

@@ -22,11 +22,13 @@ static int take(const char *text, struct sandbox *sandbox, struct error *err)
     if (!equals || !length || length > NAME_LENGTH_MAX || !equals[1])
         return error_set(err, ERROR_INVALID, "--kubeconfig wants ZONE=FILE, not %.80s", text);
     if (!realpath(equals + 1, path) || strlen(path) >= SANDBOX_KUBECONFIG_MAX)
-        return error_set(err, ERROR_INVALID, "the kubeconfig %.200s can't be read, or its path is longer than %d bytes",
+        return error_set(err, ERROR_INVALID,
+                         "the kubeconfig %.200s can't be read, or its path is longer than %d bytes",
                          equals + 1, SANDBOX_KUBECONFIG_MAX - 1);
     struct sandbox_cluster *cluster = NULL;
     for (size_t i = 0; i < sandbox->cluster_count; i++)
-        if (strlen(sandbox->clusters[i].zone) == length && strncmp(sandbox->clusters[i].zone, text, length) == 0)
+        if (strlen(sandbox->clusters[i].zone) == length &&
+            strncmp(sandbox->clusters[i].zone, text, length) == 0)
             cluster = &sandbox->clusters[i];
     if (!cluster && sandbox->cluster_count == SANDBOX_CLUSTERS_MAX)
         return error_set(err, ERROR_TOO_LARGE, "a sandbox has at most %d clusters", SANDBOX_CLUSTERS_MAX);
@@ -114,9 +116,11 @@ static void clear_kind(struct cleaner *cleaner, enum object_kind kind)
 {
     char collection[OBJECT_PATH_MAX], path[2 * OBJECT_PATH_MAX];
     object_path(kind, &cleaner->facts, NULL, collection);
-    snprintf(path, sizeof path, "%s?labelSelector=atoll.dev%%2Ffederation%%3D%s", collection, cleaner->sandbox->id);
+    snprintf(path, sizeof path, "%s?labelSelector=atoll.dev%%2Ffederation%%3D%s", collection,
+             cleaner->sandbox->id);
     struct json *list = ask(cleaner, "GET", path);
-    for (const struct json *item = json_first(json_get(list, "items")); item && !cleaner->failed; item = json_next(item)) {
+    for (const struct json *item = json_first(json_get(list, "items")); item && !cleaner->failed;
+         item = json_next(item)) {
         if (kind == OBJECT_CLAIM && !cleaner->disks) {
             cleaner->kept++;
             continue;
@@ -160,8 +164,8 @@ static void clear_cluster(struct cleaner *cleaner, const char *kubeconfig)
     cleaner->facts = (struct object_zone){.namespace_ = SANDBOX_NAMESPACE};
     cleaner->http = http_client_create(&cleaner->loop, "atoll/" ATOLL_VERSION, &cleaner->err);
     if (cleaner->http)
-        cleaner->client = kube_client_create(&cleaner->loop, cleaner->http, &config, &clock_system, &random_system,
-                                             &cleaner->err);
+        cleaner->client = kube_client_create(&cleaner->loop, cleaner->http, &config, &clock_system,
+                                             &random_system, &cleaner->err);
     if (cleaner->client)
         clear(cleaner);
     else
@@ -173,7 +177,8 @@ static void clear_cluster(struct cleaner *cleaner, const char *kubeconfig)
     kube_config_finish(&config);
 }
 
-int sandbox_clear_clusters(const struct sandbox *sandbox, bool disks, size_t *deleted, size_t *kept, struct error *err)
+int sandbox_clear_clusters(const struct sandbox *sandbox, bool disks, size_t *deleted, size_t *kept,
+                           struct error *err)
 {
     int result = 0;
     *deleted = *kept = 0;
@@ -185,8 +190,8 @@ int sandbox_clear_clusters(const struct sandbox *sandbox, bool disks, size_t *de
         if (!cleaner.failed)
             continue;
         *err = cleaner.err;
-        result = error_wrap(err, "what carries atoll.dev/federation=%s in zone %s could not be removed", sandbox->id,
-                            cleaner.zone);
+        result = error_wrap(err, "what carries atoll.dev/federation=%s in zone %s could not be removed",
+                            sandbox->id, cleaner.zone);
     }
     return result;
 }

@@ -11,8 +11,10 @@ int sandbox_take_kubeconfigs(const struct invocation *invocation, struct sandbox
 /* The kubeconfig of a zone; "" for a zone of this machine. */
 const char *sandbox_kubeconfig(const struct sandbox *sandbox, const char *zone);
 
-/* Deletes from every cluster what bears the sandbox's id: controllers, Services and budgets; claims (that is data) too when `disks`.
- * *deleted counts, *kept counts claims that stay. Tries all clusters before it fails. */
-int sandbox_clear_clusters(const struct sandbox *sandbox, bool disks, size_t *deleted, size_t *kept, struct error *err);
+/* Deletes from every cluster what bears the sandbox's id: controllers, Services and budgets; claims (that is
+ * data) too when `disks`. *deleted counts, *kept counts claims that stay. Tries all clusters before it fails.
+ */
+int sandbox_clear_clusters(const struct sandbox *sandbox, bool disks, size_t *deleted, size_t *kept,
+                           struct error *err);
 
 #endif

@@ -26,8 +26,8 @@ static void add_all(struct collector *collector, const char *const *ranges, size
         add(collector, ranges[i]);
 }
 
-static void add_zone(struct collector *collector, const struct spec_zone *zone, const struct zone_egress *reported,
-                     size_t reported_count)
+static void add_zone(struct collector *collector, const struct spec_zone *zone,
+                     const struct zone_egress *reported, size_t reported_count)
 {
     struct set_ranges *out = collector->out;
     if (zone->egress_count) {

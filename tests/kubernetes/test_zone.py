@@ -192,6 +192,18 @@ def test_an_agent_killed_while_it_creates_things_goes_on(new_federation):
         federation.places[FIRST].fault("delay", step="address", ms=0)
 
 
+def test_a_deleted_claim_binds_its_disk_again(healthy):
+    place, claim = healthy.places[FIRST], f"{healthy.name}-persistent-storage1"
+    disk = place.client.get(f"/api/v1/persistentvolumes/{healthy.name}db-disk1")["metadata"]["annotations"]["atoll.dev/disk-id"]
+    former = place.client.get(place.path("persistentvolumeclaims", claim))["metadata"]["uid"]
+    place.zone.kubectl("delete", "pvc", claim, "-n", place.name, "--wait=false")
+    place.fault("delete-pod", member=f"{healthy.name}-node1", grace=1)
+    wait_until(lambda: (place.client.find(place.path("persistentvolumeclaims", claim)) or {"metadata": {"uid": former}})["metadata"]["uid"] != former,
+               "there is another claim", 60)
+    place.wait_ready(1)
+    assert place.client.get(f"/api/v1/persistentvolumes/{healthy.name}db-disk1")["metadata"]["annotations"]["atoll.dev/disk-id"] == disk
+
+
 # ---- the Compute API ----
 
 def test_a_disk_operation_that_fails_twice_is_tried_again(new_federation, compute):

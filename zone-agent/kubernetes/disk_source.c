@@ -180,6 +180,7 @@ static void on_address(void *context, uint64_t id, const struct compute_result *
 /* Reserved first and then named: an address that came with the Service would go with it. */
 void disk_source_address(struct job *job)
 {
-    struct compute_task task = {.kind = COMPUTE_ADDRESS_ENSURE, .name = job->member->service, .done = on_address};
+    struct compute_task task = {
+        .kind = COMPUTE_ADDRESS_ENSURE, .name = job->member->service, .done = on_address};
     start(job, &task);
 }

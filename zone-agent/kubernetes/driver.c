@@ -77,7 +77,7 @@ void scene_make(struct kube_driver *driver, struct scene *scene)
     for (size_t i = 0; scene->notes && i < driver->note_count; i++) {
         const struct note *note = driver->notes[i];
         scene->notes[i] =
-            (struct member_note){note->set,     note->ordinal, note->repairs, note->last_repair,
+            (struct member_note){note->set,     note->ordinal, note->repairs,     note->last_repair,
                                  note->foreign, note->problem, note->problem_code};
     }
     scene->input = (struct holdings_input){.zone = &scene->zone,
@@ -106,9 +106,11 @@ static void intend(struct driver *base, const struct intent *intent)
     driver->intent_problem[0] = 0;
     if (intent->namespace_ && *intent->namespace_ && strcmp(intent->namespace_, driver->namespace_) != 0)
         snprintf(driver->intent_problem, sizeof driver->intent_problem,
-                 "the spec has zone %s in namespace %s, but its agent works in %s: start it with --namespace %s, or say "
+                 "the spec has zone %s in namespace %s, but its agent works in %s: start it with --namespace "
+                 "%s, or say "
                  "`namespace: %s` in the spec",
-                 driver->zone, intent->namespace_, driver->namespace_, intent->namespace_, driver->namespace_);
+                 driver->zone, intent->namespace_, driver->namespace_, intent->namespace_,
+                 driver->namespace_);
     if (*driver->project && driver->discovered && store_watch(driver, OBJECT_VOLUME, &err))
         snprintf(driver->intent_problem, sizeof driver->intent_problem, "%s", err.message);
 }
@@ -121,18 +123,19 @@ static struct problem zone_problem(const struct kube_driver *driver, struct aren
     if (*driver->server_problem)
         return (struct problem){"api_server_unreachable", arena_string(arena, driver->server_problem), 0};
     if (driver->overfull)
-        return (struct problem){"too_many_objects",
-                                arena_printf(arena, "the cluster has more nodes and objects of ours than %d",
-                                             STORE_OBJECTS_MAX),
-                                0};
+        return (struct problem){
+            "too_many_objects",
+            arena_printf(arena, "the cluster has more nodes and objects of ours than %d", STORE_OBJECTS_MAX),
+            0};
     if (!watched)
         return (struct problem){.code = "", .message = ""};
-    const char *code = watched->problem_code == ERROR_REFUSED ? "api_server_denies" : "api_server_unreachable";
-    return (struct problem){code,
-                            arena_printf(arena, "%ss can't be watched on %s: %s; members are left as they are until it answers",
-                                         object_kind_name(watched->kind), kube_client_server(driver->client),
-                                         watched->problem),
-                            0};
+    const char *code =
+        watched->problem_code == ERROR_REFUSED ? "api_server_denies" : "api_server_unreachable";
+    return (struct problem){
+        code,
+        arena_printf(arena, "%ss can't be watched on %s: %s; members are left as they are until it answers",
+                     object_kind_name(watched->kind), kube_client_server(driver->client), watched->problem),
+        0};
 }
 
 static void observe(struct driver *base, struct arena *arena, struct holdings *out)
@@ -151,7 +154,8 @@ static void perform(struct driver *base, const struct step *step, uint64_t step_
     steps_perform(driver_of(base), step, step_id);
 }
 
-static void route(struct driver *base, const char *set, int ordinal, struct arena *arena, struct local_route *out)
+static void route(struct driver *base, const char *set, int ordinal, struct arena *arena,
+                  struct local_route *out)
 {
     struct kube_driver *driver = driver_of(base);
     struct scene scene;
@@ -162,7 +166,7 @@ static void route(struct driver *base, const char *set, int ordinal, struct aren
 
 /* ---- who the server is ---- */
 
-static const enum object_kind watched_always[] = {OBJECT_NODE,    OBJECT_CLAIM, OBJECT_SERVICE,
+static const enum object_kind watched_always[] = {OBJECT_NODE,   OBJECT_CLAIM, OBJECT_SERVICE,
                                                   OBJECT_BUDGET, OBJECT_POD,   OBJECT_CONTROLLER};
 
 static void on_discover_again(uv_timer_t *timer);
@@ -264,7 +268,8 @@ static void start_timers(struct kube_driver *driver)
 
 struct driver *kubernetes_driver_create(const struct kubernetes_driver_options *options, struct error *err)
 {
-    if (strlen(options->zone) > NAME_LENGTH_MAX || strlen(options->namespace_) > NAME_LENGTH_MAX || !*options->namespace_) {
+    if (strlen(options->zone) > NAME_LENGTH_MAX || strlen(options->namespace_) > NAME_LENGTH_MAX ||
+        !*options->namespace_) {
         error_set(err, ERROR_INVALID, "the names of zone and namespace have 1 to %d bytes", NAME_LENGTH_MAX);
         return NULL;
     }
@@ -283,9 +288,10 @@ struct driver *kubernetes_driver_create(const struct kubernetes_driver_options *
     driver->inside = options->inside;
     snprintf(driver->zone, sizeof driver->zone, "%s", options->zone);
     snprintf(driver->namespace_, sizeof driver->namespace_, "%s", options->namespace_);
-    snprintf(driver->compute_url, sizeof driver->compute_url, "%s", options->compute_url ? options->compute_url : "");
-    driver->client =
-        kube_client_create(options->loop, options->http, options->config, &driver->clock, &driver->random, err);
+    snprintf(driver->compute_url, sizeof driver->compute_url, "%s",
+             options->compute_url ? options->compute_url : "");
+    driver->client = kube_client_create(options->loop, options->http, options->config, &driver->clock,
+                                        &driver->random, err);
     if (!driver->client) {
         free(driver);
         return NULL;

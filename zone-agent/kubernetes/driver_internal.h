@@ -1,5 +1,5 @@
-/* What the parts of the kubernetes driver share: driver.c (its table, its life), store.c (what is watched), steps.c (what is
- * done). Nobody else includes this. */
+/* What the parts of the kubernetes driver share: driver.c (its table, its life), store.c (what is watched),
+ * steps.c (what is done). Nobody else includes this. */
 #ifndef ATOLL_KUBERNETES_DRIVER_INTERNAL_H
 #define ATOLL_KUBERNETES_DRIVER_INTERNAL_H
 
@@ -99,9 +99,11 @@ struct note *driver_note(struct kube_driver *driver, const char *set, int ordina
 /* store.c */
 int store_watch(struct kube_driver *driver, enum object_kind kind, struct error *err);
 bool store_is_complete(const struct kube_driver *driver);
-const struct watched *store_problem(const struct kube_driver *driver); /* a watch that doesn't work, or NULL */
+const struct watched *
+store_problem(const struct kube_driver *driver); /* a watch that doesn't work, or NULL */
 void store_put(struct kube_driver *driver, enum object_kind kind, const struct json *object);
-/* 0 when it isn't there. Who has waited for an answer tells by it whether the watch was quicker: then the answer is old news. */
+/* 0 when it isn't there. Who has waited for an answer tells by it whether the watch was quicker: then the
+ * answer is old news. */
 uint64_t store_version(const struct kube_driver *driver, enum object_kind kind, const char *name);
 void store_remove(struct kube_driver *driver, enum object_kind kind, const char *name);
 void store_finish(struct kube_driver *driver);

@@ -44,11 +44,11 @@ static int ordinal_of(const struct json *object)
     return value > 0 && value <= 1000000 ? (int)value : 0;
 }
 
-static bool is_of(const struct holdings_input *input, const struct observed *seen, enum object_kind kind, const char *set,
-                  int ordinal)
+static bool is_of(const struct holdings_input *input, const struct observed *seen, enum object_kind kind,
+                  const char *set, int ordinal)
 {
-    return seen->kind == kind && of_our_federation(input, seen->object) && ordinal_of(seen->object) == ordinal &&
-           strcmp(label(seen->object, LABEL_SET), set) == 0;
+    return seen->kind == kind && of_our_federation(input, seen->object) &&
+           ordinal_of(seen->object) == ordinal && strcmp(label(seen->object, LABEL_SET), set) == 0;
 }
 
 const struct json *holdings_find(const struct holdings_input *input, enum object_kind kind, const char *name)
@@ -60,9 +60,10 @@ const struct json *holdings_find(const struct holdings_input *input, enum object
     return NULL;
 }
 
-/* By labels; and by `name` where the intent says it, for a copy that somebody made under another name bears our labels too. */
-static const struct json *find(const struct holdings_input *input, enum object_kind kind, const char *set, int ordinal,
-                               const char *name)
+/* By labels; and by `name` where the intent says it, for a copy that somebody made under another name bears
+ * our labels too. */
+static const struct json *find(const struct holdings_input *input, enum object_kind kind, const char *set,
+                               int ordinal, const char *name)
 {
     for (size_t i = 0; i < input->object_count; i++)
         if (is_of(input, &input->objects[i], kind, set, ordinal) &&
@@ -90,8 +91,9 @@ const struct json *holdings_pod(const struct holdings_input *input, const char *
         if (!is_of(input, &input->objects[i], OBJECT_POD, set, ordinal) || !liveliness(pod))
             continue;
         if (!best || liveliness(pod) > liveliness(best) ||
-            (liveliness(pod) == liveliness(best) && strcmp(json_get_text(metadata_of(pod), "creationTimestamp", ""),
-                                                           json_get_text(metadata_of(best), "creationTimestamp", "")) > 0))
+            (liveliness(pod) == liveliness(best) &&
+             strcmp(json_get_text(metadata_of(pod), "creationTimestamp", ""),
+                    json_get_text(metadata_of(best), "creationTimestamp", "")) > 0))
             best = pod;
     }
     return best;
@@ -114,8 +116,8 @@ static const char *last_exit(const struct json *pod, struct arena *arena)
         return "";
     const char *reason = json_get_text(ended, "reason", "");
     return arena_printf(arena, "mongod ended with exit code %lld%s%s%s at %s",
-                        (long long)json_get_int(ended, "exitCode", -1), *reason ? " (" : "", reason, *reason ? ")" : "",
-                        json_get_text(ended, "finishedAt", "an unknown time"));
+                        (long long)json_get_int(ended, "exitCode", -1), *reason ? " (" : "", reason,
+                        *reason ? ")" : "", json_get_text(ended, "finishedAt", "an unknown time"));
 }
 
 static struct pod_holding pod_holding(const struct json *pod, struct arena *arena)
@@ -143,9 +145,11 @@ static int64_t size_of(const struct json *claim)
     return size < 0 || size > 9e18 ? -1 : (int64_t)(size / 1000);
 }
 
-/* Without a project the claim is the disk. With one the disk is Google's: its id stands on its PersistentVolume. */
-static struct disk_holding disk_holding(const struct holdings_input *input, const struct intent_member *wanted,
-                                        const struct json *claim, bool runs, struct arena *arena)
+/* Without a project the claim is the disk. With one the disk is Google's: its id stands on its
+ * PersistentVolume. */
+static struct disk_holding disk_holding(const struct holdings_input *input,
+                                        const struct intent_member *wanted, const struct json *claim,
+                                        bool runs, struct arena *arena)
 {
     struct disk_holding out = {.name = wanted ? arena_string(arena, wanted->disk) : "",
                                .id = "",
@@ -155,7 +159,8 @@ static struct disk_holding disk_holding(const struct holdings_input *input, cons
     if (!claim)
         return out;
     const char *volume_name = json_get_text(json_get(claim, "spec"), "volumeName", "");
-    const struct json *volume = *input->zone->project ? holdings_find(input, OBJECT_VOLUME, volume_name) : NULL;
+    const struct json *volume =
+        *input->zone->project ? holdings_find(input, OBJECT_VOLUME, volume_name) : NULL;
     if (*input->zone->project && !volume)
         return out;
     if (!wanted)
@@ -187,7 +192,8 @@ static const char *address_of(const struct json *service, struct arena *arena)
 
 bool holdings_drift(const struct json *wanted, const struct json *live, char where[static 256])
 {
-    return live && strcmp(annotation(wanted, ANNOTATION_TEMPLATE), annotation(live, ANNOTATION_TEMPLATE)) == 0 &&
+    return live &&
+           strcmp(annotation(wanted, ANNOTATION_TEMPLATE), annotation(live, ANNOTATION_TEMPLATE)) == 0 &&
            !object_matches(wanted, live, where);
 }
 
@@ -245,13 +251,14 @@ static void add_note(struct member_holding *member, const struct member_note *no
         member->problem = (struct problem){"foreign_object", arena_string(arena, note->foreign), 0};
 }
 
-static void build_member(const struct holdings_input *input, const char *set, int ordinal, struct arena *arena,
-                         struct member_holding *out)
+static void build_member(const struct holdings_input *input, const char *set, int ordinal,
+                         struct arena *arena, struct member_holding *out)
 {
     const struct intent_member *wanted = wanted_of(input, set, ordinal);
     const struct json *claim = find(input, OBJECT_CLAIM, set, ordinal, wanted ? wanted->volume : NULL);
     const struct json *service = find(input, OBJECT_SERVICE, set, ordinal, wanted ? wanted->service : NULL);
-    const struct json *controller = find(input, OBJECT_CONTROLLER, set, ordinal, wanted ? wanted->controller : NULL);
+    const struct json *controller =
+        find(input, OBJECT_CONTROLLER, set, ordinal, wanted ? wanted->controller : NULL);
     const struct json *pod = holdings_pod(input, set, ordinal);
     if (service && is_going(service))
         service = NULL;
@@ -270,7 +277,8 @@ static void build_member(const struct holdings_input *input, const char *set, in
     out->service_stale = service && service_is_stale(input, wanted, service, arena);
     /* Two pods would mean two mongod on one disk. */
     int replicas = out->replicas > 1 ? 1 : out->replicas;
-    out->controller_stale = controller && is_stale(object_controller(input->zone, wanted, replicas), controller);
+    out->controller_stale =
+        controller && is_stale(object_controller(input->zone, wanted, replicas), controller);
 }
 
 static bool is_listed(const struct holdings *out, const char *set, int ordinal)
@@ -296,7 +304,8 @@ static void build_egress(const struct holdings_input *input, struct arena *arena
         if (input->objects[i].kind != OBJECT_NODE)
             continue;
         const struct json *list = json_get(input->objects[i].object, "egress");
-        for (const struct json *range = json_first(list); range && out->egress_count < RANGES_MAX; range = json_next(range))
+        for (const struct json *range = json_first(list); range && out->egress_count < RANGES_MAX;
+             range = json_next(range))
             egress[out->egress_count++] = arena_string(arena, json_text(range));
     }
     out->egress = egress;
@@ -314,7 +323,8 @@ void holdings_build(const struct holdings_input *input, struct arena *arena, str
         return;
     for (size_t i = 0; i < input->object_count; i++) {
         const struct observed *seen = &input->objects[i];
-        if (seen->kind != OBJECT_NODE && seen->kind != OBJECT_VOLUME && of_our_federation(input, seen->object))
+        if (seen->kind != OBJECT_NODE && seen->kind != OBJECT_VOLUME &&
+            of_our_federation(input, seen->object))
             add_member(input, label(seen->object, LABEL_SET), ordinal_of(seen->object), arena, members, out);
     }
     for (size_t i = 0; i < input->note_count; i++)
@@ -330,14 +340,15 @@ static uint64_t incarnation_of(const struct json *pod)
     char text[256];
     uint64_t hash = UINT64_C(14695981039346656037);
     snprintf(text, sizeof text, "%.80s %.120s %lld", json_get_text(metadata_of(pod), "uid", ""),
-             json_get_text(mongod_of(pod), "containerID", ""), (long long)json_get_int(mongod_of(pod), "restartCount", 0));
+             json_get_text(mongod_of(pod), "containerID", ""),
+             (long long)json_get_int(mongod_of(pod), "restartCount", 0));
     for (const char *at = text; *at; at++)
         hash = (hash ^ (unsigned char)*at) * UINT64_C(1099511628211);
     return hash ? hash : 1;
 }
 
-void holdings_route(const struct holdings_input *input, const char *set, int ordinal, bool inside, struct arena *arena,
-                    struct local_route *out)
+void holdings_route(const struct holdings_input *input, const char *set, int ordinal, bool inside,
+                    struct arena *arena, struct local_route *out)
 {
     const struct intent_member *wanted = wanted_of(input, set, ordinal);
     const struct json *pod = holdings_pod(input, set, ordinal);

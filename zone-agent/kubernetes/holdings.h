@@ -1,5 +1,5 @@
-/* What is observed of a cluster -> what the zone holds, pure. Objects come trimmed to the fields that are used, so that an agent's
- * memory does not grow with what others write into them. */
+/* What is observed of a cluster -> what the zone holds, pure. Objects come trimmed to the fields that are
+ * used, so that an agent's memory does not grow with what others write into them. */
 #ifndef ATOLL_KUBERNETES_HOLDINGS_H
 #define ATOLL_KUBERNETES_HOLDINGS_H
 
@@ -45,14 +45,15 @@ const struct json *holdings_find(const struct holdings_input *input, enum object
 const struct json *holdings_pod(const struct holdings_input *input, const char *set, int ordinal);
 
 /* Where mongod is asked: by its pod's IP from within the cluster, by its Service's address from outside. */
-void holdings_route(const struct holdings_input *input, const char *set, int ordinal, bool inside, struct arena *arena,
-                    struct local_route *out);
+void holdings_route(const struct holdings_input *input, const char *set, int ordinal, bool inside,
+                    struct arena *arena, struct local_route *out);
 
-/* The addresses of pods and nodes, as CIDRs: at most RANGES_MAX / 2, neighbours being put together where they are more. */
+/* The addresses of pods and nodes, as CIDRs: at most RANGES_MAX / 2, neighbours being put together where they
+ * are more. */
 size_t holdings_own_ranges(const struct holdings_input *input, struct arena *arena, const char *const **out);
 
-/* Somebody's change to an object that was applied as it is meant to be now: `where` says what differs. False when nothing
- * does, or when it is only our own template that has changed. */
+/* Somebody's change to an object that was applied as it is meant to be now: `where` says what differs. False
+ * when nothing does, or when it is only our own template that has changed. */
 bool holdings_drift(const struct json *wanted, const struct json *live, char where[static 256]);
 
 #endif

@@ -21,8 +21,8 @@ static bool read_range(const char *text, struct range *out)
 {
     unsigned a, b, c, d, prefix;
     char rest;
-    if (sscanf(text, "%3u.%3u.%3u.%3u/%2u%c", &a, &b, &c, &d, &prefix, &rest) != 5 || a > 255 || b > 255 || c > 255 ||
-        d > 255 || prefix > 32)
+    if (sscanf(text, "%3u.%3u.%3u.%3u/%2u%c", &a, &b, &c, &d, &prefix, &rest) != 5 || a > 255 || b > 255 ||
+        c > 255 || d > 255 || prefix > 32)
         return false;
     out->prefix = (int)prefix;
     out->address = (a << 24 | b << 16 | c << 8 | d) & mask_of(out->prefix);
@@ -32,7 +32,8 @@ static bool read_range(const char *text, struct range *out)
 static int compare(const void *one, const void *other)
 {
     const struct range *a = one, *b = other;
-    return a->address != b->address ? (a->address > b->address) - (a->address < b->address) : a->prefix - b->prefix;
+    return a->address != b->address ? (a->address > b->address) - (a->address < b->address)
+                                    : a->prefix - b->prefix;
 }
 
 /* Sorted, with what lies within another left out. */
@@ -43,7 +44,8 @@ static size_t tidy(struct range *ranges, size_t count)
         qsort(ranges, count, sizeof *ranges, compare);
     for (size_t i = 0; i < count; i++) {
         const struct range *last = kept ? &ranges[kept - 1] : NULL;
-        if (!last || last->prefix > ranges[i].prefix || (ranges[i].address & mask_of(last->prefix)) != last->address)
+        if (!last || last->prefix > ranges[i].prefix ||
+            (ranges[i].address & mask_of(last->prefix)) != last->address)
             ranges[kept++] = ranges[i];
     }
     return kept;
@@ -73,14 +75,16 @@ size_t holdings_own_ranges(const struct holdings_input *input, struct arena *are
         if (input->objects[i].kind != OBJECT_NODE)
             continue;
         const struct json *own = json_get(input->objects[i].object, "own");
-        for (const struct json *text = json_first(own); text && count < NODES_READ_MAX; text = json_next(text))
+        for (const struct json *text = json_first(own); text && count < NODES_READ_MAX;
+             text = json_next(text))
             count += read_range(json_text(text), &ranges[count]);
     }
     if (!ranges || !texts)
         return 0;
     count = fold(ranges, tidy(ranges, count));
     for (size_t i = 0; i < count; i++)
-        texts[i] = arena_printf(arena, "%u.%u.%u.%u/%d", ranges[i].address >> 24, ranges[i].address >> 16 & 255,
-                                ranges[i].address >> 8 & 255, ranges[i].address & 255, ranges[i].prefix);
+        texts[i] =
+            arena_printf(arena, "%u.%u.%u.%u/%d", ranges[i].address >> 24, ranges[i].address >> 16 & 255,
+                         ranges[i].address >> 8 & 255, ranges[i].address & 255, ranges[i].prefix);
     return count;
 }

@@ -69,7 +69,9 @@ static void append_range(struct json *list, const char *address)
     if (!address || !*address || strlen(address) > 45)
         return;
     snprintf(range, sizeof range, "%s%s", address,
-             strchr(address, '/') ? "" : strchr(address, ':') ? "/128" : "/32");
+             strchr(address, '/')   ? ""
+             : strchr(address, ':') ? "/128"
+                                    : "/32");
     json_append(list, json_string(range));
 }
 

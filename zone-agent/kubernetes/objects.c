@@ -33,7 +33,8 @@ static const char *group_of(enum object_kind kind, const struct object_zone *zon
     return kind == OBJECT_BUDGET && !at_least(zone, 1, 21) ? "/apis/policy/v1beta1" : kinds[kind].group;
 }
 
-void object_path(enum object_kind kind, const struct object_zone *zone, const char *name, char out[OBJECT_PATH_MAX])
+void object_path(enum object_kind kind, const struct object_zone *zone, const char *name,
+                 char out[OBJECT_PATH_MAX])
 {
     bool in_namespace = kinds[kind].namespaced;
     snprintf(out, OBJECT_PATH_MAX, "%s%s%s/%s%s%s", group_of(kind, zone), in_namespace ? "/namespaces/" : "",
@@ -49,7 +50,8 @@ static void set_ordinal(struct json *labels, int ordinal)
     json_set_string(labels, LABEL_ORDINAL, text);
 }
 
-static void set_labels(struct json *labels, const struct object_zone *zone, const struct intent_member *member, bool shared)
+static void set_labels(struct json *labels, const struct object_zone *zone,
+                       const struct intent_member *member, bool shared)
 {
     json_set_string(labels, "app.kubernetes.io/managed-by", "atoll");
     json_set_string(labels, LABEL_FEDERATION, zone->federation);
@@ -60,14 +62,15 @@ static void set_labels(struct json *labels, const struct object_zone *zone, cons
 }
 
 /* What a Service or a budget of the whole set selects by. */
-static void set_set_selector(struct json *selector, const struct object_zone *zone, const struct intent_member *member)
+static void set_set_selector(struct json *selector, const struct object_zone *zone,
+                             const struct intent_member *member)
 {
     json_set_string(selector, LABEL_FEDERATION, zone->federation);
     json_set_string(selector, LABEL_SET, member->set);
 }
 
-static struct json *begin(enum object_kind kind, const struct object_zone *zone, const struct intent_member *member,
-                          const char *name, bool shared)
+static struct json *begin(enum object_kind kind, const struct object_zone *zone,
+                          const struct intent_member *member, const char *name, bool shared)
 {
     struct json *object = json_object();
     json_set_string(object, "apiVersion",
@@ -127,7 +130,8 @@ static void set_access(struct json *spec, const struct object_zone *zone)
 
 static void set_zone_affinity(struct json *spec, const struct object_zone *zone)
 {
-    struct json *required = json_set(json_set(spec, "nodeAffinity", json_object()), "required", json_object());
+    struct json *required =
+        json_set(json_set(spec, "nodeAffinity", json_object()), "required", json_object());
     struct json *term = json_append(json_set(required, "nodeSelectorTerms", json_array()), json_object());
     struct json *expression = json_append(json_set(term, "matchExpressions", json_array()), json_object());
     json_set_string(expression, "key", "topology.gke.io/zone");
@@ -135,7 +139,8 @@ static void set_zone_affinity(struct json *spec, const struct object_zone *zone)
     append_string(json_set(expression, "values", json_array()), zone->zone);
 }
 
-struct json *object_volume(const struct object_zone *zone, const struct intent_member *member, const char *disk_id)
+struct json *object_volume(const struct object_zone *zone, const struct intent_member *member,
+                           const char *disk_id)
 {
     char handle[1024];
     struct json *object = begin(OBJECT_VOLUME, zone, member, member->disk, false);
@@ -146,7 +151,8 @@ struct json *object_volume(const struct object_zone *zone, const struct intent_m
     set_storage(json_set(spec, "capacity", json_object()), member->storage_bytes);
     set_access(spec, zone);
     json_set_string(spec, "persistentVolumeReclaimPolicy", "Retain");
-    json_set_string(spec, "storageClassName", ""); /* else the cluster's default is filled in, and the claim never binds */
+    json_set_string(spec, "storageClassName",
+                    ""); /* else the cluster's default is filled in, and the claim never binds */
     struct json *claim = json_set(spec, "claimRef", json_object());
     json_set_string(claim, "apiVersion", "v1");
     json_set_string(claim, "kind", "PersistentVolumeClaim");
@@ -181,8 +187,8 @@ static void set_command(struct json *container, const struct intent_member *memb
 {
     char port[16];
     snprintf(port, sizeof port, "%d", member->port);
-    const char *const words[] = {"mongod", "--replSet", member->set, "--port", port, "--bind_ip_all",
-                                 "--dbpath", "/data/db", "--nounixsocket"};
+    const char *const words[] = {"mongod",        "--replSet", member->set, "--port",        port,
+                                 "--bind_ip_all", "--dbpath",  "/data/db",  "--nounixsocket"};
     struct json *command = json_set(container, "command", json_array());
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         append_string(command, words[i]);
@@ -195,7 +201,8 @@ static void set_resources(struct json *container, const struct intent_member *me
     bool cpu = member->cpu && *member->cpu, memory = member->memory && *member->memory;
     if (!cpu && !memory)
         return;
-    struct json *requests = json_set(json_set(container, "resources", json_object()), "requests", json_object());
+    struct json *requests =
+        json_set(json_set(container, "resources", json_object()), "requests", json_object());
     if (cpu)
         json_set_string(requests, "cpu", member->cpu);
     if (memory)
@@ -242,18 +249,22 @@ static void set_security(struct json *spec)
 }
 
 /* Members of one set are kept on different nodes: that one node is lost must cost one vote. */
-static void set_placement(struct json *spec, const struct object_zone *zone, const struct intent_member *member)
+static void set_placement(struct json *spec, const struct object_zone *zone,
+                          const struct intent_member *member)
 {
     struct json *anti = json_set(json_set(spec, "affinity", json_object()), "podAntiAffinity", json_object());
-    struct json *term =
-        json_append(json_set(anti, "requiredDuringSchedulingIgnoredDuringExecution", json_array()), json_object());
+    struct json *term = json_append(
+        json_set(anti, "requiredDuringSchedulingIgnoredDuringExecution", json_array()), json_object());
     json_set_string(term, "topologyKey", "kubernetes.io/hostname");
-    set_set_selector(json_set(json_set(term, "labelSelector", json_object()), "matchLabels", json_object()), zone, member);
-    struct json *spread = json_append(json_set(spec, "topologySpreadConstraints", json_array()), json_object());
+    set_set_selector(json_set(json_set(term, "labelSelector", json_object()), "matchLabels", json_object()),
+                     zone, member);
+    struct json *spread =
+        json_append(json_set(spec, "topologySpreadConstraints", json_array()), json_object());
     json_set_int(spread, "maxSkew", 1);
     json_set_string(spread, "topologyKey", "kubernetes.io/hostname");
     json_set_string(spread, "whenUnsatisfiable", "ScheduleAnyway");
-    set_set_selector(json_set(json_set(spread, "labelSelector", json_object()), "matchLabels", json_object()), zone, member);
+    set_set_selector(json_set(json_set(spread, "labelSelector", json_object()), "matchLabels", json_object()),
+                     zone, member);
 }
 
 static void set_pod(struct json *template, const struct object_zone *zone, const struct intent_member *member)
@@ -275,7 +286,8 @@ static void set_pod(struct json *template, const struct object_zone *zone, const
     json_set_int(spec, "terminationGracePeriodSeconds", STOP_SECONDS);
 }
 
-struct json *object_controller(const struct object_zone *zone, const struct intent_member *member, int replicas)
+struct json *object_controller(const struct object_zone *zone, const struct intent_member *member,
+                               int replicas)
 {
     struct json *object = begin(OBJECT_CONTROLLER, zone, member, member->controller, false);
     struct json *spec = json_set(object, "spec", json_object());
@@ -318,14 +330,15 @@ static void set_ranges(struct json *spec, const struct object_zone *zone, const 
         add_range(list, member->source_ranges[i]);
     for (size_t i = 0; i < zone->own_range_count; i++)
         add_range(list, zone->own_ranges[i]);
-    for (const struct json *range = json_first(admitted); member->source_ranges_partial && range; range = json_next(range))
+    for (const struct json *range = json_first(admitted); member->source_ranges_partial && range;
+         range = json_next(range))
         add_range(list, json_text(range));
     if (!json_count(list))
         append_string(list, "127.0.0.1/32");
 }
 
-struct json *object_service(const struct object_zone *zone, const struct intent_member *member, const char *address,
-                            const struct json *admitted)
+struct json *object_service(const struct object_zone *zone, const struct intent_member *member,
+                            const char *address, const struct json *admitted)
 {
     struct json *object = begin(OBJECT_SERVICE, zone, member, member->service, false);
     struct json *spec = json_set(object, "spec", json_object());
@@ -333,7 +346,8 @@ struct json *object_service(const struct object_zone *zone, const struct intent_
     json_set_string(json_set(spec, "selector", json_object()), "name", member->node);
     set_port(spec, member);
     json_set_bool(spec, "publishNotReadyAddresses", true);
-    json_set_string(spec, "externalTrafficPolicy", "Local"); /* source addresses arrive, so that ranges hold */
+    json_set_string(spec, "externalTrafficPolicy",
+                    "Local"); /* source addresses arrive, so that ranges hold */
     if (address && *address)
         json_set_string(spec, "loadBalancerIP", address);
     set_ranges(spec, zone, member, admitted);
@@ -345,7 +359,8 @@ const char *object_shared_name(const struct intent_member *member, struct arena 
     return arena_printf(arena, "%s-svc", member->set);
 }
 
-static struct json *begin_shared(enum object_kind kind, const struct object_zone *zone, const struct intent_member *member)
+static struct json *begin_shared(enum object_kind kind, const struct object_zone *zone,
+                                 const struct intent_member *member)
 {
     char name[NAME_LENGTH_MAX + 8];
     snprintf(name, sizeof name, "%.*s-svc", NAME_LENGTH_MAX, member->set);
@@ -368,6 +383,7 @@ struct json *object_budget(const struct object_zone *zone, const struct intent_m
     struct json *object = begin_shared(OBJECT_BUDGET, zone, member);
     struct json *spec = json_set(object, "spec", json_object());
     json_set_int(spec, "maxUnavailable", 1);
-    set_set_selector(json_set(json_set(spec, "selector", json_object()), "matchLabels", json_object()), zone, member);
+    set_set_selector(json_set(json_set(spec, "selector", json_object()), "matchLabels", json_object()), zone,
+                     member);
     return sign(object);
 }

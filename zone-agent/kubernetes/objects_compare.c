@@ -13,8 +13,9 @@ double object_quantity(const char *text)
     static const struct {
         const char *suffix;
         double thousandths;
-    } known[] = {{"", 1e3},    {"m", 1},      {"k", 1e6},     {"M", 1e9},     {"G", 1e12},
-                 {"T", 1e15},  {"Ki", 1024e3}, {"Mi", 1048576e3}, {"Gi", 1073741824e3}, {"Ti", 1099511627776e3}};
+    } known[] = {
+        {"", 1e3},   {"m", 1},       {"k", 1e6},        {"M", 1e9},           {"G", 1e12},
+        {"T", 1e15}, {"Ki", 1024e3}, {"Mi", 1048576e3}, {"Gi", 1073741824e3}, {"Ti", 1099511627776e3}};
     char *end;
     if (!text || !isdigit((unsigned char)*text))
         return -1;
@@ -44,7 +45,8 @@ static void describe(const struct json *value, char out[PLACE_MAX])
     buffer_finish(&text);
 }
 
-static bool differs(const struct json *wanted, const struct json *live, const char *place, char where[static 256])
+static bool differs(const struct json *wanted, const struct json *live, const char *place,
+                    char where[static 256])
 {
     char is[PLACE_MAX], meant[PLACE_MAX];
     describe(live, is);
@@ -71,7 +73,8 @@ static const struct json *find_named(const struct json *list, const char *name)
     return NULL;
 }
 
-static bool list_matches(const struct json *wanted, const struct json *live, const char *place, char where[static 256])
+static bool list_matches(const struct json *wanted, const struct json *live, const char *place,
+                         char where[static 256])
 {
     const char *key = key_of(wanted);
     char here[PLACE_MAX];
@@ -89,7 +92,8 @@ static bool list_matches(const struct json *wanted, const struct json *live, con
     return true;
 }
 
-static bool object_holds(const struct json *wanted, const struct json *live, const char *place, char where[static 256])
+static bool object_holds(const struct json *wanted, const struct json *live, const char *place,
+                         char where[static 256])
 {
     char here[PLACE_MAX];
     bool quantities = strstr(place, "requests") || strstr(place, "limits") || strstr(place, "capacity");
@@ -125,7 +129,8 @@ bool object_matches(const struct json *wanted, const struct json *live, char whe
     const struct json *ours = json_get(wanted, "metadata"), *theirs = json_get(live, "metadata");
     const struct json *labels = json_get(ours, "labels"), *annotations = json_get(ours, "annotations");
     return (!labels || matches(labels, json_get(theirs, "labels"), "metadata.labels", false, where)) &&
-           (!annotations || matches(annotations, json_get(theirs, "annotations"), "metadata.annotations", false, where)) &&
+           (!annotations ||
+            matches(annotations, json_get(theirs, "annotations"), "metadata.annotations", false, where)) &&
            matches(json_get(wanted, "spec"), json_get(live, "spec"), "spec", false, where);
 }
 
@@ -138,7 +143,8 @@ static bool is_managed(const struct json *live)
     return false;
 }
 
-bool object_is_ours(const struct json *live, const struct object_zone *zone, const struct intent_member *member, bool shared)
+bool object_is_ours(const struct json *live, const struct object_zone *zone,
+                    const struct intent_member *member, bool shared)
 {
     char ordinal[16];
     snprintf(ordinal, sizeof ordinal, "%d", member->ordinal);

@@ -24,8 +24,9 @@ static struct op *add(struct job *job, const struct scene *scene, enum op_kind k
 static void say_changed(struct job *job, enum object_kind kind, const char *name, const char *where)
 {
     if (!*job->repair)
-        snprintf(job->repair, sizeof job->repair, "%s %s was changed by somebody else (%s) and is as it was again",
-                 object_kind_name(kind), name, where);
+        snprintf(job->repair, sizeof job->repair,
+                 "%s %s was changed by somebody else (%s) and is as it was again", object_kind_name(kind),
+                 name, where);
 }
 
 static void say_gone(struct job *job, enum object_kind kind, const char *name)
@@ -35,8 +36,8 @@ static void say_gone(struct job *job, enum object_kind kind, const char *name)
                  object_kind_name(kind), name);
 }
 
-static void look_for_drift(struct job *job, enum object_kind kind, const char *name, const struct json *wanted,
-                           const struct json *live)
+static void look_for_drift(struct job *job, enum object_kind kind, const char *name,
+                           const struct json *wanted, const struct json *live)
 {
     char where[256];
     if (holdings_drift(wanted, live, where))
@@ -95,7 +96,8 @@ static void plan_service(struct job *job, const struct scene *scene)
 
 /* ---- ReplicationController ---- */
 
-/* The disk bears the mark before a mongod may be started on it: a crash in between must not make it look unused. */
+/* The disk bears the mark before a mongod may be started on it: a crash in between must not make it look
+ * unused. */
 static void add_use(struct job *job, const struct scene *scene)
 {
     const struct json *claim = holdings_find(&scene->input, OBJECT_CLAIM, job->member->volume);
@@ -136,7 +138,8 @@ static void add_delete(struct job *job, const struct scene *scene, enum object_k
     json_set_string(options, "apiVersion", "v1");
     json_set_string(options, "kind", "DeleteOptions");
     json_set_string(options, "propagationPolicy", "Background");
-    json_set_string(json_set(options, "preconditions", json_object()), "uid", uid); /* this one, not its successor */
+    json_set_string(json_set(options, "preconditions", json_object()), "uid",
+                    uid); /* this one, not its successor */
     add(job, scene, OP_DELETE, kind, name, options);
 }
 

@@ -1,5 +1,5 @@
-/* What the reconciler asks for, as requests to the API server, one after the other. Whatever may exist is looked at before
- * it is written: what isn't ours is left untouched, and said. */
+/* What the reconciler asks for, as requests to the API server, one after the other. Whatever may exist is
+ * looked at before it is written: what isn't ours is left untouched, and said. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -109,8 +109,10 @@ static void tell_foreign(struct job *job, const struct op *op, const struct json
     name_place(op, object, place);
     if (note) {
         snprintf(note->foreign, sizeof note->foreign,
-                 "%s exists and isn't ours (made by %.40s, without the labels of federation %.63s, zone %.63s, set %.63s%s): it is "
-                 "left untouched; delete or rename it, or take member %s out of the spec; %s goes on by itself then",
+                 "%s exists and isn't ours (made by %.40s, without the labels of federation %.63s, zone "
+                 "%.63s, set %.63s%s): it is "
+                 "left untouched; delete or rename it, or take member %s out of the spec; %s goes on by "
+                 "itself then",
                  place, maker_of(object), job->driver->federation, job->driver->zone, job->member->set,
                  op->shared ? "" : " and of this member", job->member->node, job->member->node);
         snprintf(note->foreign_path, sizeof note->foreign_path, "%s", op->path);
@@ -314,7 +316,8 @@ void job_next(struct job *job)
         begin_op(job);
 }
 
-/* The answer is as good as the watch's next word, and earlier: without it the same step would be asked for again. */
+/* The answer is as good as the watch's next word, and earlier: without it the same step would be asked for
+ * again. */
 static void take_answer(struct job *job, const struct op *op, const struct kube_answer *answer)
 {
     const struct json *metadata = json_get(answer->body, "metadata");
@@ -363,7 +366,8 @@ static struct job *job_create(struct kube_driver *driver, const struct step *ste
     job->step_id = step_id;
     job->kind = step->kind;
     arena_init(&job->arena, 0);
-    struct intent copy = {.federation = driver->federation, .zone = driver->zone, .members = step->member, .member_count = 1};
+    struct intent copy = {
+        .federation = driver->federation, .zone = driver->zone, .members = step->member, .member_count = 1};
     copy = intent_copy(&job->arena, &copy);
     job->member = copy.member_count ? &copy.members[0] : NULL;
     job->what = arena_printf(&job->arena, "to %s of %s", texts[step->kind], step->member->node);

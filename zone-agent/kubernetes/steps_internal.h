@@ -1,5 +1,5 @@
-/* A step under way: the requests that it is made of, one after the other. Shared by steps.c (runs them), step_plan.c (says which)
- * and disk_source.c (those to the Compute API). */
+/* A step under way: the requests that it is made of, one after the other. Shared by steps.c (runs them),
+ * step_plan.c (says which) and disk_source.c (those to the Compute API). */
 #ifndef ATOLL_KUBERNETES_STEPS_INTERNAL_H
 #define ATOLL_KUBERNETES_STEPS_INTERNAL_H
 
@@ -8,19 +8,19 @@
 enum { OPS_MAX = 8 };
 
 enum op_kind {
-    OP_DISK,   /* the Compute disk, before its PersistentVolume and claim */
+    OP_DISK, /* the Compute disk, before its PersistentVolume and claim */
     OP_DISK_MARK,
     OP_ADDRESS, /* the reserved address, before its Service */
-    OP_ENSURE, /* looks, then applies if it is missing or ours */
-    OP_MERGE,  /* a merge patch of what exists */
+    OP_ENSURE,  /* looks, then applies if it is missing or ours */
+    OP_MERGE,   /* a merge patch of what exists */
     OP_DELETE
 };
 
 struct op {
     enum op_kind kind;
     enum object_kind object;
-    bool shared; /* by the set's members in this cluster */
-    bool again;  /* another look once what is under way is done */
+    bool shared;      /* by the set's members in this cluster */
+    bool again;       /* another look once what is under way is done */
     uint64_t version; /* of the object in the store when it was written */
     const char *name;
     char path[OBJECT_PATH_MAX];

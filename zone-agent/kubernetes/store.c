@@ -24,7 +24,8 @@ static bool same(const struct json *a, const struct json *b)
     struct buffer one, other;
     buffer_init(&one, 0);
     buffer_init(&other, 0);
-    bool equal = json_print(a, JSON_COMPACT, &one, NULL) == 0 && json_print(b, JSON_COMPACT, &other, NULL) == 0 &&
+    bool equal = json_print(a, JSON_COMPACT, &one, NULL) == 0 &&
+                 json_print(b, JSON_COMPACT, &other, NULL) == 0 &&
                  strcmp(buffer_text(&one), buffer_text(&other)) == 0;
     buffer_finish(&one);
     buffer_finish(&other);
@@ -47,7 +48,8 @@ static bool make_room(struct kube_driver *driver)
 }
 
 /* So that the agent can tell "somebody deleted it" from "it was never there". */
-static void remember_it_was_there(struct kube_driver *driver, enum object_kind kind, const struct json *object)
+static void remember_it_was_there(struct kube_driver *driver, enum object_kind kind,
+                                  const struct json *object)
 {
     const struct json *labels = json_get(json_get(object, "metadata"), "labels");
     const char *ordinal = json_get_text(labels, LABEL_ORDINAL, "");
@@ -149,7 +151,8 @@ int store_watch(struct kube_driver *driver, enum object_kind kind, struct error 
 {
     struct watched *watched = &driver->watches[kind];
     char path[OBJECT_PATH_MAX], selector[2 * NAME_LENGTH_MAX + 64];
-    struct object_zone zone = {.namespace_ = driver->namespace_, .major = driver->server.major, .minor = driver->server.minor};
+    struct object_zone zone = {
+        .namespace_ = driver->namespace_, .major = driver->server.major, .minor = driver->server.minor};
     if (watched->watch)
         return 0;
     object_path(kind, &zone, NULL, path);

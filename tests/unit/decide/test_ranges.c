@@ -16,14 +16,21 @@ static const char *const of_user[] = {"198.51.100.0/24", "203.0.113.2/32"};
 static const char *const of_controller[] = {"192.0.2.7/32"};
 
 static const struct spec_zone zones[] = {
-    {.name = "one", .driver = "kubernetes", .project = "", .namespace_ = "default", .egress = declared, .egress_count = 1},
+    {.name = "one",
+     .driver = "kubernetes",
+     .project = "",
+     .namespace_ = "default",
+     .egress = declared,
+     .egress_count = 1},
     {.name = "two", .driver = "kubernetes", .project = "", .namespace_ = "default"},
     {.name = "three", .driver = "local", .project = "", .namespace_ = "default"},
     {.name = "elsewhere", .driver = "kubernetes", .project = "", .namespace_ = "default"},
 };
-static const struct spec_member members[] = {{.ordinal = 1, .zone = "one"}, {.ordinal = 2, .zone = "two"}, {.ordinal = 3, .zone = "two"}};
+static const struct spec_member members[] = {
+    {.ordinal = 1, .zone = "one"}, {.ordinal = 2, .zone = "two"}, {.ordinal = 3, .zone = "two"}};
 static const struct spec spec = {.name = "prod", .zones = zones, .zone_count = 4};
-static const struct zone_egress reported[] = {{"one", seen_one, 1}, {"two", seen_two, 2}, {"elsewhere", of_controller, 1}};
+static const struct zone_egress reported[] = {
+    {"one", seen_one, 1}, {"two", seen_two, 2}, {"elsewhere", of_controller, 1}};
 static const struct zone_egress controller = {.ranges = of_controller, .count = 1};
 
 static void joined(const struct set_ranges *ranges, char out[1024])
@@ -35,7 +42,11 @@ static void joined(const struct set_ranges *ranges, char out[1024])
 
 static void check(size_t reports, size_t member_count, const char *expected, const char *unknown)
 {
-    struct spec_set set = {.name = "mongo", .members = members, .member_count = member_count, .source_ranges = of_user, .source_range_count = 2};
+    struct spec_set set = {.name = "mongo",
+                           .members = members,
+                           .member_count = member_count,
+                           .source_ranges = of_user,
+                           .source_range_count = 2};
     struct set_ranges out;
     struct arena arena;
     char text[1024];
@@ -77,7 +88,11 @@ static void too_many_are_partial(void **state)
         snprintf(texts[i], sizeof texts[i], "10.%d.%d.0/24", i / 256, i % 256);
         many[i] = texts[i];
     }
-    struct spec_set set = {.name = "m", .members = members, .member_count = 1, .source_ranges = many, .source_range_count = RANGES_MAX + 5};
+    struct spec_set set = {.name = "m",
+                           .members = members,
+                           .member_count = 1,
+                           .source_ranges = many,
+                           .source_range_count = RANGES_MAX + 5};
     arena_init(&arena, 0);
     ranges_of_set(&spec, &set, NULL, 0, NULL, &arena, &out);
     assert_int_equal(out.count, RANGES_MAX);

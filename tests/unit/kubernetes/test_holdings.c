@@ -9,22 +9,26 @@
 
 #include "zone-agent/kubernetes/holdings.h"
 
-#define META(name, uid, more)                                                                                    \
-    "\"metadata\":{\"name\":\"" name "\",\"uid\":\"" uid "\",\"labels\":{\"atoll.dev/federation\":\"prod\","       \
+#define META(name, uid, more)                                                                                \
+    "\"metadata\":{\"name\":\"" name "\",\"uid\":\"" uid "\",\"labels\":{\"atoll.dev/federation\":\"prod\"," \
     "\"atoll.dev/zone\":\"z\",\"atoll.dev/set\":\"mongo\",\"atoll.dev/ordinal\":\"1\"}" more "}"
-#define CLAIM(marks)                                                                                             \
-    "{" META("mongo-persistent-storage1", "c1", ",\"annotations\":{" marks "}")                                  \
-    ",\"spec\":{\"volumeName\":\"mongodb-disk1\",\"resources\":{\"requests\":{\"storage\":\"1Gi\"}}},"             \
-    "\"status\":{\"phase\":\"Bound\"}}"
-#define POD(name, uid, more, phase, state)                                                                       \
-    "{" META(name, uid, more) ",\"spec\":{\"nodeName\":\"n1\"},\"status\":{\"phase\":\"" phase                     \
-    "\",\"podIP\":\"10.1.2.3\",\"conditions\":[{\"type\":\"Ready\",\"status\":\"True\"}],\"containerStatuses\":"    \
-    "[{\"name\":\"mongod\",\"imageID\":\"i@sha256:1\",\"restartCount\":2,\"containerID\":\"x://1\",\"state\":{" state   \
-    "},\"lastState\":{\"terminated\":{\"exitCode\":137,\"reason\":\"OOMKilled\",\"finishedAt\":\"T\"}}}]}}"
+#define CLAIM(marks)                                                                                         \
+    "{" META("mongo-persistent-storage1", "c1",                                                              \
+             ",\"annotations\":{" marks "}") ",\"spec\":{\"volumeName\":\"mongodb-disk1\",\"resources\":{"   \
+                                             "\"requests\":{\"storage\":\"1Gi\"}}},"                         \
+                                             "\"status\":{\"phase\":\"Bound\"}}"
+#define POD(name, uid, more, phase, state)                                                                   \
+    "{" META(name, uid, more) ",\"spec\":{\"nodeName\":\"n1\"},\"status\":{\"phase\":\"" phase               \
+                              "\",\"podIP\":\"10.1.2.3\",\"conditions\":[{\"type\":\"Ready\",\"status\":"    \
+                              "\"True\"}],\"containerStatuses\":"                                            \
+                              "[{\"name\":\"mongod\",\"imageID\":\"i@sha256:1\",\"restartCount\":2,"         \
+                              "\"containerID\":\"x://1\",\"state\":{" state                                  \
+                              "},\"lastState\":{\"terminated\":{\"exitCode\":137,\"reason\":\"OOMKilled\","  \
+                              "\"finishedAt\":\"T\"}}}]}}"
 #define RUNNING "\"running\":{}"
-#define SERVICE(more, ingress)                                                                                   \
-    "{" META("mongo-svc-a", "s1", more) ",\"spec\":{\"ports\":[{\"port\":27017}]},\"status\":{\"loadBalancer\":{"   \
-    ingress "}}}"
+#define SERVICE(more, ingress)                                                                               \
+    "{" META("mongo-svc-a", "s1",                                                                            \
+             more) ",\"spec\":{\"ports\":[{\"port\":27017}]},\"status\":{\"loadBalancer\":{" ingress "}}}"
 #define INGRESS "\"ingress\":[{\"ip\":\"34.1.2.3\"}]"
 
 enum { THINGS_MAX = 8 };
@@ -39,7 +43,8 @@ struct world {
 
 static void world_init(struct world *world)
 {
-    *world = (struct world){.zone = {.federation = "prod", .zone = "z", .project = "", .namespace_ = "default"}};
+    *world =
+        (struct world){.zone = {.federation = "prod", .zone = "z", .project = "", .namespace_ = "default"}};
     world->input = (struct holdings_input){.zone = &world->zone, .objects = world->objects};
     arena_init(&world->arena, 0);
 }
@@ -99,7 +104,8 @@ static void with_a_project_the_disk_is_googles(void **state)
     world.zone.project = "acme";
     add(&world, OBJECT_CLAIM, CLAIM(""));
     assert_int_equal(look(&world)->disk.state, DISK_ABSENT);
-    add(&world, OBJECT_VOLUME, "{" META("mongodb-disk1", "v1", ",\"annotations\":{\"atoll.dev/disk-id\":\"42\"}") "}");
+    add(&world, OBJECT_VOLUME,
+        "{" META("mongodb-disk1", "v1", ",\"annotations\":{\"atoll.dev/disk-id\":\"42\"}") "}");
     assert_string_equal(look(&world)->disk.id, "42");
     world_finish(&world);
 }
@@ -126,7 +132,8 @@ static void what_is_being_deleted_is_not_there(void **state)
     struct world world;
     world_init(&world);
     add(&world, OBJECT_SERVICE, SERVICE(",\"deletionTimestamp\":\"T\"", INGRESS));
-    add(&world, OBJECT_CONTROLLER, "{" META("mongo-rc1", "r1", ",\"deletionTimestamp\":\"T\"") ",\"spec\":{\"replicas\":1}}");
+    add(&world, OBJECT_CONTROLLER,
+        "{" META("mongo-rc1", "r1", ",\"deletionTimestamp\":\"T\"") ",\"spec\":{\"replicas\":1}}");
     const struct member_holding *held = look(&world);
     assert_false(held->service_exists || held->controller_exists);
     assert_string_equal(held->address, "");
@@ -179,8 +186,10 @@ static void own_ranges_fit_a_services_list(void **state)
         char text[300];
         struct error err;
         int length = snprintf(text, sizeof text,
-                              "{\"metadata\":{\"name\":\"n%d\"},\"spec\":{\"podCIDRs\":[\"10.%d.%d.0/24\"]},\"status\":{\"addresses\":"
-                              "[{\"type\":\"InternalIP\",\"address\":\"192.168.%d.%d\"},{\"type\":\"ExternalIP\",\"address\":\"5.6.7.8\"}]}}",
+                              "{\"metadata\":{\"name\":\"n%d\"},\"spec\":{\"podCIDRs\":[\"10.%d.%d.0/"
+                              "24\"]},\"status\":{\"addresses\":"
+                              "[{\"type\":\"InternalIP\",\"address\":\"192.168.%d.%d\"},{\"type\":"
+                              "\"ExternalIP\",\"address\":\"5.6.7.8\"}]}}",
                               i, i / 256, i % 256, i / 250, i % 250);
         struct json *node = json_parse(text, (size_t)length, 1000, &err);
         nodes[i] = (struct observed){OBJECT_NODE, holdings_trim(OBJECT_NODE, node)};
@@ -203,8 +212,12 @@ static void a_foreign_object_is_a_problem_of_a_member_that_holds_nothing_else(vo
 {
     (void)state;
     struct world world;
-    const struct member_note note = {
-        .set = "mongo", .ordinal = 7, .last_repair = "", .foreign = "theirs", .problem = "", .problem_code = ""};
+    const struct member_note note = {.set = "mongo",
+                                     .ordinal = 7,
+                                     .last_repair = "",
+                                     .foreign = "theirs",
+                                     .problem = "",
+                                     .problem_code = ""};
     world_init(&world);
     world.input.notes = &note;
     world.input.note_count = 1;

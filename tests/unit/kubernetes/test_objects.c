@@ -143,9 +143,10 @@ static void what_counts_as_a_difference(void **state)
         {"{\"spec\":{\"l\":[{\"name\":\"a\",\"v\":1}]}}", "{\"spec\":{\"l\":[{\"name\":\"a\",\"v\":2}]}}",
          "spec.l[0].v is 2, not 1"},
         {"{\"spec\":{\"requests\":{\"cpu\":\"1000m\"}}}", "{\"spec\":{\"requests\":{\"cpu\":\"1\"}}}", ""},
-        {"{\"spec\":{\"image\":\"1000m\"}}", "{\"spec\":{\"image\":\"1\"}}", "spec.image is \"1\", not \"1000m\""},
-        {"{\"metadata\":{\"labels\":{\"a\":\"b\"}},\"spec\":{}}", "{\"metadata\":{\"labels\":{}},\"spec\":{}}",
-         "metadata.labels.a is missing, not \"b\""},
+        {"{\"spec\":{\"image\":\"1000m\"}}", "{\"spec\":{\"image\":\"1\"}}",
+         "spec.image is \"1\", not \"1000m\""},
+        {"{\"metadata\":{\"labels\":{\"a\":\"b\"}},\"spec\":{}}",
+         "{\"metadata\":{\"labels\":{}},\"spec\":{}}", "metadata.labels.a is missing, not \"b\""},
         {"{\"apiVersion\":\"v1\",\"spec\":{}}", "{\"spec\":{}}", ""},
     };
     (void)state;
@@ -160,9 +161,9 @@ static void what_counts_as_a_difference(void **state)
     }
 }
 
-#define LABELS(ordinal, set)                                                                                     \
-    "\"labels\":{\"atoll.dev/federation\":\"prod\",\"atoll.dev/zone\":\"us-east1-b\",\"atoll.dev/set\":\"" set    \
-    "\",\"atoll.dev/ordinal\":\"" ordinal "\"}"
+#define LABELS(ordinal, set)                                                                                 \
+    "\"labels\":{\"atoll.dev/federation\":\"prod\",\"atoll.dev/zone\":\"us-east1-b\",\"atoll.dev/"           \
+    "set\":\"" set "\",\"atoll.dev/ordinal\":\"" ordinal "\"}"
 
 static void whose_an_object_is(void **state)
 {
@@ -176,8 +177,10 @@ static void whose_an_object_is(void **state)
         {"{\"metadata\":{" LABELS("2", "mongo") "}}", true, true},
         {"{\"metadata\":{}}", false, false},
         {"{\"metadata\":{\"managedFields\":[{\"manager\":\"kubectl\"}]}}", false, false},
-        {"{\"metadata\":{\"managedFields\":[{\"manager\":\"kubectl\"},{\"manager\":\"atoll\"}]}}", false, true},
-        {"{\"metadata\":{\"labels\":{\"atoll.dev/federation\":\"test\"},\"managedFields\":[{\"manager\":\"atoll\"}]}}",
+        {"{\"metadata\":{\"managedFields\":[{\"manager\":\"kubectl\"},{\"manager\":\"atoll\"}]}}", false,
+         true},
+        {"{\"metadata\":{\"labels\":{\"atoll.dev/"
+         "federation\":\"test\"},\"managedFields\":[{\"manager\":\"atoll\"}]}}",
          false, false},
     };
     (void)state;
