@@ -241,7 +241,7 @@ def new_place(request, bed, compute):
 
 def print_state(place):
     print(f"--- {place.zone.name}, namespace {place.name}")
-    print(place.zone.kubectl("get", "rc,svc,pvc,pods,events", "-n", place.name, "-o", "wide", check=False).stdout)
+    print(place.zone.kubectl("get", "rc,svc,endpoints,endpointslices,pvc,pods,events", "-n", place.name, "-o", "wide", check=False).stdout)
     print(json.dumps(place.fault("status"), indent=1))
     for log in ("zone.log", "kube-apiserver.log", "kube-controller-manager.log"):
         print(f"--- {log}\n{processes.tail(place.zone.folder / log)}")

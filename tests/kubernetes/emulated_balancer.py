@@ -75,7 +75,9 @@ class Balancer:
             return self.move_to[name]
         if asked:
             return asked if self.may_use(service, asked) else None
-        current = field(service, "status", "loadBalancer", "ingress", default=[{}])[0].get("ip")
+        if uid(service) in self.held:  # the watch may not have shown yet what was published
+            return self.held[uid(service)].address
+        current = published(service)
         if current and self.zone.facts.owns(current):
             return current
         return self.free_address(service)
@@ -106,7 +108,8 @@ class Balancer:
 
     def free_address(self, service):
         used = {balanced.address for balanced in self.held.values()} | set(self.move_to.values())
-        used |= {field(other, "spec", "loadBalancerIP") for other in self.zone.services.all()}
+        for other in self.zone.services.all():
+            used |= {field(other, "spec", "loadBalancerIP"), published(other)}
         ports = [port["port"] for port in service["spec"]["ports"]]
         for last in SERVICES:
             address = self.zone.facts.loopback(last)
@@ -202,3 +205,6 @@ class Balancer:
             self.close(service_uid)
 
 
+def published(service):
+    """The address in the Service's status, or None."""
+    return field(service, "status", "loadBalancer", "ingress", default=[{}])[0].get("ip")

@@ -5,7 +5,7 @@ import pytest
 import bed as bed_module
 import objects
 from conftest import wait_until
-from kube_client import ApiError, KubeClient, field
+from kube_client import ApiError, KubeClient, Mirror, field
 from processes import BedError
 from test_members import answers, events
 
@@ -87,6 +87,27 @@ def test_an_address_moves_and_the_old_one_is_dead(place):
     wait_until(lambda: place.address() == moved, "the Service's status has the new address")
     wait_until(lambda: answers(moved), "mongod answers there")
     assert not answers(before)
+
+
+def test_an_address_that_was_published_once_is_not_changed(current_place):
+    """A second one was handed out when a pass came before the watch had shown the first, and clients kept the one that was dead."""
+    place, seen, mirrors = current_place, {}, []
+
+    def look():
+        """After each event, so that no address in between is missed."""
+        for service in mirrors[0].all() if mirrors else ():
+            ip = field(service, "status", "loadBalancer", "ingress", default=[{}])[0].get("ip")
+            seen.setdefault(service["metadata"]["name"], set()).update({ip} - {None})
+
+    mirrors.append(Mirror(place.client, place.path("services"), look))
+    try:
+        for number in range(1, 16):
+            place.client.post(place.path("services"), objects.service(place.set, number, namespace=place.name))
+        wait_until(lambda: len(seen) == 15 and all(seen.values()), "all have an address")
+        held = place.fault("status")["services"]
+        assert seen == {name.partition("/")[2]: {entry["address"]} for name, entry in held.items() if name.startswith(f"{place.name}/")}
+    finally:
+        mirrors[0].stop()
 
 
 def test_a_service_can_lose_its_address_and_get_it_back(current_place):
