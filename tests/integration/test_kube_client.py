@@ -489,7 +489,8 @@ def test_a_long_watch_does_not_grow(server, start):
     assert probe.seen[-1]["objects"] >= 2 * ROUNDS * EVENTS * BATCH
     print(f"{probe.seen[-1]['objects']} events; bytes allocated: {sizes}; {probe.seen[-1]['anonymousKb']} KiB")
     if not is_sanitized():  # which has an allocator of its own, and looks for leaks at the end
-        assert sizes[-1] - sizes[0] <= 4000, sizes
+        half = ROUNDS // 2  # the least of each, as some are taken while a buffer is in use
+        assert min(sizes[half:]) - min(sizes[:half]) <= 1500, sizes
 
 
 def is_sanitized():
