@@ -1,8 +1,7 @@
-/* The program atoll-zone-agent: options, wiring, and a clean end. Members keep running when the agent ends.
+/* The program atoll-zone-agent: wiring, and a clean end. Members keep running when the agent ends.
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <limits.h>
 #include <malloc.h>
 #include <signal.h>
@@ -20,41 +19,10 @@
 #include "zone-agent/controller_link.h"
 #include "zone-agent/kubernetes/driver.h"
 #include "zone-agent/local/local.h"
+#include "zone-agent/options.h"
 #include "zone-agent/probe.h"
 
-enum { EXIT_BAD_USAGE = 2, FILES_WANTED = 16384, WAKE_MOST_MS = 60000 };
-
-static const char help[] =
-    "Usage: atoll-zone-agent --dir DIR --zone ZONE --controller URL --driver kubernetes\n"
-    "                        [--kubeconfig FILE [--context NAME]] [--namespace NS]\n"
-    "       atoll-zone-agent --dir DIR --zone ZONE --controller URL --driver local --subnet 127.0.Z "
-    "[--mongod PATH]\n"
-    "Keeps one zone's members as the controller's intent says, and reports what it sees.\n"
-    "\n"
-    "  --dir DIR          where its state is kept: the last intent, and with the local driver disks, pods "
-    "and Services\n"
-    "  --zone ZONE        the zone's name in the federation's spec\n"
-    "  --controller URL   the controller, like http://127.0.0.1:7411\n"
-    "  --driver NAME      what the zone is made of; `kubernetes`: a namespace of a cluster; `local`: "
-    "processes and\n"
-    "                     folders of this machine\n"
-    "  --kubeconfig FILE  kubernetes: the cluster, and who the agent is there (without it: the pod's own "
-    "service account)\n"
-    "  --context NAME     kubernetes: the kubeconfig's context (its current one)\n"
-    "  --namespace NS     kubernetes: where the members are (the context's or the pod's own, else default)\n"
-    "  --compute-url URL  kubernetes: the Compute API, where the spec names a project "
-    "(https://compute.googleapis.com)\n"
-    "  --subnet 127.0.Z   local: its Services get addresses .1 to .127, its pods .128 to .254\n"
-    "  --mongod PATH      local: the mongod, or atoll-mongod-sim, that pods run (mongod)\n"
-    "  --log-level LEVEL  debug, info, warning or error (info)\n"
-    "  --help, --version\n"
-    "\n"
-    "SIGTERM ends the agent and leaves the members running.\n";
-
-struct settings {
-    const char *dir, *zone, *controller, *driver, *subnet, *mongod, *log_level, *kubeconfig, *context,
-        *namespace_, *compute_url;
-};
+enum { FILES_WANTED = 16384, WAKE_MOST_MS = 60000 };
 
 struct program {
     char dir[PATH_MAX];
@@ -68,119 +36,6 @@ struct program {
     struct agent *agent;
     bool stopping;
 };
-
-/* ---- options ---- */
-
-static int bad_usage(const char *sentence, const char *what)
-{
-    fprintf(stderr, "atoll-zone-agent: %s%s (--help lists the options)\n", sentence, what);
-    return EXIT_BAD_USAGE;
-}
-
-/* An option of the other driver would be ignored: that is said instead. */
-static int check_driver(const struct settings *settings)
-{
-    bool local = strcmp(settings->driver, "local") == 0;
-    if (!local && strcmp(settings->driver, "kubernetes"))
-        return bad_usage("the driver is `kubernetes` or `local`, not ", settings->driver);
-    if (local && (!settings->subnet || !*settings->subnet))
-        return bad_usage("missing option ", "--subnet");
-    if (local && (settings->kubeconfig || settings->context || settings->namespace_ || settings->compute_url))
-        return bad_usage("--kubeconfig, --context, --namespace and --compute-url are options of the driver "
-                         "kubernetes, not of ",
-                         "local");
-    if (!local && (settings->subnet || settings->mongod))
-        return bad_usage("--subnet and --mongod are options of the driver local, not of ", "kubernetes");
-    if (settings->context && !settings->kubeconfig)
-        return bad_usage("--context needs ", "--kubeconfig");
-    return 0;
-}
-
-static int check_settings(const struct settings *settings)
-{
-    const struct {
-        const char *name, *value;
-    } needed[] = {{"--dir", settings->dir},
-                  {"--zone", settings->zone},
-                  {"--controller", settings->controller},
-                  {"--driver", settings->driver}};
-    for (size_t i = 0; i < sizeof needed / sizeof *needed; i++)
-        if (!needed[i].value || !*needed[i].value)
-            return bad_usage("missing option ", needed[i].name);
-    if (check_driver(settings))
-        return EXIT_BAD_USAGE;
-    if (strlen(settings->zone) > NAME_LENGTH_MAX ||
-        strspn(settings->zone, "abcdefghijklmnopqrstuvwxyz0123456789-") != strlen(settings->zone))
-        return bad_usage("a zone's name has at most 63 of a-z, 0-9 and -, unlike ", settings->zone);
-    return 0;
-}
-
-static int set_log_level(const char *name)
-{
-    static const char *const names[] = {"debug", "info", "warning", "error"};
-    for (size_t i = 0; i < 4; i++)
-        if (strcmp(names[i], name) == 0) {
-            log_configure("atoll-zone-agent", (enum log_level)i);
-            return 0;
-        }
-    return bad_usage("the log level is debug, info, warning or error, not ", name);
-}
-
-/* -1: go on; else the exit code. */
-static int read_options(int argc, char **argv, struct settings *out)
-{
-    enum {
-        OPTION_DIR = 256,
-        OPTION_ZONE,
-        OPTION_CONTROLLER,
-        OPTION_DRIVER,
-        OPTION_SUBNET,
-        OPTION_MONGOD,
-        OPTION_LOG_LEVEL,
-        OPTION_KUBECONFIG,
-        OPTION_CONTEXT,
-        OPTION_NAMESPACE,
-        OPTION_COMPUTE_URL,
-        OPTION_HELP,
-        OPTION_VERSION
-    };
-    static const struct option known[] = {{"dir", required_argument, NULL, OPTION_DIR},
-                                          {"zone", required_argument, NULL, OPTION_ZONE},
-                                          {"controller", required_argument, NULL, OPTION_CONTROLLER},
-                                          {"driver", required_argument, NULL, OPTION_DRIVER},
-                                          {"subnet", required_argument, NULL, OPTION_SUBNET},
-                                          {"mongod", required_argument, NULL, OPTION_MONGOD},
-                                          {"log-level", required_argument, NULL, OPTION_LOG_LEVEL},
-                                          {"kubeconfig", required_argument, NULL, OPTION_KUBECONFIG},
-                                          {"context", required_argument, NULL, OPTION_CONTEXT},
-                                          {"namespace", required_argument, NULL, OPTION_NAMESPACE},
-                                          {"compute-url", required_argument, NULL, OPTION_COMPUTE_URL},
-                                          {"help", no_argument, NULL, OPTION_HELP},
-                                          {"version", no_argument, NULL, OPTION_VERSION},
-                                          {NULL, 0, NULL, 0}};
-    const char **targets[] = {&out->dir,     &out->zone,       &out->controller, &out->driver,
-                              &out->subnet,  &out->mongod,     &out->log_level,  &out->kubeconfig,
-                              &out->context, &out->namespace_, &out->compute_url};
-    int option;
-    opterr = 0;
-    while ((option = getopt_long(argc, argv, ":", known, NULL)) != -1) {
-        if (option == OPTION_HELP)
-            return fputs(help, stdout) < 0;
-        if (option == OPTION_VERSION)
-            return printf("atoll-zone-agent %s\n", ATOLL_VERSION) < 0;
-        if (option == ':')
-            return bad_usage("a value is missing after ", argv[optind - 1]);
-        if (option == '?')
-            return bad_usage("unknown option ", argv[optind - 1]);
-        *targets[option - OPTION_DIR] = optarg;
-    }
-    if (optind < argc)
-        return bad_usage("unexpected argument ", argv[optind]);
-    int code = set_log_level(out->log_level);
-    if (code == 0)
-        code = check_settings(out);
-    return code ? code : -1;
-}
 
 /* ---- what the agent needs of the world ---- */
 
@@ -460,7 +315,7 @@ static void raise_limits(void)
 int main(int argc, char **argv)
 {
     struct settings settings = {.log_level = "info"};
-    int code = read_options(argc, argv, &settings);
+    int code = options_read(argc, argv, &settings);
     if (code >= 0)
         return code;
     keep_small();
