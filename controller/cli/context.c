@@ -1,10 +1,12 @@
 /* Which controller a command speaks to: see context.h. */
 #include "controller/cli/context.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "config/yaml_tree.h"
 #include "controller/cli/console.h"
@@ -20,6 +22,8 @@ int context_open_sandbox(const char *dir, struct remote *remote, struct error *e
     if (!sandbox_is_running(dir)) {
         if (sandbox_exists(dir))
             return error_set(err, ERROR_UNREACHABLE, "the sandbox in %s doesn't run; `atoll sandbox up` resumes it", dir);
+        if (access(dir, X_OK) && errno == EACCES)
+            return error_set(err, ERROR_REFUSED, "%s belongs to another user; give another directory with --dir", dir);
         return error_set(err, ERROR_UNREACHABLE, "there is no sandbox in %s; `atoll sandbox up` makes one", dir);
     }
     /* Its controller may be just being started again. */

@@ -17,7 +17,7 @@ static const char *get(const struct json *object, const char *key)
     return json_get_text(object, key, "");
 }
 
-void explain_print(const struct json *answer, int64_t now_ms, struct buffer *out)
+void explain_print(const struct json *answer, int64_t now_ms, size_t width, struct buffer *out)
 {
     const struct json *waits = json_get(answer, "waits");
     buffer_append_text(out, "Set ");
@@ -26,9 +26,11 @@ void explain_print(const struct json *answer, int64_t now_ms, struct buffer *out
     text_escape(get(answer, "phase"), out);
     buffer_append_text(out, json_count(waits) ? ".\n" : ". Nothing is waited for.\n");
     for (const struct json *wait = json_first(waits); wait; wait = json_next(wait)) {
-        buffer_append_text(out, "  ");
-        wait_text(wait, now_ms, out);
-        buffer_append_text(out, "\n");
+        struct buffer line;
+        buffer_init(&line, 0);
+        wait_text(wait, now_ms, &line);
+        text_lines(buffer_text(&line), width, 2, out);
+        buffer_finish(&line);
     }
 }
 
@@ -84,7 +86,7 @@ static void list_actions(const struct json *answer, struct buffer *out)
         for (const struct json *earlier = json_first(rules); earlier != rule && !seen; earlier = json_next(earlier))
             seen = strcmp(get(earlier, "outcome"), get(rule, "outcome")) == 0;
         if (!seen && *get(rule, "outcome"))
-            buffer_printf(out, "%s%s", out->length ? ", " : "", get(rule, "outcome"));
+            buffer_printf(out, "%s\"%s\"", out->length ? ", " : "", get(rule, "outcome"));
     }
 }
 
@@ -125,7 +127,7 @@ static int print(const struct json *answer, const char *format, const char *acti
         return why_not(answer, action);
     struct buffer out;
     buffer_init(&out, 0);
-    explain_print(answer, clock_wall_ms(&clock_system), &out);
+    explain_print(answer, clock_wall_ms(&clock_system), console_width(), &out);
     int status = console_print(&out);
     buffer_finish(&out);
     return status;

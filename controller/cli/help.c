@@ -7,7 +7,7 @@
 #include "controller/cli/console.h"
 #include "controller/cli/text.h"
 
-enum { HELP_COLUMNS = 96, HELP_NAME_COLUMNS = 24 };
+enum { HELP_COLUMNS = 80, HELP_NAME_COLUMNS = 24 };
 
 static const char *value_name(const struct row *row)
 {

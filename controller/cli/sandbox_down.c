@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "controller/cli/console.h"
@@ -103,12 +104,21 @@ static int remove_files(const char *dir, const struct ended *ended, struct error
     return 0;
 }
 
+/* Its processes are another user's too, and are left alone: without them going, neither may its files. */
+static int check_owner(const char *dir, struct error *err)
+{
+    struct stat st;
+    if (stat(dir, &st) == 0 && st.st_uid != geteuid() && (sandbox_exists(dir) || access(dir, R_OK | X_OK)))
+        return error_set(err, ERROR_REFUSED, "%s belongs to another user, who alone can take a sandbox there down", dir);
+    return 0;
+}
+
 int command_sandbox_down(const struct invocation *invocation)
 {
     struct error err;
     char dir[PATH_MAX];
     struct ended ended = {0};
-    if (sandbox_folder(invocation_text(invocation, "dir"), dir, &err) || stop_all(dir, &ended, &err) ||
+    if (sandbox_folder(invocation_text(invocation, "dir"), dir, &err) || check_owner(dir, &err) || stop_all(dir, &ended, &err) ||
         clear_clusters(dir, invocation, &err) || remove_files(dir, &ended, &err)) {
         if (err.code == ERROR_CONFLICT)
             return console_fail(&err, "Another `atoll sandbox up` or `down` is at work there; try again when it has ended");

@@ -100,7 +100,7 @@ static void say_waits(struct up *up)
         struct buffer text;
         buffer_init(&text, 0);
         if (answer)
-            explain_print(answer, clock_wall_ms(&clock_system), &text);
+            explain_print(answer, clock_wall_ms(&clock_system), 0, &text);
         console_say("%s", buffer_text(&text));
         buffer_finish(&text);
         json_destroy(answer);

@@ -259,10 +259,9 @@ static void print_waits(const struct json *waits, const struct view *view, int64
     for (const struct json *wait = json_first(waits); wait; wait = json_next(wait)) {
         struct buffer line;
         buffer_init(&line, 0);
-        buffer_append_text(&line, "  waits: ");
+        buffer_append_text(&line, "waits: ");
         wait_text(wait, now_ms, &line);
-        text_cut(buffer_text(&line), view->wide ? 0 : view->width, out);
-        buffer_append_text(out, "\n");
+        text_lines(buffer_text(&line), view->width, 2, out);
         buffer_finish(&line);
     }
 }

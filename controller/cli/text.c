@@ -138,6 +138,14 @@ void text_wrap(const char *text, size_t columns, size_t indent, struct buffer *o
     buffer_append_text(out, "\n");
 }
 
+void text_lines(const char *text, size_t columns, size_t indent, struct buffer *out)
+{
+    if (columns)
+        text_wrap(text, columns, indent, out);
+    else
+        buffer_printf(out, "%*s%s\n", (int)indent, "", text);
+}
+
 void table_init(struct table *table, const char *const *titles, size_t columns)
 {
     assert(columns > 0 && columns <= TABLE_COLUMNS_MAX);

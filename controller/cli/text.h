@@ -30,6 +30,8 @@ int64_t time_from_text(const char *text);
 
 /* Breaks a paragraph into lines of at most `columns`, each with `indent` spaces before it. */
 void text_wrap(const char *text, size_t columns, size_t indent, struct buffer *out);
+/* The same for what may be piped: `columns` 0 is no terminal, and one line. */
+void text_lines(const char *text, size_t columns, size_t indent, struct buffer *out);
 
 /* A table whose columns are as wide as their widest cell. Cells are copied and escaped when they are set. */
 enum { TABLE_COLUMNS_MAX = 20, TABLE_GAP = 2 };

@@ -439,3 +439,19 @@ def test_a_reader_that_has_seen_enough_is_no_error_message(bin_dir, controller, 
     line = f"'{bin_dir}/atoll' status -o json --controller {controller.url} | true"
     done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, env={"HOME": str(work_dir), "PATH": os.environ["PATH"]}, timeout=20)
     assert done.stderr == ""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make another user's folder")
+def test_another_users_sandbox_is_left_alone_and_said_to_be_theirs(atoll, bin_dir, work_dir):
+    """Root was told that another `atoll sandbox down` was at work; the other user, that there was no sandbox."""
+    folder = work_dir / "theirs"
+    folder.mkdir(mode=0o700)
+    (folder / "sandbox.json").write_text("{}")
+    os.chown(folder, 65534, 65534)
+    done = atoll("sandbox", "down", "--dir", folder)
+    assert done.returncode == 4 and "belongs to another user" in done.stderr and (folder / "sandbox.json").exists()
+    os.chown(folder, 0, 0)
+    work_dir.chmod(0o755)
+    for command in (["status"], ["sandbox", "down"]):
+        done = subprocess.run(["setpriv", "--reuid=65534", "--clear-groups", bin_dir / "atoll", *command, "--dir", folder], capture_output=True, text=True)
+        assert done.returncode == 4 and "belongs to another user" in done.stderr

@@ -113,6 +113,7 @@ static void no_line_is_wider_than_the_terminal(void **state)
             assert_true(text_width(line) <= width);
             at += length + 1;
         }
+        assert_non_null(strstr(buffer_text(&out), "rule 12)")); /* who ends the wait is never cut off */
         buffer_finish(&out);
     }
     json_destroy(document);
@@ -166,9 +167,14 @@ static void explain_says_each_wait_and_why_not_each_rule(void **state)
     struct buffer out;
     (void)state;
     buffer_init(&out, 0);
-    explain_print(answer, time_from_text("2026-11-23T08:00:30.000Z"), &out);
+    explain_print(answer, time_from_text("2026-11-23T08:00:30.000Z"), 0, &out);
     assert_string_equal(buffer_text(&out), "Set mongo is Joining.\n"
                                            "  mongo-node3 copies the data of the others (for 30s, ended by MongoDB, rule 41)\n");
+    buffer_clear(&out);
+    explain_print(answer, time_from_text("2026-11-23T08:00:30.000Z"), 60, &out);
+    assert_string_equal(buffer_text(&out), "Set mongo is Joining.\n"
+                                           "  mongo-node3 copies the data of the others (for 30s, ended\n"
+                                           "  by MongoDB, rule 41)\n");
     buffer_clear(&out);
     assert_int_equal(explain_why_not(answer, "give-vote", &out), 2);
     assert_string_equal(buffer_text(&out), "rule 42 vote_synced: not met: mongo-node3 is SECONDARY\n"
