@@ -1,0 +1,39 @@
+/* 3. Self-made outage: nothing that we do on purpose leaves less than a healthy majority, or takes a second member away. */
+#include "tests/sim/world.h"
+
+enum { KNOWN_AFTER_MS = 20000 }; /* by then everybody can know that a member is down */
+
+static bool long_down(const struct world *world, const struct configuration *config, int entry)
+{
+    int ordinal = world->id_owner[config->entries[entry].id & 255];
+    int64_t since_ms = world->down_since_ms[ordinal];
+    return ordinal && since_ms && world->now_ms - since_ms > KNOWN_AFTER_MS;
+}
+
+void check_outage(struct world *world, struct member_slot *slot, const char *what)
+{
+    const struct configuration *config = newest_committed(world);
+    bool votes = false, serves = slot->node.up && (slot->node.state == MEMBER_PRIMARY ||
+                                                   slot->node.state == MEMBER_SECONDARY);
+    int down = 0;
+    for (int i = 0; config && i < config->count; i++) {
+        int owner = world->id_owner[config->entries[i].id & 255];
+        if (owner == slot->ordinal)
+            votes = config->entries[i].votes > 0;
+        else if (config->entries[i].votes)
+            down += long_down(world, config, i);
+    }
+    if (votes && serves && down && !world->set_absent)
+        violate(world, 3, "%s %s while another voter is down", slot_name(slot), what);
+}
+
+void check_vote_taken(struct world *world, const struct configuration *base, const struct configuration *config)
+{
+    int healthy = 0, voters = config_voters(config);
+    if (voters >= config_voters(base))
+        return;
+    for (int i = 0; i < config->count; i++)
+        healthy += config->entries[i].votes && !long_down(world, config, i);
+    if (healthy <= voters / 2)
+        violate(world, 3, "a vote is taken away and %d healthy of %d voters are left", healthy, voters);
+}

@@ -1,0 +1,270 @@
+/* Configurations as mongod treats them: which is newer, what is checked, how one is installed and committed.
+ * https://www.mongodb.com/docs/manual/reference/command/replSetReconfig/ , …/replSetInitiate/ */
+#include <stdio.h>
+#include <string.h>
+
+#include "tests/sim/world.h"
+
+enum { CODE_NODE_NOT_FOUND = 74, CODE_INVALID_CONFIG = 93, CODE_INCOMPATIBLE = 103, CODE_NOT_PRIMARY = 10107,
+       CODE_ALREADY = 23, CODE_NOT_ELECTABLE = 104 };
+
+int config_compare(const struct configuration *a, const struct configuration *b)
+{
+    if (a->term != b->term && a->term >= 0 && b->term >= 0)
+        return a->term > b->term ? 1 : -1;
+    return a->version == b->version ? 0 : a->version > b->version ? 1 : -1;
+}
+
+bool config_same(const struct configuration *a, const struct configuration *b)
+{
+    return a->version == b->version && a->term == b->term && strcmp(a->set_id, b->set_id) == 0;
+}
+
+int config_voters(const struct configuration *config)
+{
+    int voters = 0;
+    for (int i = 0; i < config->count; i++)
+        voters += config->entries[i].votes > 0;
+    return voters;
+}
+
+const struct entry *config_find(const struct configuration *config, int id)
+{
+    for (int i = 0; i < config->count; i++)
+        if (config->entries[i].id == id)
+            return &config->entries[i];
+    return NULL;
+}
+
+/* ---- the truth about configurations ---- */
+
+struct config_record *config_record(struct world *world, const struct configuration *config)
+{
+    for (int i = world->config_count - 1; i >= 0; i--)
+        if (config_same(&world->configs[i].config, config))
+            return &world->configs[i];
+    if (world->config_count == CONFIGS_MAX)
+        world->config_count--; /* the last place is used again and again */
+    struct config_record *record = &world->configs[world->config_count++];
+    *record = (struct config_record){.config = *config};
+    return record;
+}
+
+static uint64_t bit(int id)
+{
+    return UINT64_C(1) << (id & 63);
+}
+
+/* Ids that a committed configuration no longer names are gone for ever. */
+static void note_committed(struct world *world, struct config_record *record)
+{
+    const struct configuration *before = newest_committed(world);
+    struct configuration old = before ? *before : (struct configuration){.version = 0};
+    record->committed = true;
+    if (!old.version || config_compare(&record->config, &old) <= 0)
+        return;
+    for (int i = 0; i < old.count; i++)
+        if (!config_find(&record->config, old.entries[i].id))
+            world->id_gone[old.entries[i].id & 255] = true;
+}
+
+static void note_had(struct world *world, const struct configuration *config, int id)
+{
+    struct config_record *record = config_record(world, config);
+    int have = 0;
+    record->had_by |= bit(id);
+    for (int i = 0; i < config->count; i++)
+        have += config->entries[i].votes > 0 && (record->had_by & bit(config->entries[i].id));
+    if (!record->committed && have > config_voters(config) / 2)
+        note_committed(world, record);
+}
+
+const struct configuration *newest_committed(struct world *world)
+{
+    const struct configuration *newest = NULL;
+    for (int i = 0; i < world->config_count; i++)
+        if (world->configs[i].committed && (!newest || config_compare(&world->configs[i].config, newest) > 0))
+            newest = &world->configs[i].config;
+    return newest;
+}
+
+/* ---- installing ---- */
+
+static int find_self(const struct member_slot *slot, const struct configuration *config)
+{
+    for (int i = 0; i < config->count && slot->service; i++)
+        if (strcmp(config->entries[i].host, slot->address) == 0)
+            return i;
+    return -1;
+}
+
+/* A running member goes on under its _id when only hosts have changed and none leads to it (yet). */
+static int keep_self(const struct member_slot *slot, const struct configuration *config)
+{
+    const struct configuration *old = &slot->disk.data->config;
+    if (!old->version || slot->node.self < 0)
+        return -1;
+    int id = old->entries[slot->node.self].id;
+    for (int i = 0; i < config->count; i++)
+        if (config->entries[i].id == id && strcmp(config->entries[i].host, old->entries[slot->node.self].host) == 0)
+            return i;
+    return -1;
+}
+
+static void take_state(struct world *world, struct member_slot *slot)
+{
+    struct node *node = &slot->node;
+    const struct data *data = slot->disk.data;
+    if (node->self < 0)
+        node->state = MEMBER_REMOVED;
+    else if (data->config.entries[node->self].arbiter)
+        node->state = MEMBER_ARBITER;
+    else if (!data->synced && node->state != MEMBER_STARTUP2)
+        node->state = MEMBER_STARTUP2, node->sync_ms = 0;
+    else if (data->synced && node->state != MEMBER_PRIMARY)
+        node->state = MEMBER_SECONDARY;
+    (void)world;
+}
+
+static void keep_peers(struct node *node, const struct configuration *config)
+{
+    struct peer old[ENTRIES_MAX];
+    int count = node->peer_count;
+    memcpy(old, node->peers, sizeof old);
+    node->peer_count = config->count;
+    for (int i = 0; i < config->count; i++) {
+        node->peers[i] = (struct peer){.id = config->entries[i].id, .state = MEMBER_UNKNOWN, .misses = 1};
+        for (int j = 0; j < count; j++)
+            if (old[j].id == config->entries[i].id)
+                node->peers[i] = old[j];
+    }
+}
+
+void node_install(struct world *world, struct member_slot *slot, const struct configuration *config)
+{
+    struct data *data = slot->disk.data;
+    struct node *node = &slot->node;
+    struct configuration copy = *config;
+    int match[ENTRIES_MAX] = {0};
+    int self = find_self(slot, &copy);
+    if (self < 0)
+        self = keep_self(slot, &copy);
+    for (int i = 0; i < copy.count; i++)
+        for (int j = 0; j < data->config.count; j++)
+            if (data->config.entries[j].id == copy.entries[i].id)
+                match[i] = node->match[j];
+    bool led = node->state == MEMBER_PRIMARY;
+    data->config = copy;
+    node->self = self;
+    memcpy(node->match, match, sizeof match);
+    keep_peers(node, &copy);
+    if (led && (self < 0 || copy.entries[self].priority <= 0))
+        node_stand_down(world, slot);
+    take_state(world, slot);
+    if (self >= 0)
+        note_had(world, &copy, copy.entries[self].id);
+    world_trace(world, slot_name(slot), "has configuration %lld/%lld, is %s", (long long)copy.version,
+                (long long)copy.term, self < 0 ? "not in it" : member_state_name(node->state));
+}
+
+/* What the primary itself knows of it. */
+bool node_committed(struct world *world, const struct member_slot *slot)
+{
+    const struct configuration *config = &slot->disk.data->config;
+    int have = 0;
+    (void)world;
+    for (int i = 0; i < config->count; i++) {
+        const struct peer *peer = node_peer((struct node *)&slot->node, config->entries[i].id);
+        bool has = i == slot->node.self ||
+                   (peer && peer->healthy && peer->version == config->version && peer->config_term == config->term);
+        have += config->entries[i].votes > 0 && has;
+    }
+    return have > config_voters(config) / 2;
+}
+
+/* ---- the commands ---- */
+
+static int refuse(char message[96], int code, const char *text)
+{
+    snprintf(message, 96, "%s", text);
+    return code;
+}
+
+static bool is_valid(const struct configuration *config)
+{
+    bool electable = false;
+    for (int i = 0; i < config->count; i++) {
+        const struct entry *entry = &config->entries[i];
+        electable |= entry->votes && entry->priority > 0 && !entry->arbiter;
+        if ((!entry->votes && (entry->priority > 0 || entry->arbiter)))
+            return false;
+        for (int j = 0; j < i; j++)
+            if (config->entries[j].id == entry->id || strcmp(config->entries[j].host, entry->host) == 0)
+                return false;
+    }
+    return electable && config_voters(config) <= 7;
+}
+
+int node_initiate(struct world *world, struct member_slot *slot, const struct configuration *config, char message[96])
+{
+    struct configuration first = *config;
+    if (slot->disk.data->config.version)
+        return refuse(message, CODE_ALREADY, "already initialized");
+    if (!is_valid(config) || find_self(slot, config) < 0)
+        return refuse(message, CODE_INVALID_CONFIG, "no valid configuration with this node in it");
+    for (int i = 0; i < config->count; i++) {
+        struct member_slot *other = node_at(world, slot->zone, config->entries[i].host);
+        if (!other || (other != slot && other->disk.data->config.version))
+            return refuse(message, CODE_NODE_NOT_FOUND, "a member can't be reached, or is initialized");
+    }
+    snprintf(first.set_id, sizeof first.set_id, "%024llx", (unsigned long long)chance_next(&world->chance));
+    first.version = 1;
+    first.term = world->modern ? 0 : -1;
+    slot->disk.data->synced = true;
+    check_birth(world, &first);
+    node_install(world, slot, &first);
+    slot->node.election_ms = world->now_ms + chance_between(&world->chance, 500, 11000);
+    return 0;
+}
+
+/* One voting member at most; only since 4.4 the server itself sees to it. */
+static int voting_changes(const struct configuration *a, const struct configuration *b)
+{
+    int changes = 0;
+    for (int i = 0; i < a->count; i++) {
+        const struct entry *other = config_find(b, a->entries[i].id);
+        changes += a->entries[i].votes != (other ? other->votes : 0);
+    }
+    for (int i = 0; i < b->count; i++)
+        changes += !config_find(a, b->entries[i].id) && b->entries[i].votes;
+    return changes;
+}
+
+int node_reconfigure(struct world *world, struct member_slot *slot, const struct configuration *config, char message[96])
+{
+    struct configuration next = *config;
+    const struct configuration *now = &slot->disk.data->config;
+    int reached = 0, self = find_self(slot, config);
+    if (slot->node.state != MEMBER_PRIMARY)
+        return refuse(message, CODE_NOT_PRIMARY, "not primary");
+    if (next.version <= now->version)
+        return refuse(message, CODE_INCOMPATIBLE, "the version is not newer");
+    if (!is_valid(config) || (world->modern && voting_changes(now, config) > 1))
+        return refuse(message, CODE_INVALID_CONFIG, "not a valid change");
+    if (self < 0 || config->entries[self].priority <= 0)
+        return refuse(message, CODE_NOT_ELECTABLE, "this node is not electable in it");
+    for (int i = 0; i < config->count; i++) {
+        struct member_slot *other = i == self ? slot : node_at(world, slot->zone, config->entries[i].host);
+        const struct configuration *theirs = other ? &other->disk.data->config : NULL;
+        if (theirs && theirs->version && strcmp(theirs->set_id, now->set_id) != 0)
+            return refuse(message, CODE_INCOMPATIBLE, "a member belongs to another set");
+        reached += other && config->entries[i].votes;
+    }
+    if (reached <= config_voters(config) / 2)
+        return refuse(message, CODE_NODE_NOT_FOUND, "no majority of voters answers");
+    next.term = world->modern ? slot->disk.data->term : -1;
+    memcpy(next.set_id, now->set_id, sizeof next.set_id);
+    world->reconfigurations++;
+    node_install(world, slot, &next);
+    return 0;
+}

@@ -1,0 +1,247 @@
+/* One history: its beginning, its turns, its end. */
+#include "tests/sim/world.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    CHECK_EVERY_MS = 1000,
+    SETTLED_FOR_MS = 8000,    /* so long it must stay as it is wanted */
+    SETTLE_MOST_MS = 300000,  /* after the last fault has ended: invariant 11's bound */
+    HAPPENINGS_MOST = 400000, /* a history that never comes to rest is a bug of its own */
+};
+
+struct world *the_world;
+
+const char *slot_name(const struct member_slot *slot)
+{
+    static const char *const names[] = {"node0", "node1", "node2", "node3", "node4",
+                                        "node5", "node6", "node7", "node8"};
+    return names[slot->ordinal];
+}
+
+void world_trace(struct world *world, const char *who, const char *format, ...)
+{
+    char text[700];
+    va_list args;
+    if (!world->tracing)
+        return;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    buffer_printf(world->trace, "%4lld.%03d  %-10s %s\n", (long long)(world->now_ms / 1000),
+                  (int)(world->now_ms % 1000), who, text);
+}
+
+void violate(struct world *world, int invariant, const char *format, ...)
+{
+    va_list args;
+    if (world->violated)
+        return;
+    world->violated = invariant;
+    va_start(args, format);
+    vsnprintf(world->violation, sizeof world->violation, format, args);
+    va_end(args);
+    world_trace(world, "VIOLATED", "invariant %d: %s", invariant, world->violation);
+}
+
+void world_at(struct world *world, const struct happening *happening)
+{
+    queue_push(&world->queue, happening);
+}
+
+void world_later(struct world *world, int64_t delay_ms, enum happening_kind kind, int who, uint64_t life)
+{
+    struct happening happening = {.at_ms = world->now_ms + delay_ms, .kind = kind, .who = who, .life = life};
+    queue_push(&world->queue, &happening);
+}
+
+static void init_sites(struct world *world)
+{
+    for (int zone = 0; zone < world->zone_count; zone++) {
+        struct site *site = &world->sites[zone];
+        site->driver.functions = &site_functions;
+        site->world = world;
+        site->zone = zone;
+        snprintf(site->name, sizeof site->name, "z%d", zone + 1);
+        world_later(world, chance_between(&world->chance, 0, 3000), H_AGENT_START, zone, site->life);
+        world_later(world, 100 * zone, H_STREAM, zone, 0);
+    }
+}
+
+static void init_brains(struct world *world)
+{
+    for (int i = 0; i < BRAINS; i++) {
+        struct brain *brain = &world->brains[i];
+        brain->store.functions = &vault_functions;
+        brain->mongo.functions = &actions_functions;
+        brain->world = world;
+        brain->index = i;
+        brain->fuse = -1;
+    }
+    world_later(world, 0, H_BRAIN_START, 0, 0);
+    world_later(world, 400, H_SPEC, 0, 0);
+}
+
+void world_init(struct world *world, uint64_t seed)
+{
+    struct chance faults = {seed * 2 + 1};
+    memset(world, 0, sizeof *world);
+    world->seed = seed;
+    world->chance.state = seed * 2;
+    world->now_ms = 1000; /* 0 means never in more than one place */
+    for (int i = 0; i <= ORDINALS_MAX; i++) {
+        world->slots[i].ordinal = i;
+        world->slots[i].node.self = -1;
+    }
+    for (int i = 0; i < 256; i++)
+        world->id_owner[i] = 0;
+    wishes_init(world);
+    faults_plan(world, &faults);
+    init_brains(world);
+    init_sites(world);
+    for (int i = 0; i < world->fault_count; i++) {
+        struct happening begin = {.at_ms = world->faults[i].at_ms, .kind = H_FAULT_BEGIN, .who = i};
+        world_at(world, &begin);
+        if (world->faults[i].at_ms + world->faults[i].lasts_ms > world->settle_from_ms)
+            world->settle_from_ms = world->faults[i].at_ms + world->faults[i].lasts_ms;
+    }
+    world_later(world, CHECK_EVERY_MS, H_CHECK, 0, 0);
+    world_later(world, 2000, H_CLIENT, 0, 0);
+}
+
+void world_finish(struct world *world)
+{
+    for (int i = 0; i < BRAINS; i++) {
+        if (world->brains[i].controller)
+            controller_destroy(world->brains[i].controller);
+        image_finish(&world->brains[i].image);
+    }
+    image_finish(&world->old_image);
+    for (int zone = 0; zone < ZONES_MAX; zone++) {
+        agent_destroy(world->sites[zone].agent);
+        for (size_t i = 0; i < 2; i++)
+            free(world->sites[zone].files[i].text);
+    }
+    for (int i = 0; i <= ORDINALS_MAX; i++)
+        free(world->slots[i].disk.data);
+    queue_finish(&world->queue);
+}
+
+/* ---- turns ---- */
+
+static bool settled_for_long(struct world *world)
+{
+    if (world->now_ms < world->settle_from_ms || world->faults_in_force || !check_settled(world)) {
+        world->healthy_since_ms = 0;
+        return false;
+    }
+    if (!world->healthy_since_ms)
+        world->healthy_since_ms = world->now_ms;
+    return world->now_ms - world->healthy_since_ms >= SETTLED_FOR_MS;
+}
+
+static void happen_with_agents(struct world *world, const struct happening *happening)
+{
+    struct site *site = &world->sites[happening->who];
+    switch ((enum happening_kind)happening->kind) {
+    case H_AGENT_WAKE:
+        agent_host_wake(site, happening);
+        break;
+    case H_AGENT_START:
+        if (happening->life == site->life)
+            agent_host_start(site);
+        break;
+    case H_MESSAGE:
+        link_message(world, happening);
+        break;
+    case H_ANSWER:
+        link_answer(world, happening);
+        break;
+    case H_STREAM:
+        link_stream(world, happening);
+        break;
+    case H_INTENT:
+        link_intent(world, happening);
+        break;
+    case H_STEP:
+        site_step(world, happening);
+        break;
+    case H_SITE:
+        site_told(world, happening);
+        break;
+    default:
+        agent_host_probe(site, happening);
+        break;
+    }
+}
+
+static void happen(struct world *world, const struct happening *happening)
+{
+    struct brain *brain = &world->brains[happening->kind == H_BRAIN_WAKE ? happening->who : 0];
+    switch ((enum happening_kind)happening->kind) {
+    case H_BRAIN_WAKE:
+        brain_wake(brain, happening);
+        break;
+    case H_BRAIN_START:
+        if (!brain->controller)
+            brain_start(brain);
+        break;
+    case H_POD:
+        pod_turn(world, happening);
+        break;
+    case H_NODE:
+        node_turn(world, happening);
+        break;
+    case H_ACTION:
+        actions_turn(world, happening);
+        break;
+    case H_CLIENT:
+        client_turn(world);
+        break;
+    case H_SPEC:
+        brain_apply(brain);
+        break;
+    case H_FAULT_BEGIN:
+        faults_begin(world, happening->who);
+        break;
+    case H_FAULT_END:
+        faults_end(world, happening->who);
+        break;
+    case H_CHECK:
+        check_status(world);
+        world_later(world, CHECK_EVERY_MS, H_CHECK, 0, 0);
+        break;
+    default:
+        happen_with_agents(world, happening);
+        break;
+    }
+}
+
+static bool goes_on(struct world *world, int happenings)
+{
+    if (world->violated)
+        return false;
+    if (happenings > HAPPENINGS_MOST)
+        violate(world, 11, "the world never comes to rest: more than %d happenings", HAPPENINGS_MOST);
+    if (world->now_ms > world->settle_from_ms + SETTLE_MOST_MS)
+        check_never_settled(world);
+    return !world->violated;
+}
+
+void world_run(struct world *world)
+{
+    struct happening happening;
+    int happenings = 0;
+    the_world = world;
+    while (goes_on(world, ++happenings) && queue_pop(&world->queue, &happening)) {
+        world->now_ms = happening.at_ms;
+        happen(world, &happening);
+        free(happening.text);
+        if (happening.kind == H_CHECK && settled_for_long(world))
+            break;
+    }
+    the_world = NULL;
+}
