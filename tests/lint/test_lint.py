@@ -29,7 +29,7 @@ HEADERS = [(name, "/* A header. */\n") for name in ("proto/base/arena.h", "proto
     ("controller/decide/x.c", '"config/spec.h"', None),
     ("controller/decide/x.c", '"controller/act/store.h"', "decide may not see act"),
     ("controller/serve/x.c", '"controller/decide/plan.h"', None),
-    ("controller/cli/x.c", '"controller/decide/plan.h"', "cli may not see decide"),
+    ("controller/cli/x.c", '"controller/act/store.h"', "cli may not see act"),
     ("controller/x.c", '"zone-agent/agent.h"', "controller may not see agent"),
     ("zone-agent/local/x.c", '"zone-agent/driver.h"', None),
     ("zone-agent/local/x.c", '"zone-agent/agent.h"', "local may not see agent"),
