@@ -221,9 +221,13 @@ static int take_intent(struct agent *agent, const struct intent *intent, struct 
         return error_wrap(err, "the intent can't be saved, so it is not acted on");
     }
     agent_members_forget_intent(agent);
-    arena_finish(&agent->intent_arena);
+    struct arena former = agent->intent_arena;
     agent->intent_arena = arena;
     agent->intent = copy;
+    struct driver *driver = agent->environment.driver;
+    if (driver->functions->intend)
+        driver->functions->intend(driver, &agent->intent); /* it still holds the former one */
+    arena_finish(&former);
     agent->look = agent->report_dirty = true;
     agent_note(agent, false, "works on revision %lld of epoch %lld: %zu members", (long long)copy.revision,
                (long long)copy.epoch, copy.member_count);

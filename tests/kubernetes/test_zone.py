@@ -16,6 +16,7 @@ from kube_client import field
 
 FIRST, SECOND, THIRD = bed_module.ZONES
 DOCUMENTS = 20
+pytestmark = pytest.mark.timeout(240)  # for the worst: the fixture and the test each wait for a controller manager's backoff
 
 
 @pytest.fixture
@@ -146,7 +147,6 @@ def test_a_moved_service_address_keeps_the_members_id(new_federation):
     assert federation.identity() == before and federation.count() == DOCUMENTS
 
 
-@pytest.mark.timeout(150)
 def test_a_stopped_api_server_is_no_dead_zone(healthy):
     place = healthy.places[FIRST]
     place.fault("api-stop")
@@ -166,7 +166,6 @@ def test_a_reset_watch_goes_on(healthy):
     place.wait_ready(1)
 
 
-@pytest.mark.timeout(150)
 def test_a_compacted_history_is_listed_anew(healthy):
     place = healthy.places[FIRST]
     place.fault("api-compact")
