@@ -93,37 +93,38 @@ static int set_log_level(const char *name)
     return bad_usage("the log level is debug, info, warning or error, not ", name);
 }
 
+enum {
+    OPTION_DIR = 256,
+    OPTION_ZONE,
+    OPTION_CONTROLLER,
+    OPTION_DRIVER,
+    OPTION_SUBNET,
+    OPTION_MONGOD,
+    OPTION_LOG_LEVEL,
+    OPTION_KUBECONFIG,
+    OPTION_CONTEXT,
+    OPTION_NAMESPACE,
+    OPTION_COMPUTE_URL,
+    OPTION_HELP,
+    OPTION_VERSION
+};
+static const struct option known[] = {{"dir", required_argument, NULL, OPTION_DIR},
+                                      {"zone", required_argument, NULL, OPTION_ZONE},
+                                      {"controller", required_argument, NULL, OPTION_CONTROLLER},
+                                      {"driver", required_argument, NULL, OPTION_DRIVER},
+                                      {"subnet", required_argument, NULL, OPTION_SUBNET},
+                                      {"mongod", required_argument, NULL, OPTION_MONGOD},
+                                      {"log-level", required_argument, NULL, OPTION_LOG_LEVEL},
+                                      {"kubeconfig", required_argument, NULL, OPTION_KUBECONFIG},
+                                      {"context", required_argument, NULL, OPTION_CONTEXT},
+                                      {"namespace", required_argument, NULL, OPTION_NAMESPACE},
+                                      {"compute-url", required_argument, NULL, OPTION_COMPUTE_URL},
+                                      {"help", no_argument, NULL, OPTION_HELP},
+                                      {"version", no_argument, NULL, OPTION_VERSION},
+                                      {NULL, 0, NULL, 0}};
+
 int options_read(int argc, char **argv, struct settings *out)
 {
-    enum {
-        OPTION_DIR = 256,
-        OPTION_ZONE,
-        OPTION_CONTROLLER,
-        OPTION_DRIVER,
-        OPTION_SUBNET,
-        OPTION_MONGOD,
-        OPTION_LOG_LEVEL,
-        OPTION_KUBECONFIG,
-        OPTION_CONTEXT,
-        OPTION_NAMESPACE,
-        OPTION_COMPUTE_URL,
-        OPTION_HELP,
-        OPTION_VERSION
-    };
-    static const struct option known[] = {{"dir", required_argument, NULL, OPTION_DIR},
-                                          {"zone", required_argument, NULL, OPTION_ZONE},
-                                          {"controller", required_argument, NULL, OPTION_CONTROLLER},
-                                          {"driver", required_argument, NULL, OPTION_DRIVER},
-                                          {"subnet", required_argument, NULL, OPTION_SUBNET},
-                                          {"mongod", required_argument, NULL, OPTION_MONGOD},
-                                          {"log-level", required_argument, NULL, OPTION_LOG_LEVEL},
-                                          {"kubeconfig", required_argument, NULL, OPTION_KUBECONFIG},
-                                          {"context", required_argument, NULL, OPTION_CONTEXT},
-                                          {"namespace", required_argument, NULL, OPTION_NAMESPACE},
-                                          {"compute-url", required_argument, NULL, OPTION_COMPUTE_URL},
-                                          {"help", no_argument, NULL, OPTION_HELP},
-                                          {"version", no_argument, NULL, OPTION_VERSION},
-                                          {NULL, 0, NULL, 0}};
     const char **targets[] = {&out->dir,     &out->zone,       &out->controller, &out->driver,
                               &out->subnet,  &out->mongod,     &out->log_level,  &out->kubeconfig,
                               &out->context, &out->namespace_, &out->compute_url};
