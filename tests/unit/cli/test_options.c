@@ -146,7 +146,7 @@ static void usage_is_the_contracts(void **state)
         const char *command, *usage;
     } cases[] = {
         {"sandbox up", "atoll sandbox up [--spec FILE] [--mongod PATH|sim] [--dir DIR] [--timeout SECS] [--kubeconfig ZONE=FILE]..."},
-        {"sandbox down", "atoll sandbox down [--dir DIR]"},
+        {"sandbox down", "atoll sandbox down [--yes] [--dir DIR]"},
         {"sandbox fault", "atoll sandbox fault ZONE|MEMBER move-address|cut|slow=MS|refuse|heal [--dir DIR]"},
         {"validate", "atoll validate -f FILE... [--output text|json|yaml]"},
         {"apply", "atoll apply -f FILE... [--wait] [--timeout SECS] [--dry-run] [--output text|json]"},
