@@ -36,21 +36,40 @@ lint() {
     "$python" -m pytest -c tests/pytest.ini tests/lint --quiet --junitxml "$results/lint-itself.xml"
 }
 
-integration() { # NAME BINARIES [pytest's arguments]
-    local name=$1 binaries=$2
-    shift 2
-    say "integration tests: $name"
-    ATOLL_BIN=$PWD/$binaries "$python" -m pytest -c tests/pytest.ini tests/integration --quiet \
-        --junitxml "$results/integration-$name.xml" "$@"
+whole_programs() { # FOLDER NAME BINARIES [pytest's arguments]
+    local folder=$1 name=$2 binaries=$3
+    shift 3
+    ATOLL_BIN=$PWD/$binaries "$python" -m pytest -c tests/pytest.ini "tests/$folder" --quiet \
+        --junitxml "$results/$folder-$name.xml" "$@"
     local status=$?
-    [ $status -le 1 ] || [ $status -eq 5 ] || echo "pytest itself failed ($status)" >"$results/integration-$name.broken"
+    [ $status -le 1 ] || [ $status -eq 5 ] || echo "pytest itself failed ($status)" >"$results/$folder-$name.broken"
 }
 
-for phase in ${PHASES:-unit lint integration asan}; do
+integration() { # NAME BINARIES [pytest's arguments]
+    say "integration tests: $1"
+    whole_programs integration "$@"
+}
+
+# Real control planes, where they are. To build them takes a quarter of an hour, once: that is `make test-kubernetes`.
+kubernetes() {
+    say "zones on real Kubernetes control planes"
+    if ! "$python" tests/kubernetes/binaries.py --only-found current >/dev/null 2>&1; then
+        echo "not run: there is no kube-apiserver here; \`make test-kubernetes\` builds it once and runs them"
+        return
+    fi
+    if ! "$python" tests/kubernetes/binaries.py --only-found older >/dev/null 2>&1; then
+        echo "with the current version alone; \`make test-kubernetes\` builds the older one too"
+        export KUBERNETES_OLDER=no
+    fi
+    tests/kubernetes/packages.sh && whole_programs kubernetes release build/bin
+}
+
+for phase in ${PHASES:-unit lint integration kubernetes asan}; do
     case $phase in
     unit) build release; unit release ;;
     lint) build release; lint ;;
     integration) build release; integration release build/bin ;;
+    kubernetes) build release; kubernetes ;;
     asan) build asan; unit asan; integration asan build/asan/bin -m asan ;;
     *) echo "run.sh: there is no phase '$phase'" >&2 && exit 2 ;;
     esac
