@@ -22,7 +22,7 @@ pytestmark = pytest.mark.asan
 
 class Double:
     def __init__(self, program, directory):
-        self.program = program
+        self.program, self.started = program, []
         self.process = subprocess.Popen([sys.executable, TESTS / "kubernetes" / "compute_double.py", "--dir", directory])
         deadline = time.monotonic() + 20
         while not (directory / "compute-url").exists():
@@ -43,16 +43,15 @@ class Double:
         return self.control("GET", f"disks/p/us-east1-b/{name}")
 
     def start(self, *arguments, url=None, metadata=None):
-        return subprocess.Popen([self.program, "--compute-url", url or self.url, "--metadata-host", metadata or self.url.removeprefix("http://"),
+        process = subprocess.Popen([self.program, "--compute-url", url or self.url, "--metadata-host", metadata or self.url.removeprefix("http://"),
                                  *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.started.append(process)
+        return process
 
     def run(self, *arguments, fails=False, **where):
         """All events of the program; the last `done` of it is `run(…)[-1]`."""
         process = self.start(*arguments, **where)
-        try:
-            out, errors = process.communicate(timeout=60)
-        finally:
-            process.kill()
+        out, errors = process.communicate(timeout=60)
         assert "Sanitizer" not in errors, errors
         assert (process.returncode != 0) == fails, (process.returncode, out, errors)
         assert TOKEN not in out + errors
@@ -63,6 +62,11 @@ class Double:
 def double(bin_dir, work_dir):
     made = Double(bin_dir / "atoll-compute-task", work_dir)
     yield made
+    for process in made.started:  # those of a failed test
+        process.kill()
+        process.wait(timeout=10)
+        process.stdout.close()
+        process.stderr.close()
     made.process.send_signal(signal.SIGTERM)
     made.process.wait(timeout=10)
 
@@ -258,9 +262,10 @@ def test_who_does_not_answer_as_googles_server_gets_no_trust(double):
 def test_one_token_serves_many_requests_until_shortly_before_its_end(double):
     double.run("--times", 3, "disk-ensure", "p", "us-east1-b", *[f"d{i}" for i in range(6)])
     assert tokens_given(double) == 1
-    double.control("PUT", "metadata", {"tokenSeconds": 1})
-    double.control("PUT", "operation-ms", 2500)
-    double.run("disk-ensure", "p", "us-east1-b", "late")
+    double.control("PUT", "metadata", {"tokenSeconds": 2})
+    double.control("PUT", "operation-ms", 4000)
+    events = double.run("disk-ensure", "p", "us-east1-b", "late")
+    assert len(events) == 1, "no request went out with a token that had ended"
     assert tokens_given(double) >= 3
 
 
