@@ -146,7 +146,7 @@ static void lose_answer(struct world *world, struct sim_action *action)
 
 static void send_step_down(struct world *world, struct sim_action *action, struct member_slot *slot)
 {
-    check_outage(world, slot, "is told to step down");
+    check_stepping_down(world, slot);
     int code = node_step_down(world, slot);
     if (code)
         fail(world, action, code, "it did not step down", 500);

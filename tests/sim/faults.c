@@ -177,16 +177,17 @@ static void zone_down(struct world *world, struct site *site)
 
 static bool majority_without(const struct world *world, const struct site *site)
 {
-    int votes = 0, left = 0, electable = 0;
+    int votes = 0, left = 0, electable = 0, bare = 0;
     for (int i = 1; i <= ORDINALS_MAX; i++) {
         if (!wish_counts(world, i))
             continue;
         bool stays = world->wishes[i].zone != site->zone;
+        bare += !world->slots[i].disk.exists || !world->slots[i].disk.data->synced;
         votes += world->wishes[i].votes;
         left += stays ? world->wishes[i].votes : 0;
         electable += stays && world->wishes[i].priority > 0;
     }
-    return left > votes / 2 && electable > 0;
+    return left > votes / 2 && electable > 0 && !bare;
 }
 
 static bool zone_fault(struct world *world, struct planned_fault *fault, struct site *site)
@@ -283,31 +284,31 @@ static void swap_addresses(struct world *world, struct member_slot *a, struct me
 
 static void move_all(struct world *world)
 {
-    world->addresses_moved_ms = world->now_ms;
     for (int i = 1; i <= ORDINALS_MAX; i++) {
         struct member_slot *slot = &world->slots[i];
         if (!slot->service)
             continue;
-        memcpy(slot->lost_address, slot->address, sizeof slot->lost_address);
         service_address(world, slot);
     }
 }
 
-/* The operator gives the old addresses back, where the set has not found its way to the new ones. */
-static void give_addresses_back(struct world *world)
+/* What the operator does when the status says AddressesLost, as its row advises: the addresses of the configuration are
+ * given back. */
+void faults_give_addresses_back(struct world *world)
 {
     const struct configuration *config = newest_committed(world);
-    for (int i = 1; i <= ORDINALS_MAX && config; i++) {
-        struct member_slot *slot = &world->slots[i];
-        for (int j = 0; j < config->count && slot->service && *slot->lost_address; j++)
-            if (strcmp(config->entries[j].host, slot->lost_address) == 0) {
-                memcpy(slot->address, slot->lost_address, sizeof slot->address);
-                slot->address_ms = world->now_ms;
-                world_trace(world, slot_name(slot), "its old address %s is given back", slot->address);
-                site_changed(world, slot->zone);
-                break;
-            }
-        slot->lost_address[0] = 0;
+    for (int j = 0; config && j < config->count; j++) {
+        struct member_slot *slot = &world->slots[world->id_owner[config->entries[j].id & 255]];
+        if (!slot->ordinal || !slot->service)
+            continue;
+        if (slot->node.up && slot->node.state == MEMBER_REMOVED)
+            pod_kill(world, slot, 500); /* a mongod looks for itself in its configuration when it starts */
+        if (strcmp(slot->address, config->entries[j].host) == 0)
+            continue;
+        memcpy(slot->address, config->entries[j].host, sizeof slot->address);
+        slot->address_ms = world->now_ms;
+        world_trace(world, slot_name(slot), "its old address %s is given back", slot->address);
+        site_changed(world, slot->zone);
     }
 }
 
@@ -498,8 +499,6 @@ void faults_end(struct world *world, int index)
         world->brains[0].fails--;
     else if (kind == FAULT_STORE_OLD)
         bring_old_image_back(world, &chance);
-    else if (kind == FAULT_ALL_MOVE)
-        give_addresses_back(world);
     else if (kind == FAULT_NODE_DRAINED)
         world->slots[fault->who].no_pod--;
     else if (kind == FAULT_SET_AWAY) {

@@ -65,6 +65,10 @@ void check_never_settled(struct world *world)
     }
     controller_view(world->brains[0].controller, &view);
     const struct plan *plan = view.set_count ? view.sets[0].plan : NULL;
+    if (plan && plan->rule == 23 && world->lost_ms[world->initiated ? world->initiated : 1]) {
+        world->operator_needed = true; /* by design a person decides whether a birth on a lost disk happened */
+        return;
+    }
     violate(world, 11, "%lld s after the last fault the set is %s: (row %d) %s",
             (long long)(world->now_ms - world->settle_from_ms) / 1000, plan ? set_phase_name(plan->phase) : "not planned",
             plan ? plan->rule : 0, plan ? plan->sentence : "");

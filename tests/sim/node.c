@@ -207,8 +207,18 @@ static void follow_primary(struct world *world, struct member_slot *slot)
     const struct configuration *config = &slot->disk.data->config;
     const struct entry *entry = config_find(config, slot->node.primary_id);
     struct member_slot *primary = entry ? node_at(world, slot->zone, entry->host) : NULL;
-    if (primary && primary != slot && primary->node.state == MEMBER_PRIMARY && same_set(slot, primary))
+    if (primary && primary != slot && primary->node.state == MEMBER_PRIMARY && same_set(slot, primary)) {
         node_replicate(world, slot, primary);
+        return;
+    }
+    for (int i = 0; i < config->count; i++) { /* or from whoever is ahead: chaining is on by default */
+        struct member_slot *other = node_at(world, slot->zone, config->entries[i].host);
+        bool fits = other && other != slot && other->node.state == MEMBER_SECONDARY && same_set(slot, other);
+        if (fits && node_compare_logs(other->disk.data, slot->disk.data) > 0) {
+            node_replicate(world, slot, other);
+            return;
+        }
+    }
 }
 
 /* A caught-up member of a higher priority asks for the primary's place after a while. */

@@ -99,7 +99,7 @@ void node_replicate(struct world *world, struct member_slot *slot, struct member
     for (int copied = 0; data->length < source->length && copied < OPS_A_TURN; copied++, data->length++)
         data->log[data->length] = source->log[data->length];
     int self = entry_of(&source->config, data->config.entries[slot->node.self].id);
-    if (self < 0)
+    if (self < 0 || primary->node.state != MEMBER_PRIMARY)
         return;
     primary->node.match[self] = data->length;
     node_commit(world, primary);

@@ -23,6 +23,7 @@ static void count_world(const struct world *world, struct tally *tally)
     if (!world->violated)
         return;
     tally->violations++;
+    snprintf(tally->latest, sizeof tally->latest, "%d: %s", world->violated, world->violation);
     if (tally->invariant && tally->violated_seed < world->seed)
         return;
     tally->invariant = world->violated;
@@ -60,7 +61,7 @@ static void work(const struct run_options *options, int job, struct tally *tally
         if (run_traced(seed, NULL, NULL, tally) && !options->all)
             break;
         if (options->all && tally->violations > before)
-            fprintf(stderr, "seed %llu breaks an invariant\n", (unsigned long long)seed);
+            fprintf(stderr, "seed %llu breaks invariant %s\n", (unsigned long long)seed, tally->latest);
         before = tally->violations;
         if (options->progress && job == 0 && i % (PROGRESS_EVERY * options->jobs) == 0)
             fprintf(stderr, "\r%d of %d histories", i, options->histories);

@@ -10,6 +10,7 @@ struct tally {
     uint64_t violated_seed; /* the lowest; valid when `invariant` is not 0 */
     int invariant;
     char violation[400];
+    char latest[440]; /* of the violations, with its invariant */
     struct coverage coverage;
 };
 

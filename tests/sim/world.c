@@ -10,6 +10,7 @@ enum {
     CHECK_EVERY_MS = 1000,
     SETTLED_FOR_MS = 8000,    /* so long it must stay as it is wanted */
     SETTLE_MOST_MS = 300000,  /* after the last fault has ended: invariant 11's bound */
+    OPERATOR_COMES_AFTER_MS = 20000,
     HAPPENINGS_MOST = 400000, /* a history that never comes to rest is a bug of its own */
 };
 
@@ -178,6 +179,16 @@ static void happen_with_agents(struct world *world, const struct happening *happ
     }
 }
 
+/* The one thing that a person is asked to do in the end. */
+static void operate(struct world *world)
+{
+    bool lost = brain_phase(&world->brains[0]) == PHASE_ADDRESSES_LOST && world->now_ms > world->settle_from_ms;
+    if (!lost || !world->addresses_lost_ms)
+        world->addresses_lost_ms = lost ? world->now_ms : 0;
+    else if (world->now_ms - world->addresses_lost_ms > OPERATOR_COMES_AFTER_MS)
+        faults_give_addresses_back(world);
+}
+
 static void happen(struct world *world, const struct happening *happening)
 {
     struct brain *brain = &world->brains[happening->kind == H_BRAIN_WAKE ? happening->who : 0];
@@ -212,6 +223,7 @@ static void happen(struct world *world, const struct happening *happening)
         break;
     case H_CHECK:
         check_status(world);
+        operate(world);
         world_later(world, CHECK_EVERY_MS, H_CHECK, 0, 0);
         break;
     default:
@@ -228,7 +240,7 @@ static bool goes_on(struct world *world, int happenings)
         violate(world, 11, "the world never comes to rest: more than %d happenings", HAPPENINGS_MOST);
     if (world->now_ms > world->settle_from_ms + SETTLE_MOST_MS)
         check_never_settled(world);
-    return !world->violated;
+    return !world->violated && !world->operator_needed;
 }
 
 void world_run(struct world *world)

@@ -118,7 +118,7 @@ struct member_slot {
     int ordinal, zone;
     struct disk disk;
     bool service;
-    char address[HOST_MAX], lost_address[HOST_MAX];
+    char address[HOST_MAX];
     int64_t address_ms; /* since when */
     bool controller;
     int replicas;
@@ -274,10 +274,10 @@ struct world {
     int64_t unwanted_ms[ORDINALS_MAX + 1]; /* when the spec last did not want it, or its vote */
     int64_t lost_ms[ORDINALS_MAX + 1];     /* when its disk was last lost */
     int64_t down_since_ms[ORDINALS_MAX + 1];
-    bool lost_for_good, data_gone;
+    bool lost_for_good, operator_needed;
     int64_t bad_since_ms[8];     /* one for each thing that can be bad; 0: it is good */
     int64_t healthy_since_ms;    /* the status says so and it is so */
-    int64_t addresses_moved_ms;
+    int64_t addresses_lost_ms; /* since when the status says so */
     int reconfigurations, elections, crashes;
 };
 
@@ -380,6 +380,7 @@ void actions_turn(struct world *world, const struct happening *happening);
 void faults_plan(struct world *world, struct chance *chance);
 void faults_begin(struct world *world, int index);
 void faults_end(struct world *world, int index);
+void faults_give_addresses_back(struct world *world);
 const char *fault_name(int kind);
 int fault_kinds(void);
 extern uint64_t faults_fired[];
@@ -396,6 +397,7 @@ void check_reconfiguration(struct world *world, const struct member_slot *target
                            const struct configuration *config);
 void check_ids(struct world *world, const struct configuration *config);
 void check_outage(struct world *world, struct member_slot *slot, const char *what);
+void check_stepping_down(struct world *world, const struct member_slot *slot);
 void check_vote_taken(struct world *world, const struct configuration *base, const struct configuration *config);
 void check_silence(struct world *world, const struct configuration *base, const struct configuration *config);
 void check_disk_step(struct world *world, struct member_slot *slot, const char *what);

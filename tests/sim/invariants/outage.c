@@ -7,7 +7,7 @@ static bool long_down(const struct world *world, const struct configuration *con
 {
     int ordinal = world->id_owner[config->entries[entry].id & 255];
     int64_t since_ms = world->down_since_ms[ordinal];
-    return ordinal && since_ms && world->now_ms - since_ms > KNOWN_AFTER_MS;
+    return ordinal && !world->slots[ordinal].node.up && since_ms && world->now_ms - since_ms > KNOWN_AFTER_MS;
 }
 
 void check_outage(struct world *world, struct member_slot *slot, const char *what)
@@ -25,6 +25,21 @@ void check_outage(struct world *world, struct member_slot *slot, const char *wha
     }
     if (votes && serves && down && !world->set_absent)
         violate(world, 3, "%s %s while another voter is down", slot_name(slot), what);
+}
+
+/* Who steps down goes on running and voting: it is no outage while somebody healthy can follow it. */
+void check_stepping_down(struct world *world, const struct member_slot *slot)
+{
+    const struct configuration *config = newest_committed(world);
+    int followers = 0, down = 0;
+    for (int i = 0; config && i < config->count; i++) {
+        const struct entry *entry = &config->entries[i];
+        down += entry->votes && long_down(world, config, i);
+        followers += entry->votes && entry->priority > 0 && !long_down(world, config, i) &&
+                     world->id_owner[entry->id & 255] != slot->ordinal;
+    }
+    if (config && (!followers || config_voters(config) - down <= config_voters(config) / 2))
+        violate(world, 3, "%s is told to step down, and nobody healthy can follow it", slot_name(slot));
 }
 
 void check_vote_taken(struct world *world, const struct configuration *base, const struct configuration *config)

@@ -11,6 +11,8 @@ void check_silence(struct world *world, const struct configuration *base, const 
         int ordinal = world->id_owner[before->id & 255];
         if ((after && after->votes >= before->votes) || !ordinal)
             continue;
+        if (!wish_counts(world, ordinal) || !world->wishes[ordinal].votes)
+            world->unwanted_ms[ordinal] = world->now_ms;
         bool unwanted = world->unwanted_ms[ordinal] && world->now_ms - world->unwanted_ms[ordinal] < SPEC_LATE_MS;
         if (!unwanted && !world->lost_ms[ordinal])
             violate(world, 9, "node%d loses its %s, though the spec wants it and its disk was never lost", ordinal,
