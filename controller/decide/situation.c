@@ -141,6 +141,24 @@ static bool id_is_booked(const struct ledger *ledger, int id, int except_ordinal
     return false;
 }
 
+/* Reports are of different moments: while addresses change hands two members may lay claim to one entry. */
+static bool is_contested(const struct situation *situation, const struct member_situation *member,
+                         const struct config_member *entry)
+{
+    bool own_word = has(member->facts, M_IS_MEMBER);
+    for (size_t i = 0; i < situation->member_count; i++) {
+        const struct member_situation *other = &situation->members[i];
+        if (other == member || !other->view)
+            continue;
+        bool by_word = has(other->facts, M_IS_MEMBER);
+        bool claims = by_word ? other->view->mongod.self_id == entry->id
+                              : has(other->facts, M_ADDRESSED) && strcmp(other->view->holding.address, entry->host) == 0;
+        if (claims && (by_word || !own_word))
+            return true;
+    }
+    return false;
+}
+
 /* The entry of a member that the ledger has no _id for: by what its own mongod says, else by its address. */
 static const struct config_member *find_unbooked(const struct situation *situation,
                                                  const struct member_situation *member)
@@ -151,7 +169,7 @@ static const struct config_member *find_unbooked(const struct situation *situati
     for (size_t i = 0; !entry && i < situation->config.member_count && has(member->facts, M_ADDRESSED); i++)
         if (strcmp(situation->config.members[i].host, member->view->holding.address) == 0)
             entry = &situation->config.members[i];
-    return entry && !id_is_booked(situation->input->ledger, entry->id, member->wanted->ordinal) ? entry : NULL;
+    return entry && !is_contested(situation, member, entry) && !id_is_booked(situation->input->ledger, entry->id, member->wanted->ordinal) ? entry : NULL;
 }
 
 static void find_entry(const struct situation *situation, struct member_situation *member)
