@@ -188,7 +188,8 @@ void situation_find_quorum(struct situation *situation)
         situation->healthy_voters += has(member->facts, M_HEALTHY);
         bool elsewhere = has(member->facts, M_MOVED | M_FOLLOWABLE) && !has(member->facts, M_UNINITIALIZED);
         moved += elsewhere;
-        either += elsewhere || has(member->facts, M_HEALTHY);
+        /* One that copies data can't be healthy before the address of the one it copies from is followed. */
+        either += elsewhere || has(member->facts, M_HEALTHY) || has(member->facts, M_IS_MEMBER | M_SYNCING);
         down += !elsewhere && member->known_down;
     }
     situation->majority = situation->voters / 2 + 1;

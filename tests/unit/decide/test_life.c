@@ -252,6 +252,23 @@ static void all_that_move_at_once_are_followed_while_the_primary_stands(void **s
     fixture_finish(f);
 }
 
+/* The others could never finish: they copied from an address that nobody answered at any more, and the configuration did
+ * not follow because they had not finished. */
+static void a_primary_that_moves_while_the_others_copy_is_followed(void **state)
+{
+    WITH_FIXTURE(3);
+    fixture_healthy(f);
+    f->views[1].mongod.state = f->views[2].mongod.state = MEMBER_STARTUP2;
+    f->peers[1].state = f->peers[2].state = MEMBER_STARTUP2;
+    fixture_move(f, 1, "127.0.1.9:27017");
+    const struct plan *plan = fixture_plan(f);
+    assert_true(plan_fired(plan, 53));
+    assert_string_equal(entry_in_action(plan, 0)->host, "127.0.1.9:27017");
+    f->views[1].mongod.answer = f->views[2].mongod.answer = MONGOD_SILENT;
+    assert_int_equal(fixture_plan(f)->action.kind, ACTION_NONE);
+    fixture_finish(f);
+}
+
 static void a_primary_whose_agent_is_silent_is_told_by_the_others(void **state)
 {
     WITH_FIXTURE(3);
@@ -384,6 +401,7 @@ int main(void)
         cmocka_unit_test(silence_of_all_zones_is_not_a_lost_majority),
         cmocka_unit_test(addresses_that_all_changed_are_recognised),
         cmocka_unit_test(all_that_move_at_once_are_followed_while_the_primary_stands),
+        cmocka_unit_test(a_primary_that_moves_while_the_others_copy_is_followed),
         cmocka_unit_test(a_primary_whose_agent_is_silent_is_told_by_the_others),
         cmocka_unit_test(a_followed_address_is_healthy_only_when_the_primary_sees_it),
         cmocka_unit_test(what_is_just_initiated_is_no_lost_majority),
