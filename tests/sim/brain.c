@@ -103,7 +103,10 @@ void brain_start(struct brain *brain)
                                                        .context = brain};
     struct error err = {0};
     brain->life++;
-    brain->heard = brain->called = 0;
+    brain->heard = 0;
+    brain->intended_before = false;
+    for (size_t i = 0; i < brain->image.count; i++)
+        brain->intended_before |= strstr(brain->image.records[i].data, "\"birth\":\"intended\"") != NULL;
     brain->dying = brain->dying_before = false;
     if (controller_start(&environment, &brain->controller, &err)) {
         brain->controller = NULL;

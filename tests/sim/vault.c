@@ -28,6 +28,7 @@ static void image_put(struct disk_image *image, const struct store_record *recor
     kept->data = malloc(record->length + 1);
     assert(kept->data);
     memcpy(kept->data, record->data, record->length);
+    kept->data[record->length] = 0;
     kept->length = record->length;
 }
 

@@ -190,7 +190,7 @@ struct brain {
     bool dying_before; /* already before the effect that is looked at */
     int fails;       /* its disk is full */
     unsigned heard;  /* zones that have reported in this life, as bits */
-    unsigned called; /* zones whose stream has something new */
+    bool intended_before; /* a former life made a birth's intention durable */
 };
 
 struct sim_action {
