@@ -16,7 +16,8 @@ void situation_init(struct situation *situation, const struct plan_input *input,
         situation->facts |= INITIATOR_TOLD;
 }
 
-const struct member_situation *situation_first(const struct situation *situation, uint64_t require, uint64_t forbid)
+const struct member_situation *situation_first(const struct situation *situation, uint64_t require,
+                                               uint64_t forbid)
 {
     for (size_t i = 0; i < situation->member_count; i++) {
         uint64_t facts = situation->members[i].facts;
@@ -28,8 +29,8 @@ const struct member_situation *situation_first(const struct situation *situation
 
 bool member_answers_now(const struct member_view *view)
 {
-    return view->zone_state == ZONE_CONNECTED && view->mongod.age_ms >= 0 && view->mongod.age_ms <= VIEW_FRESH_MS &&
-           view->mongod.answer != MONGOD_NOT_ASKED;
+    return view->zone_state == ZONE_CONNECTED && view->mongod.age_ms >= 0 &&
+           view->mongod.age_ms <= VIEW_FRESH_MS && view->mongod.answer != MONGOD_NOT_ASKED;
 }
 
 static const struct member_view *find_view(const struct observation *observation, int ordinal)
@@ -152,7 +153,8 @@ static bool is_contested(const struct situation *situation, const struct member_
             continue;
         bool by_word = has(other->facts, M_IS_MEMBER);
         bool claims = by_word ? other->view->mongod.self_id == entry->id
-                              : has(other->facts, M_ADDRESSED) && strcmp(other->view->holding.address, entry->host) == 0;
+                              : has(other->facts, M_ADDRESSED) &&
+                                    strcmp(other->view->holding.address, entry->host) == 0;
         if (claims && (by_word || !own_word))
             return true;
     }
@@ -169,7 +171,10 @@ static const struct config_member *find_unbooked(const struct situation *situati
     for (size_t i = 0; !entry && i < situation->config.member_count && has(member->facts, M_ADDRESSED); i++)
         if (strcmp(situation->config.members[i].host, member->view->holding.address) == 0)
             entry = &situation->config.members[i];
-    return entry && !is_contested(situation, member, entry) && !id_is_booked(situation->input->ledger, entry->id, member->wanted->ordinal) ? entry : NULL;
+    return entry && !is_contested(situation, member, entry) &&
+                   !id_is_booked(situation->input->ledger, entry->id, member->wanted->ordinal)
+               ? entry
+               : NULL;
 }
 
 static void find_entry(const struct situation *situation, struct member_situation *member)
@@ -190,7 +195,8 @@ static void find_entry(const struct situation *situation, struct member_situatio
     bool unknown_disk = !has(member->facts, M_BOOKED) || !member->booked->disk_id[0];
     if (unknown_disk && has(member->facts, M_DISK) && !member->view->holding.disk.used)
         member->facts |= M_DISK_LOST;
-    if (has(member->facts, M_BOOKED) && unknown_disk && has(member->facts, M_DISK) && member->view->holding.disk.used)
+    if (has(member->facts, M_BOOKED) && unknown_disk && has(member->facts, M_DISK) &&
+        member->view->holding.disk.used)
         member->facts |= M_UNBOOKED;
 }
 
@@ -214,7 +220,8 @@ static const struct peer_view *find_peer(const struct mongod_view *mongod, int i
 }
 
 /* How others see a member: the primary, or without one whoever answers. */
-static const struct peer_view *seen_by_others(const struct situation *situation, const struct member_situation *member)
+static const struct peer_view *seen_by_others(const struct situation *situation,
+                                              const struct member_situation *member)
 {
     if (situation->primary) { /* its word of a host that the configuration no longer names says nothing */
         const struct peer_view *peer = find_peer(&situation->primary->view->mongod, member->listed->id);
@@ -249,7 +256,9 @@ static bool serves(enum member_state state)
     return state == MEMBER_PRIMARY || state == MEMBER_SECONDARY || state == MEMBER_ARBITER;
 }
 
-/* A member is healthy when it serves and, where there is a primary, the primary reaches it too. */
+/* A member is healthy when it serves and, where there is a primary, the primary reaches it too. One that
+ * still says that it leads, in an older term, has been deposed and doesn't know it, or said so before: two
+ * primaries are never well. */
 static bool is_healthy(const struct situation *situation, const struct member_situation *member)
 {
     if (!member->listed || !serves(member->state))
@@ -257,7 +266,8 @@ static bool is_healthy(const struct situation *situation, const struct member_si
     if (situation->primary == member)
         return true;
     if (situation->primary)
-        return member->peer && member->peer->healthy && serves(member->peer->state);
+        return member->state != MEMBER_PRIMARY && member->peer && member->peer->healthy &&
+               serves(member->peer->state);
     return member->fresh;
 }
 
@@ -295,13 +305,15 @@ static void find_place(const struct situation *situation, struct member_situatio
     if (member->listed)
         member->peer = seen_by_others(situation, member);
     member->state = find_state(member);
-    if (member->state == MEMBER_STARTUP || member->state == MEMBER_STARTUP2 || member->state == MEMBER_RECOVERING)
+    if (member->state == MEMBER_STARTUP || member->state == MEMBER_STARTUP2 ||
+        member->state == MEMBER_RECOVERING)
         member->facts |= M_SYNCING;
     if (serves(member->state))
         member->facts |= M_SYNCED;
     if (is_healthy(situation, member))
         member->facts |= M_HEALTHY;
-    else if (situation->primary && member->fresh && serves(member->state) && (!member->peer || member->peer->healthy))
+    else if (situation->primary && member->fresh && serves(member->state) &&
+             (!member->peer || member->peer->healthy))
         member->facts |= M_AWAITED;
     if (member->listed && entry_attributes_fit(member))
         member->facts |= M_ATTRIBUTES_FIT;
@@ -323,8 +335,8 @@ static bool is_claimed(const struct situation *situation, const struct config_me
     return false;
 }
 
-/* After a store was lost: a member that was one before, and whose entry is found neither by its own word nor by its address.
- * Adding it would leave its old entry as a dead voter. */
+/* After a store was lost: a member that was one before, and whose entry is found neither by its own word nor
+ * by its address. Adding it would leave its old entry as a dead voter. */
 static void find_untold(struct situation *situation)
 {
     bool unclaimed = false;
@@ -332,7 +344,8 @@ static void find_untold(struct situation *situation)
         unclaimed |= !is_claimed(situation, &situation->config.members[i]);
     for (size_t i = 0; unclaimed && i < situation->member_count; i++) {
         struct member_situation *member = &situation->members[i];
-        if (member->view && !member->booked && !member->listed && member->view->holding.disk.replica_set_id[0])
+        if (member->view && !member->booked && !member->listed &&
+            member->view->holding.disk.replica_set_id[0])
             member->facts |= M_UNTOLD;
     }
 }

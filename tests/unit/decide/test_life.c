@@ -8,9 +8,9 @@
 
 #include "situation_fixture.h"
 
-#define WITH_FIXTURE(members)                                                                                 \
-    (void)state;                                                                                              \
-    struct fixture fixture, *f = &fixture;                                                                    \
+#define WITH_FIXTURE(members)                                                                                \
+    (void)state;                                                                                             \
+    struct fixture fixture, *f = &fixture;                                                                   \
     fixture_init(f, members)
 
 static void healthy_waits_for_nothing(void **state)
@@ -110,8 +110,11 @@ static void a_failed_command_rests_until_its_time(void **state)
     WITH_FIXTURE(3);
     fixture_healthy(f);
     fixture_move(f, 2, "127.0.2.9:27017");
-    f->observation.action = (struct action_view){.kind = ACTION_RECONFIGURE, .failures = 1, .message = "no answer",
-                                                 .ended_at_ms = f->now_ms - 1000, .retry_at_ms = f->now_ms + 500,
+    f->observation.action = (struct action_view){.kind = ACTION_RECONFIGURE,
+                                                 .failures = 1,
+                                                 .message = "no answer",
+                                                 .ended_at_ms = f->now_ms - 1000,
+                                                 .retry_at_ms = f->now_ms + 500,
                                                  .config = {.set = "", .replica_set_id = ""}};
     assert_true(plan_fired(fixture_plan(f), 44));
     assert_int_equal(f->plan.look_again_at_ms, f->now_ms + 500);
@@ -125,8 +128,11 @@ static void an_unknown_outcome_is_read_back_before_the_next_step(void **state)
     WITH_FIXTURE(3);
     fixture_healthy(f);
     fixture_move(f, 2, "127.0.2.9:27017");
-    f->observation.action = (struct action_view){.kind = ACTION_RECONFIGURE, .failures = 1, .message = "timed out",
-                                                 .ended_at_ms = f->now_ms, .retry_at_ms = f->now_ms,
+    f->observation.action = (struct action_view){.kind = ACTION_RECONFIGURE,
+                                                 .failures = 1,
+                                                 .message = "timed out",
+                                                 .ended_at_ms = f->now_ms,
+                                                 .retry_at_ms = f->now_ms,
                                                  .config = {.set = "", .replica_set_id = ""}};
     assert_true(plan_fired(fixture_plan(f), 45));
     assert_int_equal(f->plan.action.kind, ACTION_NONE);
@@ -252,8 +258,8 @@ static void all_that_move_at_once_are_followed_while_the_primary_stands(void **s
     fixture_finish(f);
 }
 
-/* The others could never finish: they copied from an address that nobody answered at any more, and the configuration did
- * not follow because they had not finished. */
+/* The others could never finish: they copied from an address that nobody answered at any more, and the
+ * configuration did not follow because they had not finished. */
 static void a_primary_that_moves_while_the_others_copy_is_followed(void **state)
 {
     WITH_FIXTURE(3);
@@ -292,7 +298,10 @@ static void a_followed_address_is_healthy_only_when_the_primary_sees_it(void **s
     const struct plan *plan = fixture_plan(f); /* the primary's word is still of the old host */
     assert_int_equal(plan->phase, PHASE_RECONFIGURING);
     assert_int_equal(plan->members[1].wait.rule, 239);
-    f->peers[1] = (struct peer_view){.id = 1, .host = "127.0.2.9:27017", .healthy = true, .state = MEMBER_SECONDARY,
+    f->peers[1] = (struct peer_view){.id = 1,
+                                     .host = "127.0.2.9:27017",
+                                     .healthy = true,
+                                     .state = MEMBER_SECONDARY,
                                      .optime = {1, 1000, 1}};
     assert_int_equal(fixture_plan(f)->phase, PHASE_HEALTHY);
     fixture_finish(f);
@@ -306,8 +315,8 @@ static void what_is_just_initiated_is_no_lost_majority(void **state)
     fixture_all_answer_uninitialized(f);
     for (size_t i = 0; i < 3; i++)
         f->views[i].mongod.config = (struct replica_config){.set = "", .replica_set_id = ""};
-    f->observation.action = (struct action_view){.kind = ACTION_INITIATE, .succeeded = true, .message = "",
-                                                 .config = config};
+    f->observation.action =
+        (struct action_view){.kind = ACTION_INITIATE, .succeeded = true, .message = "", .config = config};
     assert_int_equal(fixture_plan(f)->phase, PHASE_INITIATING);
     fixture_finish(f);
 }
@@ -333,11 +342,31 @@ static void a_primary_of_an_older_term_is_not_believed(void **state)
     fixture_finish(f);
 }
 
+/* A status with two primaries was Healthy for a moment: the zone of the former one was heard again, its
+ * report was old. */
+static void a_set_of_two_that_say_they_lead_is_not_healthy(void **state)
+{
+    WITH_FIXTURE(3);
+    fixture_healthy(f);
+    assert_int_equal(fixture_plan(f)->phase, PHASE_HEALTHY);
+    f->views[1].mongod.term = 2;
+    f->views[1].mongod.state = MEMBER_PRIMARY;
+    const struct plan *plan = fixture_plan(f);
+    assert_int_equal(plan->primary, 2);
+    assert_false(plan->members[0].healthy);
+    assert_int_not_equal(plan->phase, PHASE_HEALTHY);
+    f->views[0].mongod.state = MEMBER_SECONDARY;
+    f->views[0].mongod.term = 2;
+    assert_int_equal(fixture_plan(f)->phase, PHASE_HEALTHY);
+    fixture_finish(f);
+}
+
 static void a_moment_behind_is_no_lag(void **state)
 {
     WITH_FIXTURE(3);
     fixture_healthy(f);
-    f->views[0].mongod.optime.seconds += 60; /* the first write after a quiet minute; the others' word is older */
+    f->views[0].mongod.optime.seconds +=
+        60; /* the first write after a quiet minute; the others' word is older */
     assert_int_equal(fixture_plan(f)->phase, PHASE_HEALTHY);
     f->now_ms += 6000;
     assert_int_equal(fixture_plan(f)->phase, PHASE_DEGRADED);
@@ -365,7 +394,10 @@ static void memory_that_runs_out_is_an_error_at_each_point(void **state)
     WITH_FIXTURE(3);
     fixture_healthy(f);
     fixture_move(f, 2, "127.0.2.9:27017");
-    struct plan_input input = {.spec = &f->spec, .set = &f->set, .observation = &f->observation, .ledger = &f->ledger,
+    struct plan_input input = {.spec = &f->spec,
+                               .set = &f->set,
+                               .observation = &f->observation,
+                               .ledger = &f->ledger,
                                .now_ms = f->now_ms};
     int result = -1;
     for (size_t limit = 16; result != 0; limit += 16) {
@@ -407,6 +439,7 @@ int main(void)
         cmocka_unit_test(what_is_just_initiated_is_no_lost_majority),
         cmocka_unit_test(an_election_is_waited_for),
         cmocka_unit_test(a_primary_of_an_older_term_is_not_believed),
+        cmocka_unit_test(a_set_of_two_that_say_they_lead_is_not_healthy),
         cmocka_unit_test(a_moment_behind_is_no_lag),
         cmocka_unit_test(waits_keep_their_since),
         cmocka_unit_test(memory_that_runs_out_is_an_error_at_each_point),
