@@ -135,8 +135,24 @@ static void book(const struct situation *situation, struct plan *plan, const str
     plan->ledger_changed = true;
 }
 
+/* The configuration names an _id that the ledger would give out yet: the ledger is older than the set (an image of the store was
+ * brought back, or there was none), and others may have been given after it. */
+static void leave_gap(const struct situation *situation, struct plan *plan)
+{
+    int highest = -1;
+    for (size_t i = 0; i < situation->config.member_count; i++)
+        if (situation->config.members[i].id > highest)
+            highest = situation->config.members[i].id;
+    if (highest < plan->ledger.next_id)
+        return;
+    int next = highest + 1 + ADOPTION_ID_GAP;
+    plan->ledger.next_id = next <= MEMBER_ID_MAX_BEFORE_5_0 ? next : highest + 1;
+    plan->ledger_changed = true;
+}
+
 void ledger_book(const struct situation *situation, struct plan *plan)
 {
+    leave_gap(situation, plan);
     for (size_t i = 0; i < situation->member_count; i++)
         if (has(situation->members[i].facts, M_UNBOOKED))
             book(situation, plan, &situation->members[i]);
@@ -144,14 +160,6 @@ void ledger_book(const struct situation *situation, struct plan *plan)
 
 void ledger_adopt(const struct situation *situation, struct plan *plan)
 {
-    int highest = -1;
-    for (size_t i = 0; i < situation->config.member_count; i++)
-        if (situation->config.members[i].id > highest)
-            highest = situation->config.members[i].id;
-    if (highest >= plan->ledger.next_id) {
-        int next = highest + 1 + ADOPTION_ID_GAP;
-        plan->ledger.next_id = next <= MEMBER_ID_MAX_BEFORE_5_0 ? next : highest + 1;
-    }
     plan->ledger.birth = BIRTH_DONE;
     plan->ledger.replica_set_id = situation->config.replica_set_id;
     plan->ledger_changed = true;
@@ -191,13 +199,20 @@ bool may_join(const struct member_situation *member)
            !(member->facts & (M_LISTED | M_ABSENT | M_DISK_LOST | M_STRANGER | M_IS_MEMBER | M_ZONE_SILENT | M_UNTOLD));
 }
 
+/* One that was in a configuration and is out of it has spent its _id, even if an older ledger still has it booked. */
+static bool has_fresh_id(const struct member_situation *member)
+{
+    return has(member->facts, M_BOOKED) && member->view->mongod.answer != MONGOD_NOT_IN_CONFIG;
+}
+
 /* A member gets its _id before it is added, so that a crash in between never gives it to another. One that came back
  * gets a fresh one. */
 void ledger_book_joiners(const struct situation *situation, struct plan *plan)
 {
+    leave_gap(situation, plan);
     for (size_t i = 0; i < situation->member_count; i++) {
         const struct member_situation *member = &situation->members[i];
-        if (!may_join(member) || has(member->facts, M_BOOKED))
+        if (!may_join(member) || has_fresh_id(member))
             continue;
         struct ledger_member booked = {
             .ordinal = member->wanted->ordinal,

@@ -215,6 +215,37 @@ static void after_a_lost_store_a_member_is_not_added_beside_its_own_entry(void *
     fixture_finish(f);
 }
 
+/* A new member got the _id of one that an older image of the store didn't know: both were followed under it, in turn. */
+static void an_old_ledger_never_gives_an_id_of_the_configuration_again(void **state)
+{
+    WITH_FIXTURE(3);
+    fixture_healthy(f);
+    f->ledger.member_count = 2;
+    f->ledger.next_id = 2; /* of a time when there were two members */
+    const struct plan *plan = fixture_plan(f);
+    assert_true(plan_fired(plan, 48));
+    assert_int_equal(ledger_find(&plan->ledger, 3)->id, 2);
+    assert_true(plan->ledger.next_id > 2);
+    fixture_finish(f);
+}
+
+/* The same image of the store still had a member booked that had left since: it came back under its spent _id. */
+static void who_is_out_of_the_configuration_comes_back_under_a_fresh_id(void **state)
+{
+    WITH_FIXTURE(3);
+    fixture_healthy(f);
+    f->views[2].mongod.answer = MONGOD_NOT_IN_CONFIG;
+    f->views[2].mongod.state = MEMBER_REMOVED;
+    f->views[2].mongod.self_id = -1;
+    f->config.member_count = 2;
+    fixture_new_config(f, &f->config);
+    const struct plan *plan = fixture_plan(f);
+    assert_true(plan_fired(plan, 80));
+    assert_true(ledger_find(&plan->ledger, 3)->id > 2);
+    assert_non_null(entry_in_action(plan, ledger_find(&plan->ledger, 3)->id));
+    fixture_finish(f);
+}
+
 /* Two members booked under one _id: the configuration followed now the one, now the other, for ever. Reports are of different
  * moments, so after addresses have swapped and the store was lost both may claim one entry. */
 static void an_entry_that_two_members_claim_is_booked_for_neither(void **state)
@@ -271,6 +302,8 @@ int main(void)
         cmocka_unit_test(a_primary_that_leaves_steps_down_first),
         cmocka_unit_test(a_set_that_is_taken_away_ends_without_a_wait),
         cmocka_unit_test(after_a_lost_store_a_member_is_not_added_beside_its_own_entry),
+        cmocka_unit_test(an_old_ledger_never_gives_an_id_of_the_configuration_again),
+        cmocka_unit_test(who_is_out_of_the_configuration_comes_back_under_a_fresh_id),
         cmocka_unit_test(an_entry_that_two_members_claim_is_booked_for_neither),
         cmocka_unit_test(before_a_set_is_known_a_leaver_is_left_alone),
         cmocka_unit_test(priorities_and_settings_are_set),
