@@ -93,7 +93,7 @@ static bool may_lose_disk(struct world *world, const struct member_slot *slot)
         if (other != slot && wish_counts(world, i) && !has_data)
             return false;
     }
-    return slot->disk.exists;
+    return slot->disk.exists && !world->lost_for_good;
 }
 
 /* ---- faults of the controller ---- */

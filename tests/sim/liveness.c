@@ -40,12 +40,20 @@ static bool has_primary(const struct world *world)
     return false;
 }
 
+/* With a zone lost for good the set is Degraded; or, to a controller that has never heard of that zone, Joining. */
+static bool phase_fits(const struct world *world, enum set_phase phase)
+{
+    if (!world->lost_for_good)
+        return phase == PHASE_HEALTHY;
+    return phase == PHASE_DEGRADED || phase == PHASE_JOINING;
+}
+
 bool check_settled(struct world *world)
 {
     const struct configuration *config = newest_committed(world);
     int wanted = 0, listed = config ? config->count : 0;
     enum set_phase phase = brain_phase(&world->brains[0]);
-    if (!config || !has_primary(world) || phase != (world->lost_for_good ? PHASE_DEGRADED : PHASE_HEALTHY))
+    if (!config || !has_primary(world) || !phase_fits(world, phase))
         return false;
     for (int i = 1; i <= ORDINALS_MAX; i++) {
         bool reachable = !world->sites[world->slots[i].zone].lost;

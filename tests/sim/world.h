@@ -269,7 +269,7 @@ struct world {
     int config_count;
     int births, initiated; /* that succeeded; the node that was told first */
     bool told_before;
-    bool id_gone[256], id_had_data[256];
+    bool id_gone[256], had_data[ORDINALS_MAX + 1];
     int id_owner[256];           /* ordinals; 0: not seen yet */
     int64_t unwanted_ms[ORDINALS_MAX + 1]; /* when the spec last did not want it, or its vote */
     int64_t lost_ms[ORDINALS_MAX + 1];     /* when its disk was last lost */

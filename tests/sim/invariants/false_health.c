@@ -60,7 +60,7 @@ static void remember(struct world *world)
         else if (!world->down_since_ms[i])
             world->down_since_ms[i] = world->now_ms;
         if (slot->node.up && slot->node.self >= 0 && slot->disk.data->synced && slot->disk.data->length)
-            world->id_had_data[slot->disk.data->config.entries[slot->node.self].id & 255] = true;
+            world->had_data[i] = true;
     }
 }
 
