@@ -175,6 +175,8 @@ void ledger_accept_disk(const struct situation *situation, struct plan *plan)
             continue;
         struct ledger_member booked = *member->booked;
         booked.disk_id = member->view->holding.disk.id;
+        if (!has(member->facts, M_LISTED)) /* an arbiter lost its vote by being removed: its _id is spent */
+            booked.id = plan->ledger.next_id++;
         plan->ledger = ledger_with(situation->arena, &plan->ledger, &booked);
         plan->ledger_changed = true;
     }

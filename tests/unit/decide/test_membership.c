@@ -229,6 +229,21 @@ static void an_old_ledger_never_gives_an_id_of_the_configuration_again(void **st
     fixture_finish(f);
 }
 
+/* An arbiter can't be without a vote, so it is taken out when it loses its disk: it came back under the same _id. */
+static void an_arbiter_that_lost_its_disk_comes_back_under_a_fresh_id(void **state)
+{
+    WITH_FIXTURE(3);
+    fixture_healthy(f);
+    f->wanted[2].arbiter_only = true;
+    fixture_disk_replaced(f, 3);
+    f->config.member_count = 2;
+    fixture_new_config(f, &f->config);
+    const struct plan *plan = fixture_plan(f);
+    assert_true(plan_fired(plan, 62));
+    assert_int_equal(ledger_find(&plan->ledger, 3)->id, 3);
+    fixture_finish(f);
+}
+
 /* The same image of the store still had a member booked that had left since: it came back under its spent _id. */
 static void who_is_out_of_the_configuration_comes_back_under_a_fresh_id(void **state)
 {
@@ -303,6 +318,7 @@ int main(void)
         cmocka_unit_test(a_set_that_is_taken_away_ends_without_a_wait),
         cmocka_unit_test(after_a_lost_store_a_member_is_not_added_beside_its_own_entry),
         cmocka_unit_test(an_old_ledger_never_gives_an_id_of_the_configuration_again),
+        cmocka_unit_test(an_arbiter_that_lost_its_disk_comes_back_under_a_fresh_id),
         cmocka_unit_test(who_is_out_of_the_configuration_comes_back_under_a_fresh_id),
         cmocka_unit_test(an_entry_that_two_members_claim_is_booked_for_neither),
         cmocka_unit_test(before_a_set_is_known_a_leaver_is_left_alone),
