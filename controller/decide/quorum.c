@@ -172,15 +172,38 @@ static void find_versions(struct situation *situation)
     }
 }
 
+/* Whether it can't be elected as things are: who runs at another address and has been started there doesn't find itself in
+ * its configuration (https://www.mongodb.com/docs/manual/reference/replica-states/ : REMOVED). Silence proves nothing. */
+static bool cannot_lead(const struct member_situation *member, bool elsewhere)
+{
+    return member->known_down || member->listed->arbiter_only || has(member->facts, M_IS_MEMBER | M_SYNCING) ||
+           (elsewhere && !has(member->facts, M_IS_MEMBER));
+}
+
+/* Members that run, and whose entry can't be told since store and address were lost together. */
+static int count_untold(const struct situation *situation)
+{
+    int untold = 0;
+    for (size_t i = 0; i < situation->member_count; i++)
+        untold += has(situation->members[i].facts, M_UNTOLD | M_ANSWERS | M_ADDRESSED);
+    return untold;
+}
+
 void situation_find_quorum(struct situation *situation)
 {
-    int down = 0, moved = 0, either = 0;
+    int down = 0, moved = 0, either = 0, leaderless = 0, untold = count_untold(situation);
     for (size_t i = 0; i < situation->config.member_count; i++) {
         const struct config_member *entry = &situation->config.members[i];
         if (entry->votes == 0)
             continue;
         situation->voters++;
         const struct member_situation *member = find_listed(situation, entry->id);
+        if (!member && untold > 0) {
+            untold--;
+            moved++;
+            leaderless++;
+            continue;
+        }
         if (!member) {
             situation->healthy_voters += foreign_voter_healthy(situation, entry->id);
             continue;
@@ -188,6 +211,7 @@ void situation_find_quorum(struct situation *situation)
         situation->healthy_voters += has(member->facts, M_HEALTHY);
         bool elsewhere = has(member->facts, M_MOVED | M_FOLLOWABLE) && !has(member->facts, M_UNINITIALIZED);
         moved += elsewhere;
+        leaderless += cannot_lead(member, elsewhere);
         /* One that copies data can't be healthy before the address of the one it copies from is followed. */
         either += elsewhere || has(member->facts, M_HEALTHY) || has(member->facts, M_IS_MEMBER | M_SYNCING);
         down += !elsewhere && member->known_down;
@@ -201,7 +225,7 @@ void situation_find_quorum(struct situation *situation)
         situation->facts |= MOVED_QUORUM;
     if (situation->voters - down < situation->majority)
         situation->facts |= QUORUM_GONE;
-    else if (situation->voters - down - moved < situation->majority)
+    else if (situation->voters - down - moved < situation->majority || (moved && leaderless == situation->voters))
         situation->facts |= ADDRESSES_GONE;
     find_versions(situation);
     if (situation->voters >= SET_VOTERS_MAX)

@@ -244,6 +244,41 @@ static void addresses_that_all_changed_are_recognised(void **state)
     fixture_finish(f);
 }
 
+/* "The members are electing one", it said for ever: the only one with the data had moved and been restarted. */
+static void the_only_one_with_the_data_that_moved_is_a_lost_address(void **state)
+{
+    WITH_FIXTURE(3);
+    fixture_healthy(f);
+    fixture_no_primary(f);
+    f->views[1].mongod.state = f->views[2].mongod.state = MEMBER_STARTUP2;
+    fixture_move(f, 1, "127.0.1.9:27017");
+    assert_int_not_equal(fixture_plan(f)->phase, PHASE_ADDRESSES_LOST); /* it may still be elected: it dials the others */
+    f->views[0].mongod.answer = MONGOD_NOT_IN_CONFIG;
+    f->views[0].mongod.state = MEMBER_REMOVED;
+    f->views[0].mongod.self_id = -1;
+    assert_int_equal(fixture_plan(f)->phase, PHASE_ADDRESSES_LOST);
+    fixture_finish(f);
+}
+
+/* The same where the ledger was lost too, so that nobody can tell whose entry is whose. */
+static void addresses_that_changed_while_the_store_was_lost_are_recognised(void **state)
+{
+    WITH_FIXTURE(3);
+    fixture_healthy(f);
+    fixture_no_primary(f);
+    f->ledger.member_count = 0;
+    for (int i = 0; i < 3; i++) {
+        static const char *const hosts[] = {"127.0.1.9:27017", "127.0.2.9:27017", "127.0.3.9:27017"};
+        fixture_move(f, i + 1, hosts[i]);
+        f->views[i].mongod.answer = MONGOD_NOT_IN_CONFIG;
+        f->views[i].mongod.state = MEMBER_REMOVED;
+        f->views[i].mongod.self_id = -1;
+    }
+    assert_int_equal(fixture_plan(f)->phase, PHASE_ADDRESSES_LOST);
+    assert_true(plan_fired(&f->plan, 41));
+    fixture_finish(f);
+}
+
 static void all_that_move_at_once_are_followed_while_the_primary_stands(void **state)
 {
     WITH_FIXTURE(3);
@@ -432,6 +467,8 @@ int main(void)
         cmocka_unit_test(a_lost_majority_is_recognised_and_nothing_is_forced),
         cmocka_unit_test(silence_of_all_zones_is_not_a_lost_majority),
         cmocka_unit_test(addresses_that_all_changed_are_recognised),
+        cmocka_unit_test(the_only_one_with_the_data_that_moved_is_a_lost_address),
+        cmocka_unit_test(addresses_that_changed_while_the_store_was_lost_are_recognised),
         cmocka_unit_test(all_that_move_at_once_are_followed_while_the_primary_stands),
         cmocka_unit_test(a_primary_that_moves_while_the_others_copy_is_followed),
         cmocka_unit_test(a_primary_whose_agent_is_silent_is_told_by_the_others),
