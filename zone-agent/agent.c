@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/base/plant.h"
+
 static const char INTENT_FILE[] = "intent.json", EPOCH_FILE[] = "epoch.json";
 
 int64_t agent_now(const struct agent *agent)
@@ -172,7 +174,7 @@ void agent_destroy(struct agent *agent)
 static bool is_older(const struct agent *agent, const struct intent *to)
 {
     if (to->epoch != agent->intent.epoch)
-        return to->epoch < agent->intent.epoch;
+        return to->epoch < agent->intent.epoch && !PLANT(OLD_LEADER);
     return to->revision < agent->intent.revision;
 }
 
@@ -195,7 +197,7 @@ static int check_intent(struct agent *agent, const struct intent *intent, struct
  * controller in again. */
 static int accept_epoch(struct agent *agent, int64_t epoch, struct error *err)
 {
-    if (epoch < agent->epoch)
+    if (epoch < agent->epoch && !PLANT(OLD_LEADER))
         return error_set(err, ERROR_REFUSED, "epoch %lld is older than %lld, which was accepted before",
                          (long long)epoch, (long long)agent->epoch);
     if (epoch == agent->epoch)

@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#include "proto/base/plant.h"
+
 /* Silence proves nothing. An adopted disk may hold data that nobody has told of. */
 static bool proven_new(const struct member_situation *member)
 {
@@ -58,15 +60,16 @@ static void find_readiness(struct situation *situation)
         ready_votes += has(member->facts, M_READY) ? member->wanted->votes : 0;
         electable |= may_initiate(member);
     }
-    if (heard == wanted)
+    if (heard == wanted || PLANT(UNHEARD_BIRTH))
         situation->facts |= ZONES_HEARD;
-    if (wanted && new_ones == wanted)
+    if (wanted && (new_ones == wanted || (PLANT(UNHEARD_BIRTH) && new_ones > wanted / 2)))
         situation->facts |= PROVEN_NEW;
     if (wanted && ready == wanted && electable)
         situation->facts |= ALL_READY;
     int64_t since_ms = waiting_since(situation, RULE_BIRTH_NEEDS_MEMBERS);
     situation->patience_ends_ms = (since_ms ? since_ms : situation->input->now_ms) + BIRTH_PATIENCE_MS;
-    if (electable && ready_votes > votes / 2 && situation->input->now_ms >= situation->patience_ends_ms)
+    bool patient = situation->input->now_ms < situation->patience_ends_ms && !PLANT(UNHEARD_BIRTH);
+    if (electable && ready_votes > votes / 2 && !patient)
         situation->facts |= ENOUGH_READY;
 }
 
@@ -163,7 +166,7 @@ void birth_intend(const struct situation *situation, struct plan *plan)
     const struct member_situation *initiator = NULL;
     if (plan->ledger.birth == BIRTH_INTENDED) {
         for (size_t i = 0; i < situation->member_count; i++)
-            if (situation->members[i].wanted->ordinal == plan->ledger.birth_ordinal)
+            if ((situation->members[i].wanted->ordinal == plan->ledger.birth_ordinal) != PLANT(INITIATE_ANEW))
                 initiator = &situation->members[i];
     } else {
         initiator = choose_initiator(situation);

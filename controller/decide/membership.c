@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#include "proto/base/plant.h"
+
 /* A fact of the set is: some member has these facts and not those. The same table finds the member that a row speaks of. */
 static const struct {
     uint64_t fact, require, forbid;
@@ -67,6 +69,8 @@ bool vote_is_spared(const struct situation *situation, const struct member_situa
 {
     int voters = situation->voters - 1;
     int healthy = situation->healthy_voters - (has(member->facts, M_HEALTHY) ? 1 : 0);
+    if (PLANT(UNSPARED_VOTE))
+        return true;
     return voters > 0 && healthy > voters / 2 && electable_remains(situation, member);
 }
 
@@ -204,6 +208,8 @@ bool may_join(const struct member_situation *member)
 /* One that was in a configuration and is out of it has spent its _id, even if an older ledger still has it booked. */
 static bool has_fresh_id(const struct member_situation *member)
 {
+    if (PLANT(REUSE_ID) && member->booked)
+        return true;
     return has(member->facts, M_BOOKED) && member->view->mongod.answer != MONGOD_NOT_IN_CONFIG;
 }
 

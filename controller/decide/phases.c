@@ -1,6 +1,8 @@
 /* Phases and conditions: see phases.h. */
 #include "controller/decide/phases.h"
 
+#include "proto/base/plant.h"
+
 enum member_phase member_phase_of(const struct member_situation *member)
 {
     uint64_t facts = member->facts;
@@ -65,7 +67,7 @@ enum set_phase set_phase_of(const struct situation *situation, const struct rule
     bool just_born = situation->term < 0 && situation->input->observation->action.kind == ACTION_INITIATE;
     if (!situation->primary && (situation->term == 0 || just_born))
         return PHASE_INITIATING; /* the first election is to come */
-    if (rule->outcome == OUTCOME_DONE && !plan->ledger_changed)
+    if ((rule->outcome == OUTCOME_DONE && !plan->ledger_changed) || (PLANT(EARLY_HEALTHY) && situation->primary))
         return PHASE_HEALTHY;
     if (!situation->primary || is_degraded(situation))
         return PHASE_DEGRADED;

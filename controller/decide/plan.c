@@ -4,6 +4,7 @@
 #include "controller/decide/membership.h"
 #include "controller/decide/phases.h"
 #include "controller/decide/waits.h"
+#include "proto/base/plant.h"
 
 static void remember_rule(struct plan *plan, int number)
 {
@@ -27,6 +28,9 @@ static void plan_run(const struct situation *situation, const struct member_situ
         out->run = RUN_ABSENT;
     else
         out->run = has(member->facts, M_HELD) ? RUN_HELD : RUN_UP;
+    for (size_t i = 0; PLANT(STOP_SECOND) && i < situation->member_count; i++)
+        if (situation->members[i].known_down && has(member->facts, M_HEALTHY))
+            out->run = RUN_HELD;
 }
 
 /* The disk that the member may be started on, by the ledger as it will be. */
@@ -34,7 +38,7 @@ static const char *plan_disk(const struct situation *situation, const struct mem
                              const struct plan *plan)
 {
     const struct ledger_member *booked = ledger_find(&plan->ledger, member->wanted->ordinal);
-    if (booked && booked->id >= 0 && !booked->removed && booked->disk_id[0])
+    if (booked && booked->id >= 0 && !booked->removed && booked->disk_id[0] && !PLANT(EMPTY_VOTES))
         return booked->disk_id;
     if (has(member->facts, M_DISK_LOST))
         return "lost"; /* no disk's id: nothing is started */

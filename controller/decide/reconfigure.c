@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+#include "proto/base/plant.h"
+
 struct config_member wanted_entry(const struct member_situation *member, int id, const char *host)
 {
     const struct spec_member *wanted = member->wanted;
@@ -145,6 +147,16 @@ static void set_attributes(struct edit *edit)
     }
 }
 
+/* Only planted: what the row and its one subject keep from happening. */
+static void give_all_votes(struct edit *edit)
+{
+    for (size_t i = 0; i < edit->situation->member_count; i++) {
+        struct config_member *entry = entry_of(edit, &edit->situation->members[i]);
+        if (entry && has(edit->situation->members[i].facts, M_VOTE_WANTED | M_SYNCED))
+            entry->votes = 1;
+    }
+}
+
 static void edit_members(struct edit *edit, enum outcome outcome, const struct ledger *ledger)
 {
     const struct member_situation *subject = edit->situation->subject;
@@ -166,6 +178,8 @@ static void edit_members(struct edit *edit, enum outcome outcome, const struct l
     case OUTCOME_GIVE_VOTE:
         if (entry)
             entry->votes = 1;
+        if (PLANT(TWO_VOTERS))
+            give_all_votes(edit);
         break;
     default:
         set_attributes(edit);

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "proto/base/plant.h"
+
 void situation_init(struct situation *situation, const struct plan_input *input, struct arena *arena)
 {
     *situation = (struct situation){.input = input, .arena = arena, .term = -1};
@@ -90,7 +92,7 @@ static uint64_t mongod_facts(const struct member_view *view)
 static bool disk_lost(const struct member_situation *member)
 {
     const struct ledger_member *booked = member->booked;
-    if (!booked || booked->removed || booked->id < 0 || !has(member->facts, M_DISK))
+    if (PLANT(EMPTY_VOTES) || !booked || booked->removed || booked->id < 0 || !has(member->facts, M_DISK))
         return false;
     const struct disk_holding *disk = &member->view->holding.disk;
     return booked->disk_id[0] && disk->id[0] && strcmp(booked->disk_id, disk->id) != 0;
@@ -189,6 +191,8 @@ static void find_entry(const struct situation *situation, struct member_situatio
     if (!member->listed)
         return;
     member->facts |= M_LISTED;
+    if (PLANT(ACT_ON_SILENCE) && member->zone_state == ZONE_UNKNOWN)
+        member->facts |= M_DISK_LOST;
     if (member->listed->votes > 0)
         member->facts |= M_VOTES;
     /* A store that was lost knows no disk: an unused disk of a listed member has lost what it held. */
@@ -204,7 +208,7 @@ static void find_move(struct member_situation *member)
 {
     if (!has(member->facts, M_LISTED | M_ADDRESSED) || member->zone_state != ZONE_CONNECTED)
         return;
-    if (strcmp(member->view->holding.address, member->listed->host) == 0)
+    if (strcmp(member->view->holding.address, member->listed->host) == 0 || PLANT(IGNORE_MOVE))
         return;
     member->facts |= M_MOVED;
     if (has(member->facts, M_RUNNING | M_ANSWERS) && !has(member->facts, M_DISK_LOST))

@@ -14,10 +14,11 @@ enum plant {
 #ifdef ATOLL_SIM
 extern enum plant plant_active;
 #define PLANT(name) (plant_active == PLANT_##name)
-/* What no driver offers: the simulated one understands it, so that a reconciler with this bug does its harm. */
-enum { PLANTED_STEP_DELETE_DISK = 1000 };
 #else
 #define PLANT(name) 0
 #endif
+
+/* A step that no driver offers: the simulated one understands it, so that a reconciler with this bug does its harm. */
+enum { PLANTED_DELETE_DISK = 1000 };
 
 #endif

@@ -221,7 +221,7 @@ static int do_step(struct world *world, struct member_slot *slot, const struct s
         return scale(world, slot, wanted, 0, err);
     case STEP_DELETE_CONTROLLER:
         return take_away(slot, false, err);
-    case PLANTED_STEP_DELETE_DISK:
+    case PLANTED_DELETE_DISK:
         check_disk_step(world, slot, "deleted");
         return 0;
     case STEP_DELETE_SERVICE:

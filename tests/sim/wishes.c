@@ -76,6 +76,14 @@ static int count_wanted(const struct world *world, bool electable)
     return count;
 }
 
+static int count_voters(const struct world *world)
+{
+    int count = 0;
+    for (int i = 1; i <= ORDINALS_MAX; i++)
+        count += world->wishes[i].named && !world->wishes[i].absent && world->wishes[i].votes;
+    return count;
+}
+
 static bool add_member(struct world *world)
 {
     for (int i = 1; i <= ORDINALS_MAX; i++) {
@@ -104,7 +112,7 @@ bool wishes_edit(struct world *world, struct chance *chance)
     struct wish *wish = &world->wishes[ordinal];
     int what = (int)chance_between(chance, 0, 9);
     if (what <= 3)
-        return add_member(world);
+        return add_member(world) && (what > 1 || add_member(world) || true);
     if (!wish->named)
         return false;
     if (what <= 6)
@@ -119,7 +127,7 @@ bool wishes_edit(struct world *world, struct chance *chance)
         wish->priority = wish->priority == 1 ? 3 : 1;
         return true;
     }
-    if (wish->votes && (count_wanted(world, true) <= 2 || count_wanted(world, false) <= 3))
+    if (wish->votes && (count_wanted(world, true) <= 2 || count_voters(world) <= 2))
         return false;
     wish->votes = !wish->votes;
     wish->priority = wish->votes;

@@ -4,6 +4,8 @@
 #include <assert.h>
 #include <string.h>
 
+#include "proto/base/plant.h"
+
 enum fact_index {
 #define FACT(name, yes, no) FACT_INDEX_##name,
 #include "zone-agent/decide/facts.def"
@@ -150,6 +152,8 @@ void reconcile(const struct intent_member *wanted, const struct member_holding *
     assert(rule < rules + RULE_COUNT); /* 100, 114, 198 and 199 leave no case over */
     *out = (struct decision){
         .rule = rule->number, .name = rule->name, .outcome = rule->outcome, .step = rule->step};
+    if (PLANT(DELETE_DISK) && rule->step == STEP_DELETE_SERVICE)
+        out->step = (enum step_kind)PLANTED_DELETE_DISK;
     out->reached = rule->outcome == DECISION_DONE;
     out->waiting = (struct problem){.code = "", .message = ""};
     if (!out->reached)

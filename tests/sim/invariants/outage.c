@@ -1,13 +1,16 @@
 /* 3. Self-made outage: nothing that we do on purpose leaves less than a healthy majority, or takes a second member away. */
 #include "tests/sim/world.h"
 
-enum { KNOWN_AFTER_MS = 20000 }; /* by then everybody can know that a member is down */
+enum {
+    KNOWN_AFTER_MS = 20000, /* by then everybody can know that a member is down */
+    SEEN_AFTER_MS = 3000,   /* a stop on purpose looks closer */
+};
 
-static bool long_down(const struct world *world, const struct configuration *config, int entry)
+static bool long_down(const struct world *world, const struct configuration *config, int entry, int64_t for_ms)
 {
     int ordinal = world->id_owner[config->entries[entry].id & 255];
     int64_t since_ms = world->down_since_ms[ordinal];
-    return ordinal && !world->slots[ordinal].node.up && since_ms && world->now_ms - since_ms > KNOWN_AFTER_MS;
+    return ordinal && !world->slots[ordinal].node.up && since_ms && world->now_ms - since_ms > for_ms;
 }
 
 void check_outage(struct world *world, struct member_slot *slot, const char *what)
@@ -21,7 +24,7 @@ void check_outage(struct world *world, struct member_slot *slot, const char *wha
         if (owner == slot->ordinal)
             votes = config->entries[i].votes > 0;
         else if (config->entries[i].votes)
-            down += long_down(world, config, i);
+            down += long_down(world, config, i, SEEN_AFTER_MS);
     }
     if (votes && serves && down && !world->set_absent)
         violate(world, 3, "%s %s while another voter is down", slot_name(slot), what);
@@ -34,8 +37,8 @@ void check_stepping_down(struct world *world, const struct member_slot *slot)
     int followers = 0, down = 0;
     for (int i = 0; config && i < config->count; i++) {
         const struct entry *entry = &config->entries[i];
-        down += entry->votes && long_down(world, config, i);
-        followers += entry->votes && entry->priority > 0 && !long_down(world, config, i) &&
+        down += entry->votes && long_down(world, config, i, KNOWN_AFTER_MS);
+        followers += entry->votes && entry->priority > 0 && !long_down(world, config, i, KNOWN_AFTER_MS) &&
                      world->id_owner[entry->id & 255] != slot->ordinal;
     }
     if (config && (!followers || config_voters(config) - down <= config_voters(config) / 2))
@@ -48,7 +51,7 @@ void check_vote_taken(struct world *world, const struct configuration *base, con
     if (voters >= config_voters(base))
         return;
     for (int i = 0; i < config->count; i++)
-        healthy += config->entries[i].votes && !long_down(world, config, i);
+        healthy += config->entries[i].votes && !long_down(world, config, i, KNOWN_AFTER_MS);
     if (healthy <= voters / 2)
         violate(world, 3, "a vote is taken away and %d healthy of %d voters are left", healthy, voters);
 }
