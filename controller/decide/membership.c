@@ -74,9 +74,23 @@ bool vote_is_spared(const struct situation *situation, const struct member_situa
     return voters > 0 && healthy > voters / 2 && electable_remains(situation, member);
 }
 
+/* Reports are of different moments: while addresses change hands two members may be said to have moved to one. */
+static bool shares_address(const struct situation *situation, const struct member_situation *moved)
+{
+    for (size_t i = 0; i < situation->member_count; i++) {
+        const struct member_situation *other = &situation->members[i];
+        if (other != moved && has(other->facts, M_MOVED | M_FOLLOWABLE) &&
+            strcmp(other->view->holding.address, moved->view->holding.address) == 0)
+            return true;
+    }
+    return false;
+}
+
 /* Two members never share a host: a moved member may not take an address that another entry keeps. */
 static bool clashes(const struct situation *situation, const struct member_situation *moved)
 {
+    if (shares_address(situation, moved))
+        return true;
     for (size_t i = 0; i < situation->config.member_count; i++) {
         const struct config_member *entry = &situation->config.members[i];
         if (entry == moved->listed || strcmp(entry->host, moved->view->holding.address) != 0)

@@ -80,6 +80,17 @@ static void two_members_never_share_a_host(void **state)
     fixture_finish(f);
 }
 
+static void two_that_are_said_to_have_moved_to_one_address_wait(void **state)
+{
+    WITH_FIXTURE(3);
+    fixture_healthy(f);
+    fixture_move(f, 2, "127.0.2.9:27017");
+    fixture_move(f, 3, "127.0.2.9:27017"); /* a report from before the addresses changed hands */
+    const struct plan *plan = fixture_plan(f);
+    assert_int_equal(plan->action.kind, ACTION_NONE);
+    fixture_finish(f);
+}
+
 static void addresses_that_swap_are_followed_in_one_step(void **state)
 {
     WITH_FIXTURE(5);
@@ -455,6 +466,7 @@ int main(void)
         cmocka_unit_test(a_moved_primary_is_followed_too),
         cmocka_unit_test(a_moved_member_that_does_not_answer_is_not_followed_yet),
         cmocka_unit_test(two_members_never_share_a_host),
+        cmocka_unit_test(two_that_are_said_to_have_moved_to_one_address_wait),
         cmocka_unit_test(addresses_that_swap_are_followed_in_one_step),
         cmocka_unit_test(nothing_is_sent_while_a_command_is_under_way),
         cmocka_unit_test(a_failed_command_rests_until_its_time),
