@@ -354,6 +354,35 @@ static void find_untold(struct situation *situation)
     }
 }
 
+/* An entry with a vote that belongs to nobody who is known, and that the primary doesn't reach. */
+static bool dead_entry_unclaimed(const struct situation *situation)
+{
+    for (size_t i = 0; i < situation->config.member_count; i++) {
+        const struct config_member *entry = &situation->config.members[i];
+        if (entry->votes == 0 || is_claimed(situation, entry))
+            continue;
+        const struct peer_view *peer =
+            situation->primary ? find_peer(&situation->primary->view->mongod, entry->id) : NULL;
+        if (!peer || !peer->healthy)
+            return true;
+    }
+    return false;
+}
+
+/* After store and address were lost together, a new disk may be what a voter of the configuration comes back on: with its old
+ * address it would vote without its memory. So it is not started while such an entry is left. */
+static void find_held_for_entry(struct situation *situation)
+{
+    if (!dead_entry_unclaimed(situation))
+        return;
+    for (size_t i = 0; i < situation->member_count; i++) {
+        struct member_situation *member = &situation->members[i];
+        bool known = !member->view || member->booked || member->listed || has(member->facts, M_ABSENT);
+        if (!known && has(member->facts, M_DISK) && !member->view->holding.disk.used)
+            member->facts |= M_HELD | M_HELD_FOR_ENTRY;
+    }
+}
+
 /* A primary whose agent is silent: all that answer and name one name the same. */
 static void find_told_primary(struct situation *situation)
 {
@@ -384,5 +413,6 @@ void situation_find_standing(struct situation *situation)
     for (size_t i = 0; i < situation->member_count; i++)
         find_place(situation, &situation->members[i]);
     find_untold(situation);
+    find_held_for_entry(situation);
     find_told_primary(situation);
 }

@@ -280,6 +280,24 @@ static void an_entry_that_two_members_claim_is_booked_for_neither(void **state)
     fixture_finish(f);
 }
 
+/* It started on its new disk; when its old address came back, it had a vote without memory. */
+static void after_a_lost_store_a_new_disk_waits_for_the_dead_entry(void **state)
+{
+    WITH_FIXTURE(3);
+    fixture_healthy(f);
+    fixture_disk_replaced(f, 3);
+    fixture_move(f, 3, "127.0.3.9:27017");
+    f->peers[2].healthy = false;
+    f->ledger.member_count = 2;
+    const struct plan *plan = fixture_plan(f);
+    assert_int_equal(plan->members[2].run, RUN_HELD);
+    assert_true(plan_fired(plan, 216));
+    f->config.member_count = 2; /* somebody took the dead entry out */
+    fixture_new_config(f, &f->config);
+    assert_int_equal(fixture_plan(f)->members[2].run, RUN_UP);
+    fixture_finish(f);
+}
+
 static void before_a_set_is_known_a_leaver_is_left_alone(void **state)
 {
     WITH_FIXTURE(3);
@@ -321,6 +339,7 @@ int main(void)
         cmocka_unit_test(an_arbiter_that_lost_its_disk_comes_back_under_a_fresh_id),
         cmocka_unit_test(who_is_out_of_the_configuration_comes_back_under_a_fresh_id),
         cmocka_unit_test(an_entry_that_two_members_claim_is_booked_for_neither),
+        cmocka_unit_test(after_a_lost_store_a_new_disk_waits_for_the_dead_entry),
         cmocka_unit_test(before_a_set_is_known_a_leaver_is_left_alone),
         cmocka_unit_test(priorities_and_settings_are_set),
     };
