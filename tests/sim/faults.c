@@ -87,13 +87,15 @@ static bool may_lose_disk(struct world *world, const struct member_slot *slot)
 {
     if (!world->births)
         return !world->told_before;
+    int other_votes = 0;
     for (int i = 1; i <= ORDINALS_MAX; i++) {
         const struct member_slot *other = &world->slots[i];
         bool has_data = other->disk.exists && other->disk.data->synced;
+        other_votes += other != slot && wish_counts(world, i) ? world->wishes[i].votes : 0;
         if (other != slot && wish_counts(world, i) && !has_data)
             return false;
     }
-    return slot->disk.exists && !world->lost_for_good;
+    return slot->disk.exists && !world->lost_for_good && other_votes >= 2;
 }
 
 /* ---- faults of the controller ---- */
@@ -133,6 +135,7 @@ static bool controller_fault(struct world *world, struct planned_fault *fault, s
         brain_kill(brain);
         image_finish(&brain->image);
         world->told_before = false; /* it can't know, and every member says that it is new */
+        memset(world->id_owner, 0, sizeof world->id_owner); /* from now on a member is who its mongod says */
         world_later(world, chance_between(chance, 100, 8000), H_BRAIN_START, 0, 0);
         world_later(world, chance_between(chance, 8500, 20000), H_SPEC, 0, 0);
         fault->lasts_ms = 20000;
@@ -160,6 +163,7 @@ static void bring_old_image_back(struct world *world, struct chance *chance)
     brain_kill(&world->brains[0]);
     image_copy(&world->brains[0].image, &world->old_image);
     world->has_old_image = world->told_before = false;
+    memset(world->id_owner, 0, sizeof world->id_owner);
     world_later(world, chance_between(chance, 100, 5000), H_BRAIN_START, 0, 0);
     world_later(world, 6000, H_SPEC, 0, 0);
 }

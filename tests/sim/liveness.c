@@ -64,6 +64,14 @@ bool check_settled(struct world *world)
     return world->lost_for_good || wanted == listed;
 }
 
+static bool find_rule(const struct plan *plan, int number)
+{
+    for (size_t i = 0; i < plan->rule_count; i++)
+        if (plan->rules[i] == number)
+            return true;
+    return false;
+}
+
 void check_never_settled(struct world *world)
 {
     struct federation_view view;
@@ -75,6 +83,10 @@ void check_never_settled(struct world *world)
     const struct plan *plan = view.set_count ? view.sets[0].plan : NULL;
     if (plan && plan->rule == 23 && world->lost_ms[world->initiated ? world->initiated : 1]) {
         world->operator_needed = true; /* by design a person decides whether a birth on a lost disk happened */
+        return;
+    }
+    if (plan && (plan->rule == 89 || find_rule(plan, 216))) {
+        world->operator_needed = true; /* nor whose an entry is after the store was lost */
         return;
     }
     violate(world, 11, "%lld s after the last fault the set is %s: (row %d) %s",

@@ -59,6 +59,10 @@ static void remember(struct world *world)
             world->down_since_ms[i] = 0;
         else if (!world->down_since_ms[i])
             world->down_since_ms[i] = world->now_ms;
+        if (slot->node.up && slot->node.self >= 0) {
+            int *owner = &world->id_owner[slot->disk.data->config.entries[slot->node.self].id & 255];
+            *owner = *owner ? *owner : i;
+        }
         if (slot->node.up && slot->node.self >= 0 && slot->disk.data->synced && slot->disk.data->length)
             world->had_data[i] = true;
     }
