@@ -179,7 +179,7 @@ static void find_versions(struct situation *situation)
 static bool cannot_lead(const struct member_situation *member, bool elsewhere)
 {
     return member->known_down || member->listed->arbiter_only || has(member->facts, M_IS_MEMBER | M_SYNCING) ||
-           (elsewhere && !has(member->facts, M_IS_MEMBER));
+           has(member->facts, M_UNINITIALIZED) || (elsewhere && !has(member->facts, M_IS_MEMBER));
 }
 
 /* Members that run, and whose entry can't be told since store and address were lost together. */

@@ -268,6 +268,10 @@ static void the_only_one_with_the_data_that_moved_is_a_lost_address(void **state
     f->views[0].mongod.state = MEMBER_REMOVED;
     f->views[0].mongod.self_id = -1;
     assert_int_equal(fixture_plan(f)->phase, PHASE_ADDRESSES_LOST);
+    f->views[2].mongod = (struct mongod_view){.answer = MONGOD_NOT_INITIALIZED, .age_ms = 100, .version = "7.0.14",
+                                              .problem = "", .self_id = -1, .term = -1, .primary_id = -1,
+                                              .optime = {.term = -1}, .config = {.set = "", .replica_set_id = "", .term = -1}};
+    assert_int_equal(fixture_plan(f)->phase, PHASE_ADDRESSES_LOST); /* the birth had not come to it yet */
     fixture_finish(f);
 }
 
