@@ -302,7 +302,7 @@ void faults_give_addresses_back(struct world *world)
 {
     const struct configuration *config = newest_committed(world);
     for (int j = 0; config && j < config->count; j++) {
-        struct member_slot *slot = &world->slots[world->id_owner[config->entries[j].id & 255]];
+        struct member_slot *slot = &world->slots[world->id_owner_once[config->entries[j].id & 255]];
         if (!slot->ordinal || !slot->service)
             continue;
         if (slot->node.up && slot->node.state == MEMBER_REMOVED)

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "controller/decide/rules.h"
 #include "tests/sim/world.h"
 
 /* ---- the end ---- */
@@ -92,6 +93,12 @@ void check_never_settled(struct world *world)
     violate(world, 11, "%lld s after the last fault the set is %s: (row %d) %s",
             (long long)(world->now_ms - world->settle_from_ms) / 1000, plan ? set_phase_name(plan->phase) : "not planned",
             plan ? plan->rule : 0, plan ? plan->sentence : "");
+    size_t count;
+    const struct rule *rules = rules_of(RULES_OF_SET, &count);
+    for (size_t i = 0; plan && i < count && rules[i].number != plan->rule; i++)
+        if (rules[i].number >= 40) /* why no row before it was taken */
+            world_trace(world, "end", "row %d lacks: %s", rules[i].number,
+                        rule_unmet(RULES_OF_SET, &rules[i], plan->facts));
     for (size_t i = 0; plan && i < plan->member_count; i++)
         world_trace(world, "end", "node%d: %s (row %d) %s", plan->members[i].ordinal,
                     member_phase_name(plan->members[i].phase), plan->members[i].rule, plan->members[i].sentence);

@@ -182,7 +182,9 @@ static void happen_with_agents(struct world *world, const struct happening *happ
 /* The one thing that a person is asked to do in the end. */
 static void operate(struct world *world)
 {
-    bool lost = brain_phase(&world->brains[0]) == PHASE_ADDRESSES_LOST && world->now_ms > world->settle_from_ms;
+    /* Where a zone is gone too, nobody knows enough to say AddressesLost; the members' own rows tell. */
+    bool lost = world->now_ms > world->settle_from_ms + (world->lost_for_good ? 60000 : 0) &&
+                (world->lost_for_good || brain_phase(&world->brains[0]) == PHASE_ADDRESSES_LOST);
     if (!lost || !world->addresses_lost_ms)
         world->addresses_lost_ms = lost ? world->now_ms : 0;
     else if (world->now_ms - world->addresses_lost_ms > OPERATOR_COMES_AFTER_MS)
