@@ -79,8 +79,23 @@ static bool shares_address(const struct situation *situation, const struct membe
 {
     for (size_t i = 0; i < situation->member_count; i++) {
         const struct member_situation *other = &situation->members[i];
-        if (other != moved && has(other->facts, M_MOVED | M_FOLLOWABLE) &&
+        if (other != moved && has(other->facts, M_MOVED) &&
             strcmp(other->view->holding.address, moved->view->holding.address) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Whether its host changes with the next step: it answers at its new address; or its old one is where a member that answers has
+ * moved to, so that the two trade places (a primary takes the entry with its own address for itself). */
+bool moves_along(const struct situation *situation, const struct member_situation *member)
+{
+    if (!has(member->facts, M_MOVED) || has(member->facts, M_FOLLOWABLE))
+        return has(member->facts, M_MOVED);
+    for (size_t i = 0; i < situation->member_count; i++) {
+        const struct member_situation *other = &situation->members[i];
+        if (other != member && has(other->facts, M_MOVED | M_FOLLOWABLE) &&
+            strcmp(other->view->holding.address, member->listed->host) == 0)
             return true;
     }
     return false;
@@ -97,7 +112,7 @@ static bool clashes(const struct situation *situation, const struct member_situa
             continue;
         bool leaves = false;
         for (size_t j = 0; j < situation->member_count; j++)
-            leaves |= situation->members[j].listed == entry && has(situation->members[j].facts, M_MOVED | M_FOLLOWABLE);
+            leaves |= situation->members[j].listed == entry && moves_along(situation, &situation->members[j]);
         if (!leaves)
             return true;
     }

@@ -11,6 +11,9 @@ const struct member_situation *membership_subject(const struct situation *situat
 /* Whether a majority of the other voters is healthy without this one's vote, and an electable member remains. */
 bool vote_is_spared(const struct situation *situation, const struct member_situation *member);
 
+/* A member whose host the next configuration changes, when one that has moved is followed. */
+bool moves_along(const struct situation *situation, const struct member_situation *member);
+
 /* A member that may be added now. */
 bool may_join(const struct member_situation *member);
 

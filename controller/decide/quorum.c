@@ -211,12 +211,13 @@ void situation_find_quorum(struct situation *situation)
             continue;
         }
         situation->healthy_voters += has(member->facts, M_HEALTHY);
-        bool elsewhere = has(member->facts, M_MOVED | M_FOLLOWABLE) && !has(member->facts, M_UNINITIALIZED);
-        moved += elsewhere;
+        bool away = has(member->facts, M_MOVED | M_FOLLOWABLE);
+        bool elsewhere = away && !has(member->facts, M_UNINITIALIZED);
+        moved += away;
         leaderless += cannot_lead(member, elsewhere);
         /* One that copies data can't be healthy before the address of the one it copies from is followed. */
         either += elsewhere || has(member->facts, M_HEALTHY) || has(member->facts, M_IS_MEMBER | M_SYNCING);
-        down += !elsewhere && member->known_down;
+        down += !away && member->known_down;
     }
     situation->majority = situation->voters / 2 + 1;
     if (situation->voters == 0)

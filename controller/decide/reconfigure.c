@@ -93,7 +93,7 @@ static void follow(struct edit *edit)
     for (size_t i = 0; i < edit->situation->member_count; i++) {
         const struct member_situation *member = &edit->situation->members[i];
         struct config_member *entry = entry_of(edit, member);
-        if (entry && has(member->facts, M_MOVED | M_FOLLOWABLE))
+        if (entry && moves_along(edit->situation, member))
             entry->host = member->view->holding.address;
     }
 }

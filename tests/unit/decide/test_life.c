@@ -80,6 +80,39 @@ static void two_members_never_share_a_host(void **state)
     fixture_finish(f);
 }
 
+/* The primary took the entry with its own address for itself, and refused to lose that one's vote. */
+static void a_primary_trades_places_with_one_that_does_not_answer(void **state)
+{
+    WITH_FIXTURE(3);
+    fixture_healthy(f);
+    const char *first = f->entries[0].host, *third = f->entries[2].host;
+    fixture_move(f, 1, third);
+    fixture_pod_down(f, 3);
+    f->views[2].holding.address = first;
+    const struct plan *plan = fixture_plan(f);
+    assert_true(plan_fired(plan, 50));
+    assert_string_equal(entry_in_action(plan, 0)->host, third);
+    assert_string_equal(entry_in_action(plan, 2)->host, first);
+    fixture_finish(f);
+}
+
+/* The one lost its disk and waited for its vote to be taken; the other one had its address and waited for it to move on. */
+static void a_lost_disk_is_mended_while_another_has_its_address(void **state)
+{
+    WITH_FIXTURE(3);
+    fixture_healthy(f);
+    const char *third = f->entries[2].host;
+    fixture_move(f, 2, third);
+    f->views[2].holding.address = "";
+    fixture_disk_replaced(f, 3);
+    f->peers[1].healthy = true;
+    f->peers[1].state = MEMBER_SECONDARY; /* it dials the others, and they know it by its _id */
+    const struct plan *plan = fixture_plan(f);
+    assert_true(plan_fired(plan, 60));
+    assert_int_equal(entry_in_action(plan, 2)->votes, 0);
+    fixture_finish(f);
+}
+
 static void two_that_are_said_to_have_moved_to_one_address_wait(void **state)
 {
     WITH_FIXTURE(3);
@@ -470,6 +503,8 @@ int main(void)
         cmocka_unit_test(a_moved_primary_is_followed_too),
         cmocka_unit_test(a_moved_member_that_does_not_answer_is_not_followed_yet),
         cmocka_unit_test(two_members_never_share_a_host),
+        cmocka_unit_test(a_primary_trades_places_with_one_that_does_not_answer),
+        cmocka_unit_test(a_lost_disk_is_mended_while_another_has_its_address),
         cmocka_unit_test(two_that_are_said_to_have_moved_to_one_address_wait),
         cmocka_unit_test(addresses_that_swap_are_followed_in_one_step),
         cmocka_unit_test(nothing_is_sent_while_a_command_is_under_way),
