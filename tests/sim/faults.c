@@ -135,6 +135,7 @@ static bool controller_fault(struct world *world, struct planned_fault *fault, s
         brain_kill(brain);
         image_finish(&brain->image);
         world->told_before = false; /* it can't know, and every member says that it is new */
+        world->forgotten = true;
         memset(world->id_owner, 0, sizeof world->id_owner); /* from now on a member is who its mongod says */
         world_later(world, chance_between(chance, 100, 8000), H_BRAIN_START, 0, 0);
         world_later(world, chance_between(chance, 8500, 20000), H_SPEC, 0, 0);
@@ -163,6 +164,7 @@ static void bring_old_image_back(struct world *world, struct chance *chance)
     brain_kill(&world->brains[0]);
     image_copy(&world->brains[0].image, &world->old_image);
     world->has_old_image = world->told_before = false;
+    world->forgotten = true;
     memset(world->id_owner, 0, sizeof world->id_owner);
     world_later(world, chance_between(chance, 100, 5000), H_BRAIN_START, 0, 0);
     world_later(world, 6000, H_SPEC, 0, 0);
@@ -281,6 +283,7 @@ static void swap_addresses(struct world *world, struct member_slot *a, struct me
     memcpy(a->address, b->address, sizeof kept);
     memcpy(b->address, kept, sizeof kept);
     a->address_ms = b->address_ms = world->now_ms;
+    world->swapped = true;
     world_trace(world, slot_name(a), "swaps its address with %s: %s", slot_name(b), a->address);
     site_changed(world, a->zone);
     site_changed(world, b->zone);
@@ -300,7 +303,12 @@ static void move_all(struct world *world)
  * given back. */
 void faults_give_addresses_back(struct world *world)
 {
-    const struct configuration *config = newest_committed(world);
+    const struct configuration *config = NULL; /* the newest that anybody has */
+    for (int i = 1; i <= ORDINALS_MAX; i++) {
+        const struct disk *disk = &world->slots[i].disk;
+        if (disk->exists && disk->data->config.version && (!config || config_compare(&disk->data->config, config) > 0))
+            config = &disk->data->config;
+    }
     for (int j = 0; config && j < config->count; j++) {
         struct member_slot *slot = &world->slots[world->id_owner_once[config->entries[j].id & 255]];
         if (!slot->ordinal || !slot->service)

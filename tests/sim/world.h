@@ -275,7 +275,7 @@ struct world {
     int64_t unwanted_ms[ORDINALS_MAX + 1]; /* when the spec last did not want it, or its vote */
     int64_t lost_ms[ORDINALS_MAX + 1];     /* when its disk was last lost */
     int64_t down_since_ms[ORDINALS_MAX + 1];
-    bool lost_for_good, operator_needed;
+    bool lost_for_good, operator_needed, swapped, forgotten;
     int64_t bad_since_ms[8];     /* one for each thing that can be bad; 0: it is good */
     int64_t healthy_since_ms;    /* the status says so and it is so */
     int64_t addresses_lost_ms; /* since when the status says so */

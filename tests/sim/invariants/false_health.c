@@ -31,16 +31,21 @@ static const struct member_slot *find_primary(const struct world *world)
     return primary;
 }
 
+static const struct member_slot *slot_at(const struct world *world, const char *host)
+{
+    for (int i = 1; i <= ORDINALS_MAX; i++)
+        if (world->slots[i].service && strcmp(world->slots[i].address, host) == 0)
+            return &world->slots[i];
+    return NULL;
+}
+
 static void look_at_members(struct world *world, const struct configuration *config, const struct member_slot *primary)
 {
     bool down = false, moved = false, unreached = false;
     for (int i = 0; i < config->count; i++) {
-        int ordinal = world->id_owner[config->entries[i].id & 255];
-        const struct member_slot *slot = &world->slots[ordinal];
-        if (!ordinal)
-            continue;
-        down |= !slot->node.up;
-        moved |= *slot->address && strcmp(slot->address, config->entries[i].host) != 0;
+        const struct member_slot *slot = slot_at(world, config->entries[i].host);
+        down |= slot && !slot->node.up;
+        moved |= !slot;
         unreached |= primary && slot != primary && !node_at(world, primary->zone, config->entries[i].host);
     }
     note(world, BAD_DOWN, down);
