@@ -27,6 +27,12 @@ static bool held_for_proof(const struct situation *situation, const struct membe
     return !member->view || !member->view->holding.disk.used;
 }
 
+/* Only it may be told again, whatever has become of it in the spec meanwhile. */
+static bool is_chosen(const struct situation *situation, const struct member_situation *member)
+{
+    return has(situation->facts, INITIATOR_TOLD) && member->wanted->ordinal == situation->input->ledger->birth_ordinal;
+}
+
 static bool may_initiate(const struct member_situation *member)
 {
     return has(member->facts, M_READY | M_MAY_LEAD) && !member->wanted->hidden;
@@ -103,7 +109,7 @@ void situation_find_birth(struct situation *situation)
         if (proven_new(member))
             member->facts |= M_PROVEN_NEW;
         if (has(member->facts, M_PROVEN_NEW | M_UNINITIALIZED | M_ADDRESSED | M_RUNNING) &&
-            !has(member->facts, M_ABSENT) && !has(member->facts, M_DISK_LOST))
+            (!has(member->facts, M_ABSENT) || is_chosen(situation, member)) && !has(member->facts, M_DISK_LOST))
             member->facts |= M_READY;
     }
     find_readiness(situation);
@@ -146,8 +152,15 @@ static void first_config(const struct situation *situation, struct plan *plan)
         const struct ledger_member *booked = ledger_find(&plan->ledger, member->wanted->ordinal);
         if (!booked || booked->id < 0 || booked->removed || !has(member->facts, M_READY))
             continue;
-        entries[count++] =
-            wanted_entry(member, booked->id, arena_string(situation->arena, member->view->holding.address));
+        struct config_member *entry = &entries[count++];
+        *entry = wanted_entry(member, booked->id, arena_string(situation->arena, member->view->holding.address));
+        if (is_chosen(situation, member) && !has(member->facts, M_MAY_LEAD)) {
+            /* Who initiates must be electable (error 104), and is the only one with data; what the spec wants of it comes later. */
+            entry->votes = 1;
+            entry->priority = 1;
+            entry->hidden = false;
+            entry->secondary_delay_secs = 0;
+        }
     }
     plan->action.config = (struct replica_config){
         .set = arena_string(situation->arena, situation->input->set->name),

@@ -194,6 +194,27 @@ static void a_lost_store_does_not_let_an_emptied_member_vote(void **state)
     fixture_finish(f);
 }
 
+/* The spec was edited between the intention and the command: the server refused a node that is not electable in its own
+ * configuration, and one that was to leave was never told again; the set was never born. */
+static void the_chosen_one_initiates_whatever_the_spec_says_now(void **state)
+{
+    WITH_FIXTURE(3);
+    fixture_all_answer_uninitialized(f);
+    f->ledger = ledger_copy(&f->arena, &fixture_plan(f)->ledger);
+    assert_int_equal(f->ledger.birth, BIRTH_INTENDED);
+    f->wanted[0].votes = 0;
+    f->wanted[0].priority = 0;
+    const struct plan *plan = fixture_plan(f);
+    assert_true(plan_fired(plan, 22));
+    assert_int_equal(entry_in_action(plan, 0)->votes, 1);
+    assert_true(entry_in_action(plan, 0)->priority > 0);
+    f->wanted[0].absent = true;
+    plan = fixture_plan(f);
+    assert_true(plan_fired(plan, 22));
+    assert_int_equal(plan->action.ordinal, 1);
+    fixture_finish(f);
+}
+
 static void another_replica_set_is_refused(void **state)
 {
     WITH_FIXTURE(3);
@@ -220,6 +241,7 @@ int main(void)
         cmocka_unit_test(a_configuration_that_is_seen_ends_the_birth),
         cmocka_unit_test(a_lost_store_adopts_the_set_with_its_ids),
         cmocka_unit_test(a_lost_store_does_not_let_an_emptied_member_vote),
+        cmocka_unit_test(the_chosen_one_initiates_whatever_the_spec_says_now),
         cmocka_unit_test(another_replica_set_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
