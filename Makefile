@@ -8,12 +8,13 @@ JOBS ?= $(shell nproc)
 PREFIX ?= /usr/local
 DESTDIR ?=
 FUZZ_SECONDS ?= 60
+SIM_HISTORIES ?= 20000
 PYTHON ?= /usr/bin/python3
 PYTEST = $(PYTHON) -m pytest -c tests/pytest.ini
 # What `make sandbox` adds to `atoll sandbox up`, for example SANDBOX_ARGUMENTS="--mongod /usr/bin/mongod"
 SANDBOX_ARGUMENTS ?= $(if $(ATOLL_MONGOD),--mongod $(ATOLL_MONGOD))
 
-.PHONY: help deps deps-develop all test test-unit test-integration lint lint-cheap format format-check sandbox bench fuzz install package clean \
+.PHONY: help deps deps-develop all test test-unit test-integration lint lint-cheap format format-check sandbox bench fuzz sim install package clean \
 	test-kubernetes kubernetes-zones kubernetes-zones-down
 
 help: ## this list
@@ -69,6 +70,9 @@ kubernetes-zones-down: ## stop them and remove build/kubernetes-zones
 
 bench: all ## the figures, each beside its yardstick, in about five minutes; results in build/bench.json
 	@$(PYTHON) tests/bench/run.py build/bin build/bench.json
+
+sim: all ## simulated histories (SIM_HISTORIES=20000), what they reached, and each planted bug: some minutes
+	@tests/sim/check.sh build/bin/atoll-sim $(SIM_HISTORIES) coverage plants
 
 fuzz: deps-develop ## each fuzz target for FUZZ_SECONDS (60)
 	@[ -f build/fuzz/build.ninja ] || cmake --preset fuzz

@@ -210,8 +210,11 @@ int node_initiate(struct world *world, struct member_slot *slot, const struct co
     struct configuration first = *config;
     if (slot->disk.data->config.version)
         return refuse(message, CODE_ALREADY, "already initialized");
-    if (!is_valid(config) || find_self(slot, config) < 0)
+    int self = find_self(slot, config);
+    if (!is_valid(config) || self < 0)
         return refuse(message, CODE_INVALID_CONFIG, "no valid configuration with this node in it");
+    if (!config->entries[self].votes || config->entries[self].priority <= 0)
+        return refuse(message, CODE_NOT_ELECTABLE, "this node is not electable in it");
     for (int i = 0; i < config->count; i++) {
         struct member_slot *other = node_at(world, slot->zone, config->entries[i].host);
         if (!other || (other != slot && other->disk.data->config.version))
