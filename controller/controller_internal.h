@@ -43,7 +43,7 @@ struct set_state {
     struct plan_slot slots[2];
     int current;
     uint64_t action_id;                            /* under way; 0: none */
-    int64_t action_lost_at_ms, action_retry_at_ms; /* monotonic */
+    int64_t action_lost_at_ms, action_retry_at_ms, action_ended_at_ms; /* monotonic */
     struct action_view action;                     /* strings and configuration in action_arena */
     struct arena action_arena;
 };
