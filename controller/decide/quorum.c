@@ -46,9 +46,20 @@ static void find_strangers(struct situation *situation)
     }
 }
 
+/* When what was seen of the primary was seen (wall). */
+static int64_t observed_at(const struct situation *situation)
+{
+    return situation->primary ? situation->input->now_ms - situation->primary->view->mongod.age_ms : 0;
+}
+
+/* What was read back after the last command counts until a primary has spoken since: before 4.4 a configuration that was never
+ * on a majority is gone with the node that had it, and nothing in the others' shows that they are newer. */
 static void find_newest_config(struct situation *situation)
 {
-    const struct replica_config *newest = &situation->input->observation->action.config;
+    const struct action_view *action = &situation->input->observation->action;
+    static const struct replica_config none = {.set = "", .term = -1, .replica_set_id = ""};
+    const struct replica_config *newest =
+        situation->primary && observed_at(situation) > action->ended_at_ms ? &none : &action->config;
     for (size_t i = 0; i < situation->member_count; i++) {
         const struct member_situation *member = &situation->members[i];
         if (!member->view || has(member->facts, M_STRANGER))
@@ -121,9 +132,7 @@ static void find_commitment(struct situation *situation)
                            (by_action || by_primary || (!primary_says_no && majority_reports_config(situation)));
     if (situation->committed || PLANT(NO_COMMITMENT))
         situation->facts |= COMMITTED;
-    int64_t observed_at_ms =
-        situation->primary ? situation->input->now_ms - situation->primary->view->mongod.age_ms : 0;
-    if (action->kind == ACTION_NONE || action->config.version > 0 || observed_at_ms >= action->ended_at_ms)
+    if (action->kind == ACTION_NONE || action->config.version > 0 || observed_at(situation) >= action->ended_at_ms)
         situation->facts |= READ_BACK;
 }
 
@@ -135,8 +144,8 @@ void situation_find_config(struct situation *situation)
     if (!action->running && action->failures > 0 && situation->input->now_ms < action->retry_at_ms)
         situation->facts |= ACTION_RESTING;
     find_strangers(situation);
-    find_newest_config(situation);
     find_primary(situation);
+    find_newest_config(situation);
     find_commitment(situation);
 }
 

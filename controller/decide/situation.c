@@ -354,12 +354,12 @@ static void find_untold(struct situation *situation)
     }
 }
 
-/* An entry with a vote that belongs to nobody who is known, and that the primary doesn't reach. */
-static bool dead_entry_unclaimed(const struct situation *situation)
+/* An entry that belongs to nobody who is known, and that the primary doesn't reach. */
+static bool dead_entry_unclaimed(const struct situation *situation, bool with_vote)
 {
     for (size_t i = 0; i < situation->config.member_count; i++) {
         const struct config_member *entry = &situation->config.members[i];
-        if (entry->votes == 0 || is_claimed(situation, entry))
+        if ((with_vote && entry->votes == 0) || is_claimed(situation, entry))
             continue;
         const struct peer_view *peer =
             situation->primary ? find_peer(&situation->primary->view->mongod, entry->id) : NULL;
@@ -373,7 +373,9 @@ static bool dead_entry_unclaimed(const struct situation *situation)
  * address it would vote without its memory. So it is not started while such an entry is left. */
 static void find_held_for_entry(struct situation *situation)
 {
-    if (!dead_entry_unclaimed(situation))
+    if (dead_entry_unclaimed(situation, false))
+        situation->facts |= DEAD_ENTRY_SEEN;
+    if (!dead_entry_unclaimed(situation, true))
         return;
     for (size_t i = 0; i < situation->member_count; i++) {
         struct member_situation *member = &situation->members[i];

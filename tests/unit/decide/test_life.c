@@ -80,6 +80,25 @@ static void two_members_never_share_a_host(void **state)
     fixture_finish(f);
 }
 
+/* Before 4.4: it was read back from a primary that was lost a moment later, and waited for for ever. */
+static void a_configuration_that_was_lost_with_its_node_is_not_waited_for(void **state)
+{
+    WITH_FIXTURE(3);
+    fixture_healthy(f);
+    f->config.term = -1;
+    f->views[0].mongod.knows_commitment = false;
+    fixture_new_config(f, &f->config);
+    f->observation.action = (struct action_view){.kind = ACTION_RECONFIGURE, .succeeded = true, .message = "",
+                                                 .ended_at_ms = f->now_ms - 60000, .config = f->config};
+    f->observation.action.config.version++;
+    const struct plan *plan = fixture_plan(f);
+    assert_true(plan->config_committed);
+    assert_int_equal(plan->config.version, f->config.version);
+    f->observation.action.ended_at_ms = f->now_ms; /* the primary has not been seen since */
+    assert_false(fixture_plan(f)->config_committed);
+    fixture_finish(f);
+}
+
 /* The primary took the entry with its own address for itself, and refused to lose that one's vote. */
 static void a_primary_trades_places_with_one_that_does_not_answer(void **state)
 {
@@ -503,6 +522,7 @@ int main(void)
         cmocka_unit_test(a_moved_primary_is_followed_too),
         cmocka_unit_test(a_moved_member_that_does_not_answer_is_not_followed_yet),
         cmocka_unit_test(two_members_never_share_a_host),
+        cmocka_unit_test(a_configuration_that_was_lost_with_its_node_is_not_waited_for),
         cmocka_unit_test(a_primary_trades_places_with_one_that_does_not_answer),
         cmocka_unit_test(a_lost_disk_is_mended_while_another_has_its_address),
         cmocka_unit_test(two_that_are_said_to_have_moved_to_one_address_wait),

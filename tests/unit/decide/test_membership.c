@@ -280,6 +280,22 @@ static void an_entry_that_two_members_claim_is_booked_for_neither(void **state)
     fixture_finish(f);
 }
 
+/* "Healthy" was said of a set with a dead voter: its member had been taken out of the spec while the store was lost. */
+static void a_dead_entry_that_nobody_claims_is_not_healthy(void **state)
+{
+    WITH_FIXTURE(3);
+    fixture_healthy(f);
+    f->set.member_count = 2;
+    f->observation.member_count = 2;
+    f->ledger.member_count = 2;
+    assert_int_equal(fixture_plan(f)->phase, PHASE_HEALTHY); /* somebody else's member that answers is nobody's trouble */
+    f->peers[2].healthy = false;
+    const struct plan *plan = fixture_plan(f);
+    assert_int_equal(plan->phase, PHASE_DEGRADED);
+    assert_true(plan_fired(plan, 88));
+    fixture_finish(f);
+}
+
 /* It started on its new disk; when its old address came back, it had a vote without memory. */
 static void after_a_lost_store_a_new_disk_waits_for_the_dead_entry(void **state)
 {
@@ -339,6 +355,7 @@ int main(void)
         cmocka_unit_test(an_arbiter_that_lost_its_disk_comes_back_under_a_fresh_id),
         cmocka_unit_test(who_is_out_of_the_configuration_comes_back_under_a_fresh_id),
         cmocka_unit_test(an_entry_that_two_members_claim_is_booked_for_neither),
+        cmocka_unit_test(a_dead_entry_that_nobody_claims_is_not_healthy),
         cmocka_unit_test(after_a_lost_store_a_new_disk_waits_for_the_dead_entry),
         cmocka_unit_test(before_a_set_is_known_a_leaver_is_left_alone),
         cmocka_unit_test(priorities_and_settings_are_set),
