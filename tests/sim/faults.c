@@ -341,7 +341,8 @@ static bool service_fault(struct world *world, struct planned_fault *fault, stru
         return false;
     switch (fault->kind) {
     case FAULT_ADDRESSES_SWAP:
-        if (!other || other == slot || !*slot->address || !*other->address)
+        if (!other || other == slot || !*slot->address || !*other->address || world->wishes[slot->ordinal].arbiter ||
+            world->wishes[other->ordinal].arbiter)
             return false;
         swap_addresses(world, slot, other);
         return true;
