@@ -102,6 +102,18 @@ static void find_chosen(struct situation *situation)
         situation->facts |= CHOSEN_READY;
 }
 
+/* Reports are of different moments: while addresses change hands two members may seem to have one. */
+static bool shares_address(const struct situation *situation, const struct member_situation *member)
+{
+    for (size_t i = 0; i < situation->member_count; i++) {
+        const struct member_situation *other = &situation->members[i];
+        if (other != member && has(other->facts, M_ADDRESSED) &&
+            strcmp(other->view->holding.address, member->view->holding.address) == 0)
+            return true;
+    }
+    return false;
+}
+
 void situation_find_birth(struct situation *situation)
 {
     for (size_t i = 0; i < situation->member_count; i++) {
@@ -109,7 +121,8 @@ void situation_find_birth(struct situation *situation)
         if (proven_new(member))
             member->facts |= M_PROVEN_NEW;
         if (has(member->facts, M_PROVEN_NEW | M_UNINITIALIZED | M_ADDRESSED | M_RUNNING) &&
-            (!has(member->facts, M_ABSENT) || is_chosen(situation, member)) && !has(member->facts, M_DISK_LOST))
+            (!has(member->facts, M_ABSENT) || is_chosen(situation, member)) && !has(member->facts, M_DISK_LOST) &&
+            !shares_address(situation, member))
             member->facts |= M_READY;
     }
     find_readiness(situation);

@@ -88,6 +88,20 @@ static uint64_t mongod_facts(const struct member_view *view)
     return 0;
 }
 
+/* Who serves in the set has its data; on a disk that a mongod was started on (`used` goes with the id), it is the ledger that is
+ * old. */
+static bool has_data(const struct member_situation *member)
+{
+    enum member_state state = member->view->mongod.state;
+    return has(member->facts, M_IS_MEMBER | M_RUNNING) && (state == MEMBER_PRIMARY || state == MEMBER_SECONDARY);
+}
+
+static bool disk_is_new_to_ledger(const struct member_situation *member)
+{
+    const struct disk_holding *disk = &member->view->holding.disk;
+    return disk->used && disk->id[0] && strcmp(member->booked->disk_id, disk->id) != 0 && has_data(member);
+}
+
 /* Ids compared, never emptiness concluded: a disk that nobody has described yet is not lost. */
 static bool disk_lost(const struct member_situation *member)
 {
@@ -95,7 +109,8 @@ static bool disk_lost(const struct member_situation *member)
     if (PLANT(EMPTY_VOTES) || !booked || booked->removed || booked->id < 0 || !has(member->facts, M_DISK))
         return false;
     const struct disk_holding *disk = &member->view->holding.disk;
-    return booked->disk_id[0] && disk->id[0] && strcmp(booked->disk_id, disk->id) != 0;
+    return booked->disk_id[0] && disk->id[0] && strcmp(booked->disk_id, disk->id) != 0 &&
+           !(disk->used && has_data(member));
 }
 
 static void find_member(const struct situation *situation, const struct spec_member *wanted,
@@ -199,8 +214,8 @@ static void find_entry(const struct situation *situation, struct member_situatio
     bool unknown_disk = !has(member->facts, M_BOOKED) || !member->booked->disk_id[0];
     if (unknown_disk && has(member->facts, M_DISK) && !member->view->holding.disk.used)
         member->facts |= M_DISK_LOST;
-    if (has(member->facts, M_BOOKED) && unknown_disk && has(member->facts, M_DISK) &&
-        member->view->holding.disk.used)
+    if (has(member->facts, M_BOOKED | M_DISK) && member->view->holding.disk.used &&
+        (unknown_disk || disk_is_new_to_ledger(member)))
         member->facts |= M_UNBOOKED;
 }
 

@@ -280,6 +280,21 @@ static void an_entry_that_two_members_claim_is_booked_for_neither(void **state)
     fixture_finish(f);
 }
 
+/* An older image of the store named the disk that it had lost before: its vote was to be taken for ever, and it was primary. */
+static void who_serves_on_a_disk_that_an_old_ledger_does_not_know_has_its_data(void **state)
+{
+    WITH_FIXTURE(3);
+    fixture_healthy(f);
+    f->booked[0].disk_id = "disk-of-old";
+    const struct plan *plan = fixture_plan(f);
+    assert_true(plan_fired(plan, 48));
+    assert_string_equal(ledger_find(&plan->ledger, 1)->disk_id, f->views[0].holding.disk.id);
+    assert_int_equal(plan->action.kind, ACTION_NONE);
+    f->views[0].holding.disk.used = false; /* replaced under a mongod that still runs: the next one would start empty */
+    assert_false(plan_fired(fixture_plan(f), 48));
+    fixture_finish(f);
+}
+
 /* "Healthy" was said of a set with a dead voter: its member had been taken out of the spec while the store was lost. */
 static void a_dead_entry_that_nobody_claims_is_not_healthy(void **state)
 {
@@ -355,6 +370,7 @@ int main(void)
         cmocka_unit_test(an_arbiter_that_lost_its_disk_comes_back_under_a_fresh_id),
         cmocka_unit_test(who_is_out_of_the_configuration_comes_back_under_a_fresh_id),
         cmocka_unit_test(an_entry_that_two_members_claim_is_booked_for_neither),
+        cmocka_unit_test(who_serves_on_a_disk_that_an_old_ledger_does_not_know_has_its_data),
         cmocka_unit_test(a_dead_entry_that_nobody_claims_is_not_healthy),
         cmocka_unit_test(after_a_lost_store_a_new_disk_waits_for_the_dead_entry),
         cmocka_unit_test(before_a_set_is_known_a_leaver_is_left_alone),
