@@ -95,7 +95,12 @@ static bool may_lose_disk(struct world *world, const struct member_slot *slot)
         if (other != slot && wish_counts(world, i) && !has_data)
             return false;
     }
-    return slot->disk.exists && !world->lost_for_good && other_votes >= 2;
+    const struct configuration *config = newest_committed(world);
+    int left = 0;
+    for (int i = 0; config && i < config->count; i++)
+        left += config->entries[i].votes && world->id_owner_once[config->entries[i].id & 255] != slot->ordinal;
+    bool majority_stays = !config || left > config_voters(config) / 2; /* by the votes that are given already */
+    return slot->disk.exists && !world->lost_for_good && other_votes >= 2 && majority_stays;
 }
 
 /* ---- faults of the controller ---- */

@@ -277,6 +277,7 @@ struct world {
     int64_t down_since_ms[ORDINALS_MAX + 1];
     bool lost_for_good, operator_needed, swapped, forgotten;
     int64_t bad_since_ms[8];     /* one for each thing that can be bad; 0: it is good */
+    int64_t said_healthy_ms;     /* since when the status says so; 0: it doesn't */
     int64_t healthy_since_ms;    /* the status says so and it is so */
     int64_t addresses_lost_ms; /* since when the status says so */
     int reconfigurations, elections, crashes;

@@ -82,7 +82,10 @@ void check_status(struct world *world)
     note(world, BAD_NO_PRIMARY, !primary);
     if (config)
         look_at_members(world, config, primary);
-    if (brain_phase(&world->brains[0]) != PHASE_HEALTHY)
+    bool says_so = brain_phase(&world->brains[0]) == PHASE_HEALTHY;
+    if (!says_so || !world->said_healthy_ms)
+        world->said_healthy_ms = says_so ? world->now_ms : 0;
+    if (!says_so || world->now_ms - world->said_healthy_ms <= STALENESS_MS)
         return;
     for (int i = BAD_DOWN; i <= BAD_UNREACHED; i++)
         if (world->bad_since_ms[i] && world->now_ms - world->bad_since_ms[i] > STALENESS_MS)
