@@ -308,6 +308,15 @@ static void a_dead_entry_that_nobody_claims_is_not_healthy(void **state)
     const struct plan *plan = fixture_plan(f);
     assert_int_equal(plan->phase, PHASE_DEGRADED);
     assert_true(plan_fired(plan, 88));
+    f->set.member_count = f->observation.member_count = 3; /* it was taken out of the spec while the store was lost */
+    f->wanted[2].absent = true;
+    f->views[2].holding.service_exists = f->views[2].holding.controller_exists = false;
+    f->views[2].holding.address = f->views[2].holding.pod.name = "";
+    f->views[2].holding.pod.running = false;
+    f->views[2].mongod.answer = MONGOD_NOT_ASKED;
+    plan = fixture_plan(f);
+    assert_int_equal(plan->phase, PHASE_DEGRADED);
+    assert_true(plan_fired(plan, 88));
     fixture_finish(f);
 }
 
