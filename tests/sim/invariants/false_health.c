@@ -87,6 +87,9 @@ void check_status(struct world *world)
         world->said_healthy_ms = says_so ? world->now_ms : 0;
     if (!says_so || world->now_ms - world->said_healthy_ms <= STALENESS_MS)
         return;
+    for (int i = 0; config && i < config->count; i++)
+        world_trace(world, "truth", "_id %d is at %s, votes %d", config->entries[i].id, config->entries[i].host,
+                    config->entries[i].votes);
     for (int i = BAD_DOWN; i <= BAD_UNREACHED; i++)
         if (world->bad_since_ms[i] && world->now_ms - world->bad_since_ms[i] > STALENESS_MS)
             violate(world, 10, "the status has said Healthy for %lld s although %s",
