@@ -187,6 +187,20 @@ static void edit_members(struct edit *edit, enum outcome outcome, const struct l
     }
 }
 
+/* Above every version that was ever shown: before 4.4 one that was lost with its primary comes back with that node, and two of
+ * one version would stand beside each other for ever. */
+static int64_t next_version(const struct situation *situation)
+{
+    int64_t version = situation->config.version, sent = situation->input->observation->action.config.version;
+    version = sent > version ? sent : version;
+    for (size_t i = 0; i < situation->member_count; i++) {
+        const struct member_situation *member = &situation->members[i];
+        if (member->view && !has(member->facts, M_STRANGER) && member->view->mongod.config.version > version)
+            version = member->view->mongod.config.version;
+    }
+    return version + 1;
+}
+
 void reconfigure(const struct situation *situation, enum outcome outcome, struct plan *plan)
 {
     struct edit edit = {.situation = situation, .count = situation->config.member_count};
@@ -202,7 +216,7 @@ void reconfigure(const struct situation *situation, enum outcome outcome, struct
     action->host = view->holding.address[0] ? view->holding.address : situation->primary->listed->host;
     action->base = situation->config;
     action->config = situation->config;
-    action->config.version = situation->config.version + 1;
+    action->config.version = next_version(situation);
     action->config.members = edit.members;
     action->config.member_count = edit.count;
     action->config.settings = NULL;

@@ -94,6 +94,8 @@ static void a_configuration_that_was_lost_with_its_node_is_not_waited_for(void *
     const struct plan *plan = fixture_plan(f);
     assert_true(plan->config_committed);
     assert_int_equal(plan->config.version, f->config.version);
+    fixture_move(f, 3, "127.0.3.9:27017");
+    assert_int_equal(fixture_plan(f)->action.config.version, f->config.version + 2); /* it may come back with its node */
     f->observation.action.ended_at_ms = f->now_ms; /* the primary has not been seen since */
     assert_false(fixture_plan(f)->config_committed);
     fixture_finish(f);
