@@ -22,7 +22,7 @@ void check_reconfiguration(struct world *world, const struct member_slot *target
                            const struct configuration *config)
 {
     int changes = changed_votes(base, config);
-    if (target->node.state != MEMBER_PRIMARY || config->version != base->version + 1)
+    if (target->node.state != MEMBER_PRIMARY || config->version <= base->version)
         return; /* it is refused: nothing comes of it */
     if (changes > 1)
         violate(world, 2, "a reconfiguration that changes %d votes is sent to %s", changes, slot_name(target));
