@@ -1,13 +1,20 @@
-/* Stands for act/mongo.c, which blocks on a worker thread and so can't run on virtual time: the same phases (read, compare
- * with the base, dial, send, wait, read back), each with its deadline, against the modelled mongods. */
+/* Stands for act/mongo.c, which blocks on a worker thread and so can't run on virtual time: the same phases
+ * (read, compare with the base, dial, send, wait, read back), each with its deadline, against the modelled
+ * mongods. */
 #include <stdio.h>
 #include <string.h>
 
 #include "tests/sim/world.h"
 
 enum stage { STAGE_READ, STAGE_SEND, STAGE_COMMIT_OLD, STAGE_COMMIT_NEW, STAGE_ANSWER, STAGE_READ_BACK };
-enum { POLL_MS = 200, CODE_TIMEOUT = 50, CODE_NOT_COMMITTED = 308, CODE_NOT_INITIALIZED = 94, CODE_INTERRUPTED = 11602,
-       CODE_ALREADY_INITIALIZED = 23 };
+enum {
+    POLL_MS = 200,
+    CODE_TIMEOUT = 50,
+    CODE_NOT_COMMITTED = 308,
+    CODE_NOT_INITIALIZED = 94,
+    CODE_INTERRUPTED = 11602,
+    CODE_ALREADY_INITIALIZED = 23
+};
 
 static struct brain *brain_of(struct mongo *mongo)
 {
@@ -45,7 +52,8 @@ static void again(struct world *world, struct sim_action *action, enum stage sta
     world_at(world, &next);
 }
 
-static int start(struct mongo *mongo, uint64_t id, const char *set, const struct action *wanted, struct error *err)
+static int start(struct mongo *mongo, uint64_t id, const char *set, const struct action *wanted,
+                 struct error *err)
 {
     struct brain *brain = brain_of(mongo);
     struct world *world = brain->world;
@@ -74,7 +82,8 @@ const struct mongo_functions actions_functions = {start};
 
 /* ---- the end ---- */
 
-static void finish(struct world *world, struct sim_action *action, const struct configuration *read, bool committed)
+static void finish(struct world *world, struct sim_action *action, const struct configuration *read,
+                   bool committed)
 {
     struct brain *brain = &world->brains[action->brain];
     struct arena arena;
@@ -111,8 +120,8 @@ static void read_back(struct world *world, struct sim_action *action)
         return;
     }
     struct configuration config = slot->disk.data->config;
-    bool committed = slot->node.state == MEMBER_PRIMARY && world->modern && config.term == slot->disk.data->term &&
-                     node_committed(world, slot);
+    bool committed = slot->node.state == MEMBER_PRIMARY && world->modern &&
+                     config.term == slot->disk.data->term && node_committed(world, slot);
     finish(world, action, &config, committed);
 }
 
@@ -132,8 +141,10 @@ static void read_first(struct world *world, struct sim_action *action)
         fail(world, action, CODE_ALREADY_INITIALIZED, "it is initialised already", 5);
         return;
     }
-    if (action->kind == ACTION_RECONFIGURE && (now->version != action->base.version || now->term != action->base.term)) {
-        fail(world, action, now->version ? 0 : CODE_NOT_INITIALIZED, "the change was made on another configuration", 5);
+    if (action->kind == ACTION_RECONFIGURE &&
+        (now->version != action->base.version || now->term != action->base.term)) {
+        fail(world, action, now->version ? 0 : CODE_NOT_INITIALIZED,
+             "the change was made on another configuration", 5);
         return;
     }
     again(world, action, STAGE_SEND, chance_between(&world->chance, 2, 40));
@@ -141,7 +152,8 @@ static void read_first(struct world *world, struct sim_action *action)
 
 static void lose_answer(struct world *world, struct sim_action *action)
 {
-    fail(world, action, 0, "no answer in time", action->deadline_ms > world->now_ms ? action->deadline_ms - world->now_ms : 1);
+    fail(world, action, 0, "no answer in time",
+         action->deadline_ms > world->now_ms ? action->deadline_ms - world->now_ms : 1);
 }
 
 static void send_step_down(struct world *world, struct sim_action *action, struct member_slot *slot)
@@ -194,7 +206,8 @@ static struct member_slot *target_of(struct world *world, struct sim_action *act
     return slot->node.up && slot->node.life == action->target_life ? slot : NULL;
 }
 
-/* Since 4.4 it waits until the configuration before is committed; when it does not come to that, nothing has changed. */
+/* Since 4.4 it waits until the configuration before is committed; when it does not come to that, nothing has
+ * changed. */
 static void wait_for_old(struct world *world, struct sim_action *action)
 {
     struct member_slot *slot = target_of(world, action);
@@ -250,7 +263,7 @@ void actions_turn(struct world *world, const struct happening *happening)
     if (!action->active || action->id != happening->id || action->brain_life != happening->life)
         return;
     static void (*const stages[])(struct world *, struct sim_action *) = {
-        [STAGE_READ] = read_first,          [STAGE_SEND] = send_it,  [STAGE_COMMIT_OLD] = wait_for_old,
+        [STAGE_READ] = read_first,         [STAGE_SEND] = send_it,  [STAGE_COMMIT_OLD] = wait_for_old,
         [STAGE_COMMIT_NEW] = wait_for_new, [STAGE_ANSWER] = answer, [STAGE_READ_BACK] = read_back};
     stages[action->stage](world, action);
 }

@@ -1,5 +1,6 @@
-/* Hosts a real controller: its clock, its wakes, its death in the middle of a step, and what is looked at in its
- * plans. Two may run at once: the one that rules, and an old one that does not know that it is deposed. */
+/* Hosts a real controller: its clock, its wakes, its death in the middle of a step, and what is looked at in
+ * its plans. Two may run at once: the one that rules, and an old one that does not know that it is deposed.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -165,7 +166,8 @@ static void apply(struct brain *brain, const struct buffer *text)
     int result = controller_apply_spec(brain->controller, &request, outcome, &err);
     if (result && err.code == ERROR_INVALID) {
         fprintf(stderr, "atoll-sim: its own spec is refused: %s\n%s",
-                outcome->problems.count ? outcome->problems.items[0].message : err.message, buffer_text(text));
+                outcome->problems.count ? outcome->problems.items[0].message : err.message,
+                buffer_text(text));
         abort();
     }
     if (result)
@@ -193,7 +195,7 @@ enum set_phase brain_phase(struct brain *brain)
 {
     struct federation_view view;
     if (!brain->controller)
-        return (enum set_phase)-1;
+        return (enum set_phase) - 1;
     controller_view(brain->controller, &view);
-    return view.set_count && view.sets[0].plan ? view.sets[0].plan->phase : (enum set_phase)-1;
+    return view.set_count && view.sets[0].plan ? view.sets[0].plan->phase : (enum set_phase) - 1;
 }

@@ -46,12 +46,12 @@ void coverage_agent_rule(int number)
 }
 
 /* The linker leads the agent's calls of reconcile() here. */
-void __real_reconcile(const struct intent_member *wanted, const struct member_holding *held, struct arena *arena,
-                      struct decision *out);
-void __wrap_reconcile(const struct intent_member *wanted, const struct member_holding *held, struct arena *arena,
-                      struct decision *out);
-void __wrap_reconcile(const struct intent_member *wanted, const struct member_holding *held, struct arena *arena,
-                      struct decision *out)
+void __real_reconcile(const struct intent_member *wanted, const struct member_holding *held,
+                      struct arena *arena, struct decision *out);
+void __wrap_reconcile(const struct intent_member *wanted, const struct member_holding *held,
+                      struct arena *arena, struct decision *out);
+void __wrap_reconcile(const struct intent_member *wanted, const struct member_holding *held,
+                      struct arena *arena, struct decision *out)
 {
     __real_reconcile(wanted, held, arena, out);
     coverage_agent_rule(out->rule);
@@ -90,7 +90,10 @@ static int print_row(const char *kind, int number, const char *name, uint64_t ti
 {
     const char *reason = times ? NULL : excuse(number);
     printf("  %-8s %3d %-26s %10llu%s%s\n", kind, number, name, (unsigned long long)times,
-           times ? "" : reason ? "  excused: " : "  NEVER", reason ? reason : "");
+           times    ? ""
+           : reason ? "  excused: "
+                    : "  NEVER",
+           reason ? reason : "");
     return !times && !reason;
 }
 
@@ -114,7 +117,8 @@ static int print_agents(const struct coverage *sum)
     int missing = 0;
     buffer_init(&text, 0);
     if (reconcile_rules_dump(&text, &err) == 0)
-        for (char *line = text.data; line && *line; line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL) {
+        for (char *line = text.data; line && *line;
+             line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL) {
             int number = 0;
             char name[64];
             if (*line != ' ' && sscanf(line, "%d %63s", &number, name) == 2 && number < COVERAGE_ROWS)

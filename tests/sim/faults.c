@@ -1,4 +1,5 @@
-/* The faults of a history: drawn in advance, so that some can be left out of it; begun, and ended before it settles. */
+/* The faults of a history: drawn in advance, so that some can be left out of it; begun, and ended before it
+ * settles. */
 #include <stdio.h>
 #include <string.h>
 
@@ -46,7 +47,8 @@ static int draw_kind(struct chance *chance)
     return kind;
 }
 
-/* A third come close upon another, since what goes wrong together is what hurts; some come before the birth. */
+/* A third come close upon another, since what goes wrong together is what hurts; some come before the birth.
+ */
 void faults_plan(struct world *world, struct chance *chance)
 {
     int64_t window_ms = chance_between(chance, 20000, 90000), at_ms = 0;
@@ -82,7 +84,8 @@ static struct site *pick_site(struct world *world, struct chance *chance)
     return &world->sites[chance_between(chance, 0, world->zone_count - 1)];
 }
 
-/* Data is lost on one member at a time, and only while the others have it: what a world without copies loses is not ours. */
+/* Data is lost on one member at a time, and only while the others have it: what a world without copies loses
+ * is not ours. */
 static bool may_lose_disk(struct world *world, const struct member_slot *slot)
 {
     if (!world->births)
@@ -98,8 +101,10 @@ static bool may_lose_disk(struct world *world, const struct member_slot *slot)
     const struct configuration *config = newest_committed(world);
     int left = 0;
     for (int i = 0; config && i < config->count; i++)
-        left += config->entries[i].votes && world->id_owner_once[config->entries[i].id & 255] != slot->ordinal;
-    bool majority_stays = !config || left > config_voters(config) / 2; /* by the votes that are given already */
+        left +=
+            config->entries[i].votes && world->id_owner_once[config->entries[i].id & 255] != slot->ordinal;
+    bool majority_stays =
+        !config || left > config_voters(config) / 2; /* by the votes that are given already */
     return slot->disk.exists && !world->lost_for_good && other_votes >= 2 && majority_stays;
 }
 
@@ -266,7 +271,8 @@ static void block(struct world *world, const struct planned_fault *fault, int by
         if (fault->kind == FAULT_PARTITION || (fault->kind == FAULT_MONGO_CUT && !members)) {
             world->blocked[zone][other] += by;
             world->blocked[other][zone] += by;
-        } else if (fault->kind == FAULT_ONE_WAY && (fault->other ? other == (int)(fault->seed % ZONES_MAX) : members)) {
+        } else if (fault->kind == FAULT_ONE_WAY &&
+                   (fault->other ? other == (int)(fault->seed % ZONES_MAX) : members)) {
             world->blocked[zone][other] += by;
         }
     }
@@ -304,14 +310,15 @@ static void move_all(struct world *world)
     }
 }
 
-/* What the operator does when the status says AddressesLost, as its row advises: the addresses of the configuration are
- * given back. */
+/* What the operator does when the status says AddressesLost, as its row advises: the addresses of the
+ * configuration are given back. */
 void faults_give_addresses_back(struct world *world)
 {
     const struct configuration *config = NULL; /* the newest that anybody has */
     for (int i = 1; i <= ORDINALS_MAX; i++) {
         const struct disk *disk = &world->slots[i].disk;
-        if (disk->exists && disk->data->config.version && (!config || config_compare(&disk->data->config, config) > 0))
+        if (disk->exists && disk->data->config.version &&
+            (!config || config_compare(&disk->data->config, config) > 0))
             config = &disk->data->config;
     }
     for (int j = 0; config && j < config->count; j++) {
@@ -346,8 +353,8 @@ static bool service_fault(struct world *world, struct planned_fault *fault, stru
         return false;
     switch (fault->kind) {
     case FAULT_ADDRESSES_SWAP:
-        if (!other || other == slot || !*slot->address || !*other->address || world->wishes[slot->ordinal].arbiter ||
-            world->wishes[other->ordinal].arbiter)
+        if (!other || other == slot || !*slot->address || !*other->address ||
+            world->wishes[slot->ordinal].arbiter || world->wishes[other->ordinal].arbiter)
             return false;
         swap_addresses(world, slot, other);
         return true;
@@ -364,7 +371,8 @@ static bool service_fault(struct world *world, struct planned_fault *fault, stru
     }
 }
 
-static bool pod_fault(struct world *world, struct planned_fault *fault, struct member_slot *slot, struct chance *chance)
+static bool pod_fault(struct world *world, struct planned_fault *fault, struct member_slot *slot,
+                      struct chance *chance)
 {
     if (!slot->running || (fault->kind == FAULT_SYNC_RESTARTED && slot->node.state != MEMBER_STARTUP2))
         return false;
@@ -495,7 +503,8 @@ void faults_begin(struct world *world, int index)
     if (!fault->fired)
         return;
     faults_fired[fault->kind]++;
-    world_trace(world, "FAULT", "%s (%s, %d)", kinds[fault->kind].text, kinds[fault->kind].option, fault->who);
+    world_trace(world, "FAULT", "%s (%s, %d)", kinds[fault->kind].text, kinds[fault->kind].option,
+                fault->who);
     world->faults_in_force++;
     struct happening end = {.at_ms = world->now_ms + fault->lasts_ms, .kind = H_FAULT_END, .who = index};
     world_at(world, &end);

@@ -1,5 +1,6 @@
-/* Between the controller and the agents: reports, heartbeats and their answers, and the stream of intents. Messages are
- * the real ones, as text; the way delays, loses and doubles them, and is cut in one direction or both. */
+/* Between the controller and the agents: reports, heartbeats and their answers, and the stream of intents.
+ * Messages are the real ones, as text; the way delays, loses and doubles them, and is cut in one direction or
+ * both. */
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -162,7 +163,7 @@ static void send_bookmark(struct brain *brain, struct site *site)
     buffer_printf(&text, "{\"type\":\"BOOKMARK\",\"epoch\":%lld,\"revision\":%lld}", (long long)mark.epoch,
                   (long long)mark.revision);
     struct happening line = {.at_ms = site->stream_busy_ms > brain->world->now_ms ? site->stream_busy_ms
-                                                                                 : brain->world->now_ms + 1,
+                                                                                  : brain->world->now_ms + 1,
                              .kind = H_INTENT,
                              .who = site->zone,
                              .id = site->stream,
@@ -187,7 +188,8 @@ void link_news(struct brain *brain, const char *zone)
     struct site *site = &brain->world->sites[zone[1] - '1'];
     if (brain->index) { /* the deposed one speaks over a connection of its own */
         const struct intent *intent = NULL;
-        if (site->agent && !site->cut_down && !controller_watch(brain->controller, zone, 0, &intent, NULL) && intent)
+        if (site->agent && !site->cut_down && !controller_watch(brain->controller, zone, 0, &intent, NULL) &&
+            intent)
             send_line(site, intent);
         return;
     }

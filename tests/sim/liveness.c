@@ -1,5 +1,5 @@
-/* 11, 12, 13: when faults stop, the set becomes what the spec wants within a bounded time; crashes don't change the end; and
- * whatever is not finished says what it waits for and when it is looked at again. */
+/* 11, 12, 13: when faults stop, the set becomes what the spec wants within a bounded time; crashes don't
+ * change the end; and whatever is not finished says what it waits for and when it is looked at again. */
 #include <stdio.h>
 #include <string.h>
 
@@ -8,7 +8,8 @@
 
 /* ---- the end ---- */
 
-static const struct entry *entry_for(const struct world *world, const struct configuration *config, int ordinal)
+static const struct entry *entry_for(const struct world *world, const struct configuration *config,
+                                     int ordinal)
 {
     for (int i = 0; i < config->count; i++)
         if (strcmp(config->entries[i].host, world->slots[ordinal].address) == 0)
@@ -41,7 +42,8 @@ static bool has_primary(const struct world *world)
     return false;
 }
 
-/* With a zone lost for good the set is Degraded; or, to a controller that has never heard of that zone, Joining. */
+/* With a zone lost for good the set is Degraded; or, to a controller that has never heard of that zone,
+ * Joining. */
 static bool phase_fits(const struct world *world, enum set_phase phase)
 {
     if (!world->lost_for_good)
@@ -59,7 +61,8 @@ bool check_settled(struct world *world)
     for (int i = 1; i <= ORDINALS_MAX; i++) {
         bool reachable = !world->sites[world->slots[i].zone].lost;
         wanted += wish_counts(world, i);
-        if (reachable && (world->wishes[i].named || wish_counts(world, i)) && !member_settled(world, config, i))
+        if (reachable && (world->wishes[i].named || wish_counts(world, i)) &&
+            !member_settled(world, config, i))
             return world->lost_for_good && wish_counts(world, i) && !entry_for(world, config, i);
     }
     return world->lost_for_good || wanted == listed;
@@ -83,7 +86,8 @@ void check_never_settled(struct world *world)
     controller_view(world->brains[0].controller, &view);
     const struct plan *plan = view.set_count ? view.sets[0].plan : NULL;
     if (plan && plan->rule == 23 && world->lost_ms[world->initiated ? world->initiated : 1]) {
-        world->operator_needed = true; /* by design a person decides whether a birth on a lost disk happened */
+        world->operator_needed =
+            true; /* by design a person decides whether a birth on a lost disk happened */
         return;
     }
     if (plan && (plan->rule == 88 || plan->rule == 89 || find_rule(plan, 216))) {
@@ -91,8 +95,9 @@ void check_never_settled(struct world *world)
         return;
     }
     violate(world, 11, "%lld s after the last fault the set is %s: (row %d) %s",
-            (long long)(world->now_ms - world->settle_from_ms) / 1000, plan ? set_phase_name(plan->phase) : "not planned",
-            plan ? plan->rule : 0, plan ? plan->sentence : "");
+            (long long)(world->now_ms - world->settle_from_ms) / 1000,
+            plan ? set_phase_name(plan->phase) : "not planned", plan ? plan->rule : 0,
+            plan ? plan->sentence : "");
     size_t count;
     const struct rule *rules = rules_of(RULES_OF_SET, &count);
     for (size_t i = 0; plan && i < count && rules[i].number != plan->rule; i++)
@@ -101,7 +106,8 @@ void check_never_settled(struct world *world)
                         rule_unmet(RULES_OF_SET, &rules[i], plan->facts));
     for (size_t i = 0; plan && i < plan->member_count; i++)
         world_trace(world, "end", "node%d: %s (row %d) %s", plan->members[i].ordinal,
-                    member_phase_name(plan->members[i].phase), plan->members[i].rule, plan->members[i].sentence);
+                    member_phase_name(plan->members[i].phase), plan->members[i].rule,
+                    plan->members[i].sentence);
 }
 
 /* ---- waits ---- */
@@ -109,7 +115,8 @@ void check_never_settled(struct world *world)
 static void check_wait(struct world *world, const struct wait *wait, int64_t now_ms)
 {
     if (!*wait->reason || !*wait->message || !*wait->ended_by || !wait->rule)
-        violate(world, 13, "a wait of row %d names no reason, sentence or ender: \"%s\"", wait->rule, wait->message);
+        violate(world, 13, "a wait of row %d names no reason, sentence or ender: \"%s\"", wait->rule,
+                wait->message);
     if (wait->since_ms <= 0 || strchr(wait->message, '{'))
         violate(world, 13, "a wait of row %d is not said properly: \"%s\"", wait->rule, wait->message);
     (void)now_ms;

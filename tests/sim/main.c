@@ -1,4 +1,5 @@
-/* atoll-sim: runs simulated histories and says what they broke. Exit 0: nothing; 1: an invariant was broken, or with
+/* atoll-sim: runs simulated histories and says what they broke. Exit 0: nothing; 1: an invariant was broken,
+ * or with
  * --coverage something was never reached; 2: bad usage. */
 #include <errno.h>
 #include <getopt.h>
@@ -25,7 +26,8 @@ static const struct {
 };
 
 static const char usage[] =
-    "usage: atoll-sim [--histories N] [--seed S] [--jobs J] [--plant NAME|list] [--coverage] [--json] [--all]\n"
+    "usage: atoll-sim [--histories N] [--seed S] [--jobs J] [--plant NAME|list] [--coverage] [--json] "
+    "[--all]\n"
     "       atoll-sim --seed S --trace [--shrink]\n"
     "\n"
     "  --histories N   how many (1000); they have the seeds S, S+1, ...\n"
@@ -118,13 +120,17 @@ static int take(int option, struct choices *out)
 
 static int read_options(int argc, char **argv, struct choices *out)
 {
-    static const struct option options[] = {
-        {"histories", required_argument, NULL, 'n'}, {"seed", required_argument, NULL, 's'},
-        {"jobs", required_argument, NULL, 'j'},      {"plant", required_argument, NULL, 'p'},
-        {"trace", no_argument, NULL, 't'},           {"shrink", no_argument, NULL, 'k'},
-        {"coverage", no_argument, NULL, 'c'},        {"all", no_argument, NULL, 'a'},
-        {"json", no_argument, NULL, 'o'},            {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0}};
+    static const struct option options[] = {{"histories", required_argument, NULL, 'n'},
+                                            {"seed", required_argument, NULL, 's'},
+                                            {"jobs", required_argument, NULL, 'j'},
+                                            {"plant", required_argument, NULL, 'p'},
+                                            {"trace", no_argument, NULL, 't'},
+                                            {"shrink", no_argument, NULL, 'k'},
+                                            {"coverage", no_argument, NULL, 'c'},
+                                            {"all", no_argument, NULL, 'a'},
+                                            {"json", no_argument, NULL, 'o'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {NULL, 0, NULL, 0}};
     int option;
     while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
         if (option == 'h') {
@@ -162,24 +168,27 @@ static void tell_story(uint64_t seed, int invariant, bool smaller)
 
 static void print_json(const struct tally *tally, double seconds)
 {
-    printf("{\"histories\":%llu,\"violations\":%llu,\"invariant\":%d,\"seed\":%llu,\"simulatedDays\":%.2f,\"faults\":%llu,"
-           "\"reconfigurations\":%llu,\"elections\":%llu,\"controllerCrashes\":%llu,\"acknowledgedWrites\":%llu,"
-           "\"idleHistories\":%llu,\"seconds\":%.1f}\n",
-           (unsigned long long)tally->histories, (unsigned long long)tally->violations, tally->invariant,
-           (unsigned long long)tally->violated_seed, (double)tally->simulated_ms / 86400000.0,
-           (unsigned long long)tally->faults, (unsigned long long)tally->reconfigurations,
-           (unsigned long long)tally->elections, (unsigned long long)tally->crashes, (unsigned long long)tally->writes,
-           (unsigned long long)tally->idle, seconds);
+    printf(
+        "{\"histories\":%llu,\"violations\":%llu,\"invariant\":%d,\"seed\":%llu,\"simulatedDays\":%.2f,"
+        "\"faults\":%llu,"
+        "\"reconfigurations\":%llu,\"elections\":%llu,\"controllerCrashes\":%llu,\"acknowledgedWrites\":%llu,"
+        "\"idleHistories\":%llu,\"seconds\":%.1f}\n",
+        (unsigned long long)tally->histories, (unsigned long long)tally->violations, tally->invariant,
+        (unsigned long long)tally->violated_seed, (double)tally->simulated_ms / 86400000.0,
+        (unsigned long long)tally->faults, (unsigned long long)tally->reconfigurations,
+        (unsigned long long)tally->elections, (unsigned long long)tally->crashes,
+        (unsigned long long)tally->writes, (unsigned long long)tally->idle, seconds);
 }
 
 static void print_summary(const struct tally *tally, double seconds, int jobs)
 {
-    printf("%llu histories, %.1f simulated days, %llu faults, %llu reconfigurations, %llu elections, %llu controller crashes, "
+    printf("%llu histories, %.1f simulated days, %llu faults, %llu reconfigurations, %llu elections, %llu "
+           "controller crashes, "
            "%llu acknowledged writes (%llu histories with hardly any)\n",
            (unsigned long long)tally->histories, (double)tally->simulated_ms / 86400000.0,
            (unsigned long long)tally->faults, (unsigned long long)tally->reconfigurations,
-           (unsigned long long)tally->elections, (unsigned long long)tally->crashes, (unsigned long long)tally->writes,
-           (unsigned long long)tally->idle);
+           (unsigned long long)tally->elections, (unsigned long long)tally->crashes,
+           (unsigned long long)tally->writes, (unsigned long long)tally->idle);
     fprintf(stderr, "%.1f s, %.0f histories a second and job\n", seconds,
             seconds > 0 ? (double)tally->histories / seconds / jobs : 0);
 }
@@ -195,9 +204,11 @@ static int tell(const struct choices *choices, const struct tally *tally, double
         printf("%d faults or decisions were never reached\n", missing);
     if (!tally->invariant)
         return missing ? 1 : 0;
-    printf("\nVIOLATION of invariant %d: %s\nseed %llu%s%s; the same again:  atoll-sim --seed %llu --trace%s%s\n\n",
-           tally->invariant, tally->violation, (unsigned long long)tally->violated_seed, plant_active ? " with planted " : "",
-           plants[plant_active].option, (unsigned long long)tally->violated_seed, plant_active ? " --plant " : "",
+    printf("\nVIOLATION of invariant %d: %s\nseed %llu%s%s; the same again:  atoll-sim --seed %llu "
+           "--trace%s%s\n\n",
+           tally->invariant, tally->violation, (unsigned long long)tally->violated_seed,
+           plant_active ? " with planted " : "", plants[plant_active].option,
+           (unsigned long long)tally->violated_seed, plant_active ? " --plant " : "",
            plants[plant_active].option);
     tell_story(tally->violated_seed, tally->invariant, true);
     return 1;
@@ -213,7 +224,8 @@ static double now_s(void)
 int main(int argc, char **argv)
 {
     static struct tally tally;
-    struct choices choices = {.run = {.seed = 1, .histories = 1000, .jobs = (int)sysconf(_SC_NPROCESSORS_ONLN)}};
+    struct choices choices = {
+        .run = {.seed = 1, .histories = 1000, .jobs = (int)sysconf(_SC_NPROCESSORS_ONLN)}};
     if (read_options(argc, argv, &choices))
         return 2;
     if (choices.trace) {

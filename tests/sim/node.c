@@ -1,12 +1,12 @@
-/* A model of mongod: its process, its turns, its heartbeats. Rules: MongoDB's manual, "Replication"; what the others are
- * about is in node_config.c, node_election.c, node_log.c. */
+/* A model of mongod: its process, its turns, its heartbeats. Rules: MongoDB's manual, "Replication"; what the
+ * others are about is in node_config.c, node_election.c, node_log.c. */
 #include <string.h>
 
 #include "tests/sim/world.h"
 
 enum {
     TURN_MS = 1000,
-    MISSES_MOST = 3,          /* heartbeats in a row until a peer is down */
+    MISSES_MOST = 3, /* heartbeats in a row until a peer is down */
     ELECTION_TIMEOUT_MS = 10000,
 };
 
@@ -57,7 +57,8 @@ void node_start(struct world *world, struct member_slot *slot)
         data->config.version = 0; /* taken up as any other is */
         node_install(world, slot, &config);
     }
-    world_trace(world, slot_name(slot), "mongod runs (%s)", data->config.version ? "has a configuration" : "empty");
+    world_trace(world, slot_name(slot), "mongod runs (%s)",
+                data->config.version ? "has a configuration" : "empty");
     world_later(world, chance_between(&world->chance, 1, TURN_MS), H_NODE, slot->ordinal, life);
 }
 
@@ -88,7 +89,8 @@ static void hear_config(struct world *world, struct member_slot *slot, const str
 {
     const struct data *data = slot->disk.data;
     if (data->config.version == 0) {
-        for (int i = 0; i < config->count; i++) /* one who is named by a set that finds it takes the configuration over */
+        for (int i = 0; i < config->count;
+             i++) /* one who is named by a set that finds it takes the configuration over */
             if (strcmp(config->entries[i].host, slot->address) == 0) {
                 node_install(world, slot, config);
                 return;
@@ -110,7 +112,8 @@ static struct optime last_optime(const struct data *data)
     if (!data->length)
         return (struct optime){.term = -1};
     const struct op *last = &data->log[data->length - 1];
-    return (struct optime){.term = last->term, .seconds = (uint32_t)last->second, .increment = (uint32_t)last->number};
+    return (struct optime){
+        .term = last->term, .seconds = (uint32_t)last->second, .increment = (uint32_t)last->number};
 }
 
 static void see_peer(struct world *world, struct node *node, int id, struct member_slot *answered)
@@ -178,7 +181,8 @@ static void find_primary(struct world *world, struct member_slot *slot)
         return;
     }
     for (int i = 0; i < node->peer_count; i++)
-        if (node->peers[i].healthy && node->peers[i].state == MEMBER_PRIMARY && node->peers[i].term == data->term)
+        if (node->peers[i].healthy && node->peers[i].state == MEMBER_PRIMARY &&
+            node->peers[i].term == data->term)
             node->primary_id = node->peers[i].id;
     if (node->primary_id >= 0)
         node->election_ms = world->now_ms + ELECTION_TIMEOUT_MS + chance_between(&world->chance, 0, 1500);
@@ -229,7 +233,8 @@ static bool wants_takeover(struct world *world, struct member_slot *slot)
     const struct entry *self = &config->entries[node->self], *primary = config_find(config, node->primary_id);
     const struct peer *peer = node_peer(node, node->primary_id);
     int64_t own = (int64_t)last_optime(slot->disk.data).seconds;
-    bool better = primary && peer && self->priority > primary->priority && own + 2 >= (int64_t)peer->optime.seconds;
+    bool better =
+        primary && peer && self->priority > primary->priority && own + 2 >= (int64_t)peer->optime.seconds;
     if (!better)
         node->takeover_ms = 0;
     else if (!node->takeover_ms)
@@ -241,7 +246,8 @@ static void seek_primary(struct world *world, struct member_slot *slot)
 {
     struct node *node = &slot->node;
     const struct entry *self = &slot->disk.data->config.entries[node->self];
-    if (node->state != MEMBER_SECONDARY || !self->votes || self->priority <= 0 || world->now_ms < node->frozen_until_ms)
+    if (node->state != MEMBER_SECONDARY || !self->votes || self->priority <= 0 ||
+        world->now_ms < node->frozen_until_ms)
         return;
     bool overdue = node->primary_id < 0 && world->now_ms >= node->election_ms;
     if (!overdue && !(node->primary_id >= 0 && wants_takeover(world, slot)))
@@ -256,7 +262,8 @@ void node_turn(struct world *world, const struct happening *happening)
     struct member_slot *slot = &world->slots[happening->who];
     if (!slot->node.up || happening->life != slot->node.life)
         return;
-    world_later(world, TURN_MS - 50 + chance_between(&world->chance, 0, 100), H_NODE, slot->ordinal, slot->node.life);
+    world_later(world, TURN_MS - 50 + chance_between(&world->chance, 0, 100), H_NODE, slot->ordinal,
+                slot->node.life);
     if (!slot->disk.data->config.version)
         return;
     send_heartbeats(world, slot);

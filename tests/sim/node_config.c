@@ -5,8 +5,14 @@
 
 #include "tests/sim/world.h"
 
-enum { CODE_NODE_NOT_FOUND = 74, CODE_INVALID_CONFIG = 93, CODE_INCOMPATIBLE = 103, CODE_NOT_PRIMARY = 10107,
-       CODE_ALREADY = 23, CODE_NOT_ELECTABLE = 104 };
+enum {
+    CODE_NODE_NOT_FOUND = 74,
+    CODE_INVALID_CONFIG = 93,
+    CODE_INCOMPATIBLE = 103,
+    CODE_NOT_PRIMARY = 10107,
+    CODE_ALREADY = 23,
+    CODE_NOT_ELECTABLE = 104
+};
 
 int config_compare(const struct configuration *a, const struct configuration *b)
 {
@@ -68,6 +74,15 @@ static void note_committed(struct world *world, struct config_record *record)
             world->id_gone[old.entries[i].id & 255] = true;
 }
 
+/* One that a newer one stands against already is not committed by spreading further: it goes. */
+static bool is_newest(const struct world *world, const struct configuration *config)
+{
+    for (int i = 0; i < world->config_count; i++)
+        if (config_compare(&world->configs[i].config, config) > 0)
+            return false;
+    return true;
+}
+
 static void note_had(struct world *world, const struct configuration *config, int id)
 {
     struct config_record *record = config_record(world, config);
@@ -75,7 +90,7 @@ static void note_had(struct world *world, const struct configuration *config, in
     record->had_by |= bit(id);
     for (int i = 0; i < config->count; i++)
         have += config->entries[i].votes > 0 && (record->had_by & bit(config->entries[i].id));
-    if (!record->committed && have > config_voters(config) / 2)
+    if (!record->committed && have > config_voters(config) / 2 && is_newest(world, config))
         note_committed(world, record);
 }
 
@@ -106,7 +121,8 @@ static int keep_self(const struct member_slot *slot, const struct configuration 
         return -1;
     int id = old->entries[slot->node.self].id;
     for (int i = 0; i < config->count; i++)
-        if (config->entries[i].id == id && strcmp(config->entries[i].host, old->entries[slot->node.self].host) == 0)
+        if (config->entries[i].id == id &&
+            strcmp(config->entries[i].host, old->entries[slot->node.self].host) == 0)
             return i;
     return -1;
 }
@@ -175,8 +191,8 @@ bool node_committed(struct world *world, const struct member_slot *slot)
     (void)world;
     for (int i = 0; i < config->count; i++) {
         const struct peer *peer = node_peer((struct node *)&slot->node, config->entries[i].id);
-        bool has = i == slot->node.self ||
-                   (peer && peer->healthy && peer->version == config->version && peer->config_term == config->term);
+        bool has = i == slot->node.self || (peer && peer->healthy && peer->version == config->version &&
+                                            peer->config_term == config->term);
         have += config->entries[i].votes > 0 && has;
     }
     return have > config_voters(config) / 2;
@@ -205,7 +221,8 @@ static bool is_valid(const struct configuration *config)
     return electable && config_voters(config) <= 7;
 }
 
-int node_initiate(struct world *world, struct member_slot *slot, const struct configuration *config, char message[96])
+int node_initiate(struct world *world, struct member_slot *slot, const struct configuration *config,
+                  char message[96])
 {
     struct configuration first = *config;
     if (slot->disk.data->config.version)
@@ -243,7 +260,8 @@ static int voting_changes(const struct configuration *a, const struct configurat
     return changes;
 }
 
-int node_reconfigure(struct world *world, struct member_slot *slot, const struct configuration *config, char message[96])
+int node_reconfigure(struct world *world, struct member_slot *slot, const struct configuration *config,
+                     char message[96])
 {
     struct configuration next = *config;
     const struct configuration *now = &slot->disk.data->config;

@@ -1,6 +1,6 @@
-/* Elections: a majority of the candidate's voters, each once a term, and none for a candidate that is behind it.
- * https://www.mongodb.com/docs/manual/core/replica-set-elections/ . An election happens at one moment here: delays
- * between its messages change nothing that a vote in a later term would not. */
+/* Elections: a majority of the candidate's voters, each once a term, and none for a candidate that is behind
+ * it. https://www.mongodb.com/docs/manual/core/replica-set-elections/ . An election happens at one moment
+ * here: delays between its messages change nothing that a vote in a later term would not. */
 #include "tests/sim/world.h"
 
 enum { STEP_DOWN_FOR_MS = 60000, ELECTION_AGAIN_MS = 10000 };
@@ -22,7 +22,8 @@ static bool grants(struct world *world, const struct member_slot *candidate, con
     const struct data *own = voter->disk.data, *theirs = candidate->disk.data;
     if (!own->config.version || own->term >= term || voter->node.self < 0)
         return false;
-    int config = config_compare(&theirs->config, &own->config); /* before 4.4 it must be the very same version */
+    int config =
+        config_compare(&theirs->config, &own->config); /* before 4.4 it must be the very same version */
     if (world->modern ? config < 0 : config != 0)
         return false;
     return voter->node.state == MEMBER_ARBITER || node_compare_logs(theirs, own) >= 0;
@@ -51,7 +52,8 @@ static void become_primary(struct world *world, struct member_slot *slot)
     world_trace(world, slot_name(slot), "is elected primary of term %lld", (long long)data->term);
     check_log_of_primary(world, slot);
     if (data->length < LOG_MAX)
-        data->log[data->length++] = (struct op){(int)data->term, 0, (int)((world->now_ms + WALL_AT_START_MS) / 1000)};
+        data->log[data->length++] =
+            (struct op){(int)data->term, 0, (int)((world->now_ms + WALL_AT_START_MS) / 1000)};
     if (world->modern) { /* its first act is the configuration under its own term */
         struct configuration config = data->config;
         config.term = data->term;
@@ -81,8 +83,8 @@ bool node_elect(struct world *world, struct member_slot *slot)
     return true;
 }
 
-/* https://www.mongodb.com/docs/manual/reference/command/replSetStepDown/ : 0 when it did, else an error's code. Who steps
- * down asks a caught-up electable member at once. */
+/* https://www.mongodb.com/docs/manual/reference/command/replSetStepDown/ : 0 when it did, else an error's
+ * code. Who steps down asks a caught-up electable member at once. */
 int node_step_down(struct world *world, struct member_slot *slot)
 {
     enum { CODE_EXCEEDED = 262, CODE_NOT_PRIMARY = 10107 };

@@ -1,4 +1,5 @@
-/* The log of writes: how it is copied, rolled back, acknowledged by a majority; and the client whose writes it holds. */
+/* The log of writes: how it is copied, rolled back, acknowledged by a majority; and the client whose writes
+ * it holds. */
 #include "tests/sim/world.h"
 
 enum { OPS_A_TURN = 60, WRITE_EVERY_MS = 700 };
@@ -6,7 +7,8 @@ enum { OPS_A_TURN = 60, WRITE_EVERY_MS = 700 };
 /* By the last entry: its term, then its place. */
 int node_compare_logs(const struct data *a, const struct data *b)
 {
-    int term_a = a->length ? a->log[a->length - 1].term : -1, term_b = b->length ? b->log[b->length - 1].term : -1;
+    int term_a = a->length ? a->log[a->length - 1].term : -1,
+        term_b = b->length ? b->log[b->length - 1].term : -1;
     if (term_a != term_b)
         return term_a > term_b ? 1 : -1;
     return a->length == b->length ? 0 : a->length > b->length ? 1 : -1;
@@ -118,8 +120,8 @@ void client_turn(struct world *world)
         struct data *data = slot->disk.data;
         if (data->length == LOG_MAX || world->ops + 1 >= OPS_MAX)
             return;
-        data->log[data->length++] = (struct op){(int)data->term, ++world->ops,
-                                                (int)((world->now_ms + WALL_AT_START_MS) / 1000)};
+        data->log[data->length++] =
+            (struct op){(int)data->term, ++world->ops, (int)((world->now_ms + WALL_AT_START_MS) / 1000)};
         slot->disk.held_data = true;
         node_commit(world, slot);
         return;

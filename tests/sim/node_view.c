@@ -33,7 +33,8 @@ static struct optime own_optime(const struct data *data)
     if (!data->length)
         return (struct optime){.term = -1};
     const struct op *last = &data->log[data->length - 1];
-    return (struct optime){.term = last->term, .seconds = (uint32_t)last->second, .increment = (uint32_t)last->number};
+    return (struct optime){
+        .term = last->term, .seconds = (uint32_t)last->second, .increment = (uint32_t)last->number};
 }
 
 static void view_peers(const struct member_slot *slot, struct arena *arena, struct mongod_view *out)
@@ -63,7 +64,8 @@ static void view_peers(const struct member_slot *slot, struct arena *arena, stru
     out->peer_count = (size_t)config->count;
 }
 
-void node_view(struct world *world, const struct member_slot *slot, struct arena *arena, struct mongod_view *out)
+void node_view(struct world *world, const struct member_slot *slot, struct arena *arena,
+               struct mongod_view *out)
 {
     *out = (struct mongod_view){.answer = MONGOD_SILENT,
                                 .problem = "nobody answers",

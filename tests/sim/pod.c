@@ -49,7 +49,8 @@ static void start(struct world *world, struct member_slot *slot)
         slot->pod_pending = false;
         return;
     }
-    if (slot->no_pod || world->sites[slot->zone].down || (slot->disk.exists && slot->disk.ready_ms > world->now_ms)) {
+    if (slot->no_pod || world->sites[slot->zone].down ||
+        (slot->disk.exists && slot->disk.ready_ms > world->now_ms)) {
         later(world, slot, 500, POD_START);
         return;
     }
@@ -63,7 +64,8 @@ static void start(struct world *world, struct member_slot *slot)
     slot->disk.used = true;
     slot->pod_life++;
     later(world, slot,
-          slot->slow_start ? chance_between(&world->chance, 3000, 30000) : chance_between(&world->chance, 50, 1200),
+          slot->slow_start ? chance_between(&world->chance, 3000, 30000)
+                           : chance_between(&world->chance, 50, 1200),
           POD_READY);
     site_changed(world, slot->zone);
 }

@@ -1,4 +1,5 @@
-/* What is going to happen, by virtual time; what is due at one moment happens in the order in which it was planned. */
+/* What is going to happen, by virtual time; what is due at one moment happens in the order in which it was
+ * planned. */
 #ifndef ATOLL_SIM_QUEUE_H
 #define ATOLL_SIM_QUEUE_H
 

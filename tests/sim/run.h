@@ -21,7 +21,8 @@ struct run_options {
     bool progress;
 };
 
-/* Runs `histories` of them, with the seeds from `seed` on. Each job stops at its first violation unless `all`. */
+/* Runs `histories` of them, with the seeds from `seed` on. Each job stops at its first violation unless
+ * `all`. */
 void run_histories(const struct run_options *options, struct tally *out);
 
 /* One history with its trace; the invariant that it breaks, or 0. `faults` NULL: all of its own. */

@@ -1,4 +1,5 @@
-/* The smallest history that still breaks the same invariant: faults are left out, and made shorter, while it does. */
+/* The smallest history that still breaks the same invariant: faults are left out, and made shorter, while it
+ * does. */
 #include "tests/sim/shrink.h"
 
 #include <stdlib.h>

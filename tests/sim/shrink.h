@@ -4,7 +4,8 @@
 
 #include "tests/sim/world.h"
 
-/* Marks what can be left out of the history's faults, as planned by world_init(), with `invariant` still broken. */
+/* Marks what can be left out of the history's faults, as planned by world_init(), with `invariant` still
+ * broken. */
 void shrink(uint64_t seed, int invariant, struct planned_fault *faults, int count);
 
 #endif

@@ -1,5 +1,5 @@
-/* What a zone holds, and the driver that shows it to the agent and performs its steps: what an API server, its disks and
- * load balancers would do, in their own time, with their own failures. */
+/* What a zone holds, and the driver that shows it to the agent and performs its steps: what an API server,
+ * its disks and load balancers would do, in their own time, with their own failures. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -102,7 +102,8 @@ static void observe(struct driver *driver, struct arena *arena, struct holdings 
     }
 }
 
-static void route(struct driver *driver, const char *set, int ordinal, struct arena *arena, struct local_route *out)
+static void route(struct driver *driver, const char *set, int ordinal, struct arena *arena,
+                  struct local_route *out)
 {
     const struct slot_seen *seen = &site_of(driver)->seen[ordinal];
     (void)set;
@@ -119,9 +120,11 @@ void service_address(struct world *world, struct member_slot *slot)
 {
     slot->address[0] = 0;
     if (slot->service && !slot->no_address)
-        snprintf(slot->address, sizeof slot->address, "10.0.%d.%d:27017", slot->ordinal, ++world->next_address);
+        snprintf(slot->address, sizeof slot->address, "10.0.%d.%d:27017", slot->ordinal,
+                 ++world->next_address);
     slot->address_ms = world->now_ms;
-    world_trace(world, slot_name(slot), "its address is %s", *slot->address ? slot->address : "not there yet");
+    world_trace(world, slot_name(slot), "its address is %s",
+                *slot->address ? slot->address : "not there yet");
     site_changed(world, slot->zone);
 }
 
@@ -145,7 +148,8 @@ static void create_disk(struct world *world, struct member_slot *slot)
     disk_clear(world, slot, true);
     slot->disk.ready_ms = world->now_ms + (slot->slow_disk ? chance_between(&world->chance, 5000, 40000)
                                                            : chance_between(&world->chance, 20, 1500));
-    world_later(world, slot->disk.ready_ms - world->now_ms, H_SITE, slot->zone, world->sites[slot->zone].life);
+    world_later(world, slot->disk.ready_ms - world->now_ms, H_SITE, slot->zone,
+                world->sites[slot->zone].life);
 }
 
 /* ---- steps ---- */
@@ -163,8 +167,8 @@ static int bind_disk(struct member_slot *slot, const struct intent_member *wante
     return 0;
 }
 
-static int scale(struct world *world, struct member_slot *slot, const struct intent_member *wanted, int replicas,
-                 struct error *err)
+static int scale(struct world *world, struct member_slot *slot, const struct intent_member *wanted,
+                 int replicas, struct error *err)
 {
     if (replicas && bind_disk(slot, wanted, err))
         return -1;
@@ -231,7 +235,8 @@ static int do_step(struct world *world, struct member_slot *slot, const struct s
     }
 }
 
-/* Done now, told later; an API that refuses has done nothing, and one whose answer is lost may have done it. */
+/* Done now, told later; an API that refuses has done nothing, and one whose answer is lost may have done it.
+ */
 static void perform(struct driver *driver, const struct step *step, uint64_t step_id)
 {
     struct site *site = site_of(driver);

@@ -1,5 +1,6 @@
-/* The disk below the controller's store: a write is durable when it returned, and one that was cut off is there as a
- * whole or not at all, nobody knows which. What the records say is written and read by the real act/records.c. */
+/* The disk below the controller's store: a write is durable when it returned, and one that was cut off is
+ * there as a whole or not at all, nobody knows which. What the records say is written and read by the real
+ * act/records.c. */
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -55,15 +56,17 @@ static int load(struct store *store, struct arena *arena, const struct store_rec
     const struct disk_image *image = &brain_of(store)->image;
     struct store_record *records = arena_array(arena, RECORDS_MAX, sizeof *records);
     for (size_t i = 0; i < image->count; i++)
-        records[i] = (struct store_record){arena_string(arena, image->records[i].key),
-                                           arena_string_n(arena, image->records[i].data, image->records[i].length),
-                                           image->records[i].length};
+        records[i] =
+            (struct store_record){arena_string(arena, image->records[i].key),
+                                  arena_string_n(arena, image->records[i].data, image->records[i].length),
+                                  image->records[i].length};
     *out = records;
     *count = image->count;
     return 0;
 }
 
-static int write_records(struct store *store, const struct store_record *records, size_t count, struct error *err)
+static int write_records(struct store *store, const struct store_record *records, size_t count,
+                         struct error *err)
 {
     struct brain *brain = brain_of(store);
     struct world *world = brain->world;

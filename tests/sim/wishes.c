@@ -55,7 +55,8 @@ static void write_member(const struct world *world, int ordinal, struct buffer *
 
 void wishes_write(const struct world *world, struct buffer *out)
 {
-    buffer_append_text(out, "apiVersion: atoll/v1\nkind: Federation\nmetadata: {name: sim}\nspec:\n  zones:\n");
+    buffer_append_text(out,
+                       "apiVersion: atoll/v1\nkind: Federation\nmetadata: {name: sim}\nspec:\n  zones:\n");
     for (int zone = 0; zone < world->zone_count; zone++)
         buffer_printf(out, "    - {name: z%d, driver: local}\n", zone + 1);
     buffer_printf(out, "  sets:\n    - name: mongo\n      image: mongo:7.0\n%s      members:\n",
@@ -100,7 +101,8 @@ static bool add_member(struct world *world)
 static bool toggle_presence(struct world *world, int ordinal)
 {
     struct wish *wish = &world->wishes[ordinal];
-    if (!wish->absent && (count_wanted(world, false) <= 3 || (wish->priority > 0 && count_wanted(world, true) <= 2)))
+    if (!wish->absent &&
+        (count_wanted(world, false) <= 3 || (wish->priority > 0 && count_wanted(world, true) <= 2)))
         return false;
     wish->absent = !wish->absent;
     return true;

@@ -8,8 +8,8 @@
 
 enum {
     CHECK_EVERY_MS = 1000,
-    SETTLED_FOR_MS = 8000,    /* so long it must stay as it is wanted */
-    SETTLE_MOST_MS = 300000,  /* after the last fault has ended: invariant 11's bound */
+    SETTLED_FOR_MS = 8000,   /* so long it must stay as it is wanted */
+    SETTLE_MOST_MS = 300000, /* after the last fault has ended: invariant 11's bound */
     OPERATOR_COMES_AFTER_MS = 20000,
     HAPPENINGS_MOST = 400000, /* a history that never comes to rest is a bug of its own */
 };

@@ -1,5 +1,5 @@
-/* The simulated world: what is true, whoever knows it. One process, one thread, virtual time; the controller, the
- * agents and the store's records in it are the real ones, everything around them is a model. */
+/* The simulated world: what is true, whoever knows it. One process, one thread, virtual time; the controller,
+ * the agents and the store's records in it are the real ones, everything around them is a model. */
 #ifndef ATOLL_SIM_WORLD_H
 #define ATOLL_SIM_WORLD_H
 
@@ -31,21 +31,21 @@ enum happening_kind {
     H_BRAIN_START,
     H_AGENT_WAKE,
     H_AGENT_START,
-    H_MESSAGE,  /* report or heartbeat reaches the controller */
-    H_ANSWER,   /* and its answer the agent */
-    H_STREAM,   /* the intent stream of a zone looks after itself */
-    H_INTENT,   /* a line of it reaches the agent */
-    H_STEP,     /* a driver's step ends */
-    H_SITE,     /* what a zone holds may have changed */
-    H_PROBE,    /* an agent's question reaches its mongod */
-    H_POD,      /* a pod's next state */
-    H_NODE,     /* a mongod's turn */
-    H_ACTION,   /* a command of the controller's goes on */
-    H_CLIENT,   /* the load writes */
-    H_SPEC,     /* somebody applies the spec */
+    H_MESSAGE, /* report or heartbeat reaches the controller */
+    H_ANSWER,  /* and its answer the agent */
+    H_STREAM,  /* the intent stream of a zone looks after itself */
+    H_INTENT,  /* a line of it reaches the agent */
+    H_STEP,    /* a driver's step ends */
+    H_SITE,    /* what a zone holds may have changed */
+    H_PROBE,   /* an agent's question reaches its mongod */
+    H_POD,     /* a pod's next state */
+    H_NODE,    /* a mongod's turn */
+    H_ACTION,  /* a command of the controller's goes on */
+    H_CLIENT,  /* the load writes */
+    H_SPEC,    /* somebody applies the spec */
     H_FAULT_BEGIN,
     H_FAULT_END,
-    H_CHECK,    /* a second has passed: invariants that speak of time */
+    H_CHECK, /* a second has passed: invariants that speak of time */
 };
 
 /* ---- MongoDB ---- */
@@ -185,11 +185,11 @@ struct brain {
     struct controller *controller; /* NULL: it is dead */
     uint64_t life, wake;
     struct disk_image image;
-    int fuse;        /* effects until it dies in the middle of a step; -1: none */
-    bool dying;      /* nothing that it does has an effect any more */
-    bool dying_before; /* already before the effect that is looked at */
-    int fails;       /* its disk is full */
-    unsigned heard;  /* zones that have reported in this life, as bits */
+    int fuse;             /* effects until it dies in the middle of a step; -1: none */
+    bool dying;           /* nothing that it does has an effect any more */
+    bool dying_before;    /* already before the effect that is looked at */
+    int fails;            /* its disk is full */
+    unsigned heard;       /* zones that have reported in this life, as bits */
     bool intended_before; /* a former life made a birth's intention durable */
 };
 
@@ -262,7 +262,7 @@ struct world {
     /* The truth that the invariants are about. */
     int violated; /* its number; 0: none */
     char violation[400];
-    int ops;                     /* writes begun */
+    int ops; /* writes begun */
     uint8_t acked[OPS_MAX];
     int acked_count;
     struct config_record configs[CONFIGS_MAX];
@@ -270,15 +270,15 @@ struct world {
     int births, initiated; /* that succeeded; the node that was told first */
     bool told_before;
     bool id_gone[256], had_data[ORDINALS_MAX + 1];
-    int id_owner[256];           /* ordinals; 0: not seen yet */
-    int id_owner_once[256];      /* the same, kept when the store is lost */
+    int id_owner[256];                     /* ordinals; 0: not seen yet */
+    int id_owner_once[256];                /* the same, kept when the store is lost */
     int64_t unwanted_ms[ORDINALS_MAX + 1]; /* when the spec last did not want it, or its vote */
     int64_t lost_ms[ORDINALS_MAX + 1];     /* when its disk was last lost */
     int64_t down_since_ms[ORDINALS_MAX + 1];
     bool lost_for_good, operator_needed, swapped, forgotten;
-    int64_t bad_since_ms[8];     /* one for each thing that can be bad; 0: it is good */
-    int64_t said_healthy_ms;     /* since when the status says so; 0: it doesn't */
-    int64_t healthy_since_ms;    /* the status says so and it is so */
+    int64_t bad_since_ms[8];   /* one for each thing that can be bad; 0: it is good */
+    int64_t said_healthy_ms;   /* since when the status says so; 0: it doesn't */
+    int64_t healthy_since_ms;  /* the status says so and it is so */
     int64_t addresses_lost_ms; /* since when the status says so */
     int reconfigurations, elections, crashes;
 };
@@ -291,8 +291,10 @@ void world_init(struct world *world, uint64_t seed);
 void world_finish(struct world *world);
 void world_later(struct world *world, int64_t delay_ms, enum happening_kind kind, int who, uint64_t life);
 void world_at(struct world *world, const struct happening *happening);
-void world_trace(struct world *world, const char *who, const char *format, ...) __attribute__((format(printf, 3, 4)));
-void violate(struct world *world, int invariant, const char *format, ...) __attribute__((format(printf, 3, 4)));
+void world_trace(struct world *world, const char *who, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+void violate(struct world *world, int invariant, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 const char *slot_name(const struct member_slot *slot);
 
 /* wishes.c: the spec as text, and whether the world is as it wants */
@@ -351,7 +353,8 @@ void node_start(struct world *world, struct member_slot *slot);
 void node_stop(struct world *world, struct member_slot *slot);
 void node_turn(struct world *world, const struct happening *happening);
 struct member_slot *node_at(struct world *world, int from, const char *host); /* who answers there; NULL */
-struct member_slot *node_there(struct world *world, int from, const char *host); /* who gets a request there */
+struct member_slot *node_there(struct world *world, int from,
+                               const char *host); /* who gets a request there */
 struct peer *node_peer(struct node *node, int id);
 void node_hear_term(struct world *world, struct member_slot *slot, int64_t term);
 void node_install(struct world *world, struct member_slot *slot, const struct configuration *config);
@@ -362,15 +365,18 @@ const struct entry *config_find(const struct configuration *config, int id);
 bool node_committed(struct world *world, const struct member_slot *slot);
 struct config_record *config_record(struct world *world, const struct configuration *config);
 const struct configuration *newest_committed(struct world *world);
-int node_initiate(struct world *world, struct member_slot *slot, const struct configuration *config, char message[96]);
-int node_reconfigure(struct world *world, struct member_slot *slot, const struct configuration *config, char message[96]);
+int node_initiate(struct world *world, struct member_slot *slot, const struct configuration *config,
+                  char message[96]);
+int node_reconfigure(struct world *world, struct member_slot *slot, const struct configuration *config,
+                     char message[96]);
 int node_step_down(struct world *world, struct member_slot *slot);
 bool node_elect(struct world *world, struct member_slot *slot);
 void node_replicate(struct world *world, struct member_slot *slot, struct member_slot *primary);
 void node_commit(struct world *world, struct member_slot *slot);
 int node_compare_logs(const struct data *a, const struct data *b);
 void node_stand_down(struct world *world, struct member_slot *slot);
-void node_view(struct world *world, const struct member_slot *slot, struct arena *arena, struct mongod_view *out);
+void node_view(struct world *world, const struct member_slot *slot, struct arena *arena,
+               struct mongod_view *out);
 struct replica_config config_value(const struct configuration *config, struct arena *arena);
 void client_turn(struct world *world);
 
@@ -395,12 +401,13 @@ void coverage_agent_rule(int number);
 void check_told_to_initiate(struct world *world, const struct brain *brain, struct member_slot *target,
                             const struct configuration *config);
 void check_birth(struct world *world, const struct configuration *config);
-void check_reconfiguration(struct world *world, const struct member_slot *target, const struct configuration *base,
-                           const struct configuration *config);
+void check_reconfiguration(struct world *world, const struct member_slot *target,
+                           const struct configuration *base, const struct configuration *config);
 void check_ids(struct world *world, const struct configuration *config);
 void check_outage(struct world *world, struct member_slot *slot, const char *what);
 void check_stepping_down(struct world *world, const struct member_slot *slot);
-void check_vote_taken(struct world *world, const struct configuration *base, const struct configuration *config);
+void check_vote_taken(struct world *world, const struct configuration *base,
+                      const struct configuration *config);
 void check_silence(struct world *world, const struct configuration *base, const struct configuration *config);
 void check_disk_step(struct world *world, struct member_slot *slot, const char *what);
 void check_started_empty(struct world *world, struct member_slot *slot);

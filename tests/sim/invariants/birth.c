@@ -19,7 +19,8 @@ void check_told_to_initiate(struct world *world, const struct brain *brain, stru
     if (world->told_before && world->initiated != target->ordinal)
         violate(world, 4, "%s is told to initiate, but %s was told before", slot_name(target),
                 slot_name(&world->slots[world->initiated]));
-    if (brain->controller && !world->told_before && !brain->intended_before) /* then the word of all was there before */
+    if (brain->controller && !world->told_before &&
+        !brain->intended_before) /* then the word of all was there before */
         check_heard(world, brain);
     for (int i = 1; i <= ORDINALS_MAX; i++) {
         const struct member_slot *slot = &world->slots[i];

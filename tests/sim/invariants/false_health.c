@@ -39,7 +39,8 @@ static const struct member_slot *slot_at(const struct world *world, const char *
     return NULL;
 }
 
-static void look_at_members(struct world *world, const struct configuration *config, const struct member_slot *primary)
+static void look_at_members(struct world *world, const struct configuration *config,
+                            const struct member_slot *primary)
 {
     bool down = false, moved = false, unreached = false;
     for (int i = 0; i < config->count; i++) {
@@ -88,8 +89,8 @@ void check_status(struct world *world)
     if (!says_so || world->now_ms - world->said_healthy_ms <= STALENESS_MS)
         return;
     for (int i = 0; config && i < config->count; i++)
-        world_trace(world, "truth", "_id %d is at %s, votes %d", config->entries[i].id, config->entries[i].host,
-                    config->entries[i].votes);
+        world_trace(world, "truth", "_id %d is at %s, votes %d", config->entries[i].id,
+                    config->entries[i].host, config->entries[i].votes);
     for (int i = BAD_DOWN; i <= BAD_UNREACHED; i++)
         if (world->bad_since_ms[i] && world->now_ms - world->bad_since_ms[i] > STALENESS_MS)
             violate(world, 10, "the status has said Healthy for %lld s although %s",

@@ -1,4 +1,5 @@
-/* 7. Reused identity: an _id belongs to one member for ever, is never used again once it is gone, and hosts differ. */
+/* 7. Reused identity: an _id belongs to one member for ever, is never used again once it is gone, and hosts
+ * differ. */
 #include <string.h>
 
 #include "tests/sim/world.h"
@@ -8,7 +9,8 @@ enum { KNOWN_AFTER_MS = 20000 }; /* an address may have changed hands a moment b
 static int owner_of(const struct world *world, const char *host)
 {
     for (int i = 1; i <= ORDINALS_MAX; i++)
-        if (strcmp(world->slots[i].address, host) == 0 && world->now_ms - world->slots[i].address_ms > KNOWN_AFTER_MS)
+        if (strcmp(world->slots[i].address, host) == 0 &&
+            world->now_ms - world->slots[i].address_ms > KNOWN_AFTER_MS)
             return i;
     return 0;
 }
@@ -31,11 +33,14 @@ void check_ids(struct world *world, const struct configuration *config)
             world->id_owner_once[id] = world->id_owner[id] = first_owner(world, entry->host);
         if (world->id_gone[id])
             violate(world, 7, "_id %d is used again, for %s", entry->id, entry->host);
-        /* Where the ledger was lost while addresses had changed hands, a member is who its mongod says: by its host. */
+        /* Where the ledger was lost while addresses had changed hands, a member is who its mongod says: by
+         * its host. */
         if (now && world->id_owner[id] && now != world->id_owner[id] && !(world->swapped && world->forgotten))
-            violate(world, 7, "_id %d was node%d's and is given to node%d", entry->id, world->id_owner[id], now);
+            violate(world, 7, "_id %d was node%d's and is given to node%d", entry->id, world->id_owner[id],
+                    now);
         for (int j = 0; j < i; j++)
             if (strcmp(config->entries[j].host, entry->host) == 0)
-                violate(world, 7, "_id %d and %d share the host %s", entry->id, config->entries[j].id, entry->host);
+                violate(world, 7, "_id %d and %d share the host %s", entry->id, config->entries[j].id,
+                        entry->host);
     }
 }

@@ -12,7 +12,8 @@ void check_log_of_primary(struct world *world, const struct member_slot *slot)
         has[data->log[i].number] = 1;
     for (int number = 1; number <= world->ops; number++)
         if (world->acked[number] && !has[number]) {
-            violate(world, 1, "%s became primary of term %lld without write %d, which a majority had acknowledged",
+            violate(world, 1,
+                    "%s became primary of term %lld without write %d, which a majority had acknowledged",
                     slot_name(slot), (long long)data->term, number);
             return;
         }
@@ -21,5 +22,6 @@ void check_log_of_primary(struct world *world, const struct member_slot *slot)
 void check_rolled_back(struct world *world, const struct member_slot *slot, const struct op *op)
 {
     if (op->number > 0 && world->acked[op->number])
-        violate(world, 1, "%s rolled write %d back, which a majority had acknowledged", slot_name(slot), op->number);
+        violate(world, 1, "%s rolled write %d back, which a majority had acknowledged", slot_name(slot),
+                op->number);
 }

@@ -10,7 +10,7 @@ void check_started_empty(struct world *world, struct member_slot *slot)
         const struct entry *entry = &config->entries[i];
         if (world->id_owner[entry->id & 255] == slot->ordinal && entry->votes && !entry->arbiter &&
             world->had_data[slot->ordinal])
-            violate(world, 6, "%s starts on an empty disk and has a vote as _id %d, which had data", slot_name(slot),
-                    entry->id);
+            violate(world, 6, "%s starts on an empty disk and has a vote as _id %d, which had data",
+                    slot_name(slot), entry->id);
     }
 }

@@ -1,4 +1,5 @@
-/* 3. Self-made outage: nothing that we do on purpose leaves less than a healthy majority, or takes a second member away. */
+/* 3. Self-made outage: nothing that we do on purpose leaves less than a healthy majority, or takes a second
+ * member away. */
 #include "tests/sim/world.h"
 
 enum {
@@ -6,7 +7,8 @@ enum {
     SEEN_AFTER_MS = 3000,   /* a stop on purpose looks closer */
 };
 
-static bool long_down(const struct world *world, const struct configuration *config, int entry, int64_t for_ms)
+static bool long_down(const struct world *world, const struct configuration *config, int entry,
+                      int64_t for_ms)
 {
     int ordinal = world->id_owner[config->entries[entry].id & 255];
     int64_t since_ms = world->down_since_ms[ordinal];
@@ -16,8 +18,8 @@ static bool long_down(const struct world *world, const struct configuration *con
 void check_outage(struct world *world, struct member_slot *slot, const char *what)
 {
     const struct configuration *config = newest_committed(world);
-    bool votes = false, serves = slot->node.up && (slot->node.state == MEMBER_PRIMARY ||
-                                                   slot->node.state == MEMBER_SECONDARY);
+    bool votes = false, serves = slot->node.up &&
+                                 (slot->node.state == MEMBER_PRIMARY || slot->node.state == MEMBER_SECONDARY);
     int down = 0;
     for (int i = 0; config && i < config->count; i++) {
         int owner = world->id_owner[config->entries[i].id & 255];
@@ -45,7 +47,8 @@ void check_stepping_down(struct world *world, const struct member_slot *slot)
         violate(world, 3, "%s is told to step down, and nobody healthy can follow it", slot_name(slot));
 }
 
-void check_vote_taken(struct world *world, const struct configuration *base, const struct configuration *config)
+void check_vote_taken(struct world *world, const struct configuration *base,
+                      const struct configuration *config)
 {
     int healthy = 0, voters = config_voters(config);
     if (voters >= config_voters(base))

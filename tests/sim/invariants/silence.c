@@ -1,5 +1,5 @@
-/* 9. Harm from silence: a vote or an entry is taken away only from a member that the spec does not want, or whose disk is
- * known to be another one: never because nothing is heard of it. */
+/* 9. Harm from silence: a vote or an entry is taken away only from a member that the spec does not want, or
+ * whose disk is known to be another one: never because nothing is heard of it. */
 #include "tests/sim/world.h"
 
 enum { SPEC_LATE_MS = 60000 }; /* so long a controller may still work on an older spec */
@@ -13,9 +13,10 @@ void check_silence(struct world *world, const struct configuration *base, const 
             continue;
         if (!wish_counts(world, ordinal) || !world->wishes[ordinal].votes)
             world->unwanted_ms[ordinal] = world->now_ms;
-        bool unwanted = world->unwanted_ms[ordinal] && world->now_ms - world->unwanted_ms[ordinal] < SPEC_LATE_MS;
+        bool unwanted =
+            world->unwanted_ms[ordinal] && world->now_ms - world->unwanted_ms[ordinal] < SPEC_LATE_MS;
         if (!unwanted && !world->lost_ms[ordinal])
-            violate(world, 9, "node%d loses its %s, though the spec wants it and its disk was never lost", ordinal,
-                    after ? "vote" : "place");
+            violate(world, 9, "node%d loses its %s, though the spec wants it and its disk was never lost",
+                    ordinal, after ? "vote" : "place");
     }
 }
