@@ -52,13 +52,14 @@ static const struct zone_sight *sight_of(void *context, const char *zone)
     return found ? &found->sight : NULL;
 }
 
-/* Moments are kept by the clock that never jumps, and told by the one that people and the planner read: else a clock that
- * is set back makes every answer look older than the command before it. */
+/* Moments are kept by the clock that never jumps, and told by the one that people and the planner read: else
+ * a clock that is set back makes every answer look older than the command before it. */
 static struct action_view action_now(const struct controller *controller, const struct set_state *set)
 {
     struct action_view action = set->action;
     if (action.ended_at_ms)
-        action.ended_at_ms = controller_wall(controller) + set->action_ended_at_ms - controller_now(controller);
+        action.ended_at_ms =
+            controller_wall(controller) + set->action_ended_at_ms - controller_now(controller);
     if (action.failures)
         action.retry_at_ms =
             controller_wall(controller) + set->action_retry_at_ms - controller_now(controller);

@@ -1,6 +1,7 @@
-/* Birth: whether a set may be initiated, by whom, with which first configuration. It happens once in a set's life.
- * https://www.mongodb.com/docs/manual/reference/command/replSetInitiate/ : sent to one node alone, which must be in the list;
- * the others must be empty. The server asks the others, not the receiver; so every member is asked for proof here. */
+/* Birth: whether a set may be initiated, by whom, with which first configuration. It happens once in a set's
+ * life. https://www.mongodb.com/docs/manual/reference/command/replSetInitiate/ : sent to one node alone,
+ * which must be in the list; the others must be empty. The server asks the others, not the receiver; so every
+ * member is asked for proof here. */
 #include "controller/decide/situation.h"
 
 #include <string.h>
@@ -18,11 +19,16 @@ static bool proven_new(const struct member_situation *member)
     return has(member->facts, M_UNINITIALIZED) || (has(member->facts, M_DISK) && !disk->used);
 }
 
-/* On a new disk nothing is started before every zone has been heard: a store that was lost would otherwise let a member that
- * lost its data vote again. */
+/* On a new disk nothing is started before every zone has been heard: a store that was lost would otherwise
+ * let a member that lost its data vote again. */
 static bool held_for_proof(const struct situation *situation, const struct member_situation *member)
 {
-    if (situation->facts & (BORN | INITIATOR_TOLD | CONFIG_SEEN | ZONES_HEARD))
+    if (situation->facts & (INITIATOR_TOLD | CONFIG_SEEN) || (has(situation->facts, BORN) && member->booked))
+        return false;
+    if (has(situation->facts, BORN)) /* its entry may be one that nobody shows at this moment */
+        return !member->view || !member->view->holding.disk.used;
+    /* A mark says that there is a set; until its configuration is seen nobody knows whose vote a new disk would get. */
+    if (has(situation->facts, ZONES_HEARD) && !has(situation->facts, MARK_SEEN))
         return false;
     return !member->view || !member->view->holding.disk.used;
 }
@@ -30,7 +36,8 @@ static bool held_for_proof(const struct situation *situation, const struct membe
 /* Only it may be told again, whatever has become of it in the spec meanwhile. */
 static bool is_chosen(const struct situation *situation, const struct member_situation *member)
 {
-    return has(situation->facts, INITIATOR_TOLD) && member->wanted->ordinal == situation->input->ledger->birth_ordinal;
+    return has(situation->facts, INITIATOR_TOLD) &&
+           member->wanted->ordinal == situation->input->ledger->birth_ordinal;
 }
 
 static bool may_initiate(const struct member_situation *member)
@@ -121,8 +128,8 @@ void situation_find_birth(struct situation *situation)
         if (proven_new(member))
             member->facts |= M_PROVEN_NEW;
         if (has(member->facts, M_PROVEN_NEW | M_UNINITIALIZED | M_ADDRESSED | M_RUNNING) &&
-            (!has(member->facts, M_ABSENT) || is_chosen(situation, member)) && !has(member->facts, M_DISK_LOST) &&
-            !shares_address(situation, member))
+            (!has(member->facts, M_ABSENT) || is_chosen(situation, member)) &&
+            !has(member->facts, M_DISK_LOST) && !shares_address(situation, member))
             member->facts |= M_READY;
     }
     find_readiness(situation);
@@ -166,9 +173,11 @@ static void first_config(const struct situation *situation, struct plan *plan)
         if (!booked || booked->id < 0 || booked->removed || !has(member->facts, M_READY))
             continue;
         struct config_member *entry = &entries[count++];
-        *entry = wanted_entry(member, booked->id, arena_string(situation->arena, member->view->holding.address));
+        *entry =
+            wanted_entry(member, booked->id, arena_string(situation->arena, member->view->holding.address));
         if (is_chosen(situation, member) && !has(member->facts, M_MAY_LEAD)) {
-            /* Who initiates must be electable (error 104), and is the only one with data; what the spec wants of it comes later. */
+            /* Who initiates must be electable (error 104), and is the only one with data; what the spec wants
+             * of it comes later. */
             entry->votes = 1;
             entry->priority = 1;
             entry->hidden = false;

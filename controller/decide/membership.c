@@ -7,7 +7,8 @@
 
 #include "proto/base/plant.h"
 
-/* A fact of the set is: some member has these facts and not those. The same table finds the member that a row speaks of. */
+/* A fact of the set is: some member has these facts and not those. The same table finds the member that a row
+ * speaks of. */
 static const struct {
     uint64_t fact, require, forbid;
 } finders[] = {
@@ -74,7 +75,8 @@ bool vote_is_spared(const struct situation *situation, const struct member_situa
     return voters > 0 && healthy > voters / 2 && electable_remains(situation, member);
 }
 
-/* Reports are of different moments: while addresses change hands two members may be said to have moved to one. */
+/* Reports are of different moments: while addresses change hands two members may be said to have moved to
+ * one. */
 static bool shares_address(const struct situation *situation, const struct member_situation *moved)
 {
     for (size_t i = 0; i < situation->member_count; i++) {
@@ -86,8 +88,9 @@ static bool shares_address(const struct situation *situation, const struct membe
     return false;
 }
 
-/* Whether its host changes with the next step: it answers at its new address; or its old one is where a member that answers has
- * moved to, so that the two trade places (a primary takes the entry with its own address for itself). */
+/* Whether its host changes with the next step: it answers at its new address; or its old one is where a
+ * member that answers has moved to, so that the two trade places (a primary takes the entry with its own
+ * address for itself). */
 bool moves_along(const struct situation *situation, const struct member_situation *member)
 {
     if (!has(member->facts, M_MOVED) || has(member->facts, M_FOLLOWABLE))
@@ -122,7 +125,8 @@ static bool clashes(const struct situation *situation, const struct member_situa
 static bool any_clash(const struct situation *situation)
 {
     for (size_t i = 0; i < situation->member_count; i++)
-        if (has(situation->members[i].facts, M_MOVED | M_FOLLOWABLE) && clashes(situation, &situation->members[i]))
+        if (has(situation->members[i].facts, M_MOVED | M_FOLLOWABLE) &&
+            clashes(situation, &situation->members[i]))
             return true;
     return false;
 }
@@ -136,7 +140,8 @@ void situation_find_changes(struct situation *situation)
         situation->facts |= MOVED_CLASH;
     if (settings_due(situation))
         situation->facts |= ATTRIBUTES_DUE;
-    const struct member_situation *giver = situation_first(situation, M_LISTED | M_DISK_LOST | M_VOTES, M_UNBOOKED);
+    const struct member_situation *giver =
+        situation_first(situation, M_LISTED | M_DISK_LOST | M_VOTES, M_UNBOOKED);
     if (!giver)
         giver = situation_first(situation, M_LISTED | M_VOTES, M_VOTE_WANTED);
     if (!giver)
@@ -149,10 +154,12 @@ void situation_find_changes(struct situation *situation)
 
 /* ---- the ledger ---- */
 
-/* An _id that a lost ledger may have given to a member that has left since is skipped: so many are left free. */
+/* An _id that a lost ledger may have given to a member that has left since is skipped: so many are left free.
+ */
 enum { ADOPTION_ID_GAP = 16, MEMBER_ID_MAX_BEFORE_5_0 = 255 };
 
-/* What no disk has for an id: a listed member whose disk nobody knows, and which was never used, has lost its data. */
+/* What no disk has for an id: a listed member whose disk nobody knows, and which was never used, has lost its
+ * data. */
 static const char *const DISK_UNKNOWN = "lost";
 
 static void book(const struct situation *situation, struct plan *plan, const struct member_situation *member)
@@ -168,8 +175,8 @@ static void book(const struct situation *situation, struct plan *plan, const str
     plan->ledger_changed = true;
 }
 
-/* The configuration names an _id that the ledger would give out yet: the ledger is older than the set (an image of the store was
- * brought back, or there was none), and others may have been given after it. */
+/* The configuration names an _id that the ledger would give out yet: the ledger is older than the set (an
+ * image of the store was brought back, or there was none), and others may have been given after it. */
 static void leave_gap(const struct situation *situation, struct plan *plan)
 {
     int highest = -1;
@@ -231,10 +238,12 @@ void ledger_retire(const struct situation *situation, struct plan *plan)
 bool may_join(const struct member_situation *member)
 {
     return has(member->facts, M_BORN | M_ZONE_SEEN | M_DISK | M_ADDRESSED | M_RUNNING | M_ANSWERS) &&
-           !(member->facts & (M_LISTED | M_ABSENT | M_DISK_LOST | M_STRANGER | M_IS_MEMBER | M_ZONE_SILENT | M_UNTOLD));
+           !(member->facts &
+             (M_LISTED | M_ABSENT | M_DISK_LOST | M_STRANGER | M_IS_MEMBER | M_ZONE_SILENT | M_UNTOLD));
 }
 
-/* One that was in a configuration and is out of it has spent its _id, even if an older ledger still has it booked. */
+/* One that was in a configuration and is out of it has spent its _id, even if an older ledger still has it
+ * booked. */
 static bool has_fresh_id(const struct member_situation *member)
 {
     if (PLANT(REUSE_ID) && member->booked)
@@ -242,8 +251,8 @@ static bool has_fresh_id(const struct member_situation *member)
     return has(member->facts, M_BOOKED) && member->view->mongod.answer != MONGOD_NOT_IN_CONFIG;
 }
 
-/* A member gets its _id before it is added, so that a crash in between never gives it to another. One that came back
- * gets a fresh one. */
+/* A member gets its _id before it is added, so that a crash in between never gives it to another. One that
+ * came back gets a fresh one. */
 void ledger_book_joiners(const struct situation *situation, struct plan *plan)
 {
     leave_gap(situation, plan);

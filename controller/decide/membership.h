@@ -5,10 +5,12 @@
 #include "controller/decide/rules.h"
 #include "controller/decide/situation.h"
 
-/* Whom a row speaks of: the first member for which the fact holds that the row asks for. NULL: the set as a whole. */
+/* Whom a row speaks of: the first member for which the fact holds that the row asks for. NULL: the set as a
+ * whole. */
 const struct member_situation *membership_subject(const struct situation *situation, const struct rule *rule);
 
-/* Whether a majority of the other voters is healthy without this one's vote, and an electable member remains. */
+/* Whether a majority of the other voters is healthy without this one's vote, and an electable member remains.
+ */
 bool vote_is_spared(const struct situation *situation, const struct member_situation *member);
 
 /* A member whose host the next configuration changes, when one that has moved is followed. */

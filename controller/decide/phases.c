@@ -14,7 +14,9 @@ enum member_phase member_phase_of(const struct member_situation *member)
         bool complete = has(facts, M_VOTES) == has(facts, M_VOTE_WANTED);
         if (complete && has(facts, M_SYNCING) && !has(facts, M_SYNCED))
             return MEMBER_PHASE_JOINED;
-        return complete ? MEMBER_PHASE_VOTING : has(facts, M_SYNCED) ? MEMBER_PHASE_SYNCED : MEMBER_PHASE_JOINED;
+        return complete               ? MEMBER_PHASE_VOTING
+               : has(facts, M_SYNCED) ? MEMBER_PHASE_SYNCED
+                                      : MEMBER_PHASE_JOINED;
     }
     if (has(facts, M_ANSWERS))
         return MEMBER_PHASE_REACHABLE;
@@ -38,14 +40,16 @@ static bool any(const struct situation *situation, uint64_t require, uint64_t fo
     return situation_first(situation, require, forbid) != NULL;
 }
 
-/* A voter is down, unreached or silent; one that copies data, has moved, or has just been born is on its way. */
+/* A voter is down, unreached or silent; one that copies data, has moved, or has just been born is on its way.
+ */
 static bool is_degraded(const struct situation *situation)
 {
     const struct plan *previous = situation->input->previous;
     bool newborn = previous && (previous->phase == PHASE_INITIATING || previous->phase == PHASE_JOINING);
     for (size_t i = 0; newborn && i < situation->member_count; i++)
         newborn = !situation->members[i].known_down;
-    return (!newborn && any(situation, M_LISTED | M_VOTES, M_HEALTHY | M_SYNCING | M_FOLLOWABLE | M_AWAITED | M_ABSENT)) ||
+    return (!newborn && any(situation, M_LISTED | M_VOTES,
+                            M_HEALTHY | M_SYNCING | M_FOLLOWABLE | M_AWAITED | M_ABSENT)) ||
            any(situation, M_ZONE_SILENT, M_ABSENT) || any(situation, M_DISK_LOST, M_ABSENT);
 }
 
@@ -54,7 +58,8 @@ static enum set_phase unborn_phase(const struct plan *plan)
     return plan->ledger.birth == BIRTH_INTENDED ? PHASE_INITIATING : PHASE_PROVISIONING;
 }
 
-enum set_phase set_phase_of(const struct situation *situation, const struct rule *rule, const struct plan *plan)
+enum set_phase set_phase_of(const struct situation *situation, const struct rule *rule,
+                            const struct plan *plan)
 {
     if (has(situation->facts, SET_ABSENT))
         return PHASE_REMOVED;
@@ -67,7 +72,8 @@ enum set_phase set_phase_of(const struct situation *situation, const struct rule
     bool just_born = situation->term < 0 && situation->input->observation->action.kind == ACTION_INITIATE;
     if (!situation->primary && (situation->term == 0 || just_born))
         return PHASE_INITIATING; /* the first election is to come */
-    if ((rule->outcome == OUTCOME_DONE && !plan->ledger_changed) || (PLANT(EARLY_HEALTHY) && situation->primary))
+    if ((rule->outcome == OUTCOME_DONE && !plan->ledger_changed) ||
+        (PLANT(EARLY_HEALTHY) && situation->primary))
         return PHASE_HEALTHY;
     if (!situation->primary || is_degraded(situation))
         return PHASE_DEGRADED;
@@ -77,7 +83,8 @@ enum set_phase set_phase_of(const struct situation *situation, const struct rule
         any(situation, M_LISTED | M_SYNCING, M_ABSENT))
         return PHASE_JOINING;
     if (plan->action.kind != ACTION_NONE || has(situation->facts, ACTION_RUNNING) || !situation->committed ||
-        any(situation, M_FOLLOWABLE, 0) || any(situation, M_AWAITED, 0) || any(situation, M_ABSENT | M_LISTED, 0) || has(situation->facts, ATTRIBUTES_DUE))
+        any(situation, M_FOLLOWABLE, 0) || any(situation, M_AWAITED, 0) ||
+        any(situation, M_ABSENT | M_LISTED, 0) || has(situation->facts, ATTRIBUTES_DUE))
         return PHASE_RECONFIGURING;
     return PHASE_DEGRADED;
 }
@@ -103,7 +110,8 @@ static void quorum_condition(const struct situation *situation, struct plan *pla
     if (has(situation->facts, QUORUM))
         set_condition(situation, plan, CONDITION_QUORUM, CONDITION_TRUE, "MajorityReachable", message);
     else if (situation->voters == 0)
-        set_condition(situation, plan, CONDITION_QUORUM, CONDITION_FALSE, "NotInitiated", "no configuration yet");
+        set_condition(situation, plan, CONDITION_QUORUM, CONDITION_FALSE, "NotInitiated",
+                      "no configuration yet");
     else if (has(situation->facts, QUORUM_GONE) || has(situation->facts, ADDRESSES_GONE))
         set_condition(situation, plan, CONDITION_QUORUM, CONDITION_FALSE, "MajorityLost", message);
     else
@@ -126,15 +134,19 @@ void plan_conditions(const struct situation *situation, struct plan *plan)
     bool born = situation->config.version > 0;
     const struct member_situation *moved = situation_first(situation, M_MOVED, M_ABSENT);
     if (!born || moved)
-        set_condition(situation, plan, CONDITION_ADDRESSES, CONDITION_FALSE, born ? "AddressMoved" : "NotInitiated",
+        set_condition(situation, plan, CONDITION_ADDRESSES, CONDITION_FALSE,
+                      born ? "AddressMoved" : "NotInitiated",
                       moved ? arena_printf(situation->arena, "%s has moved to %s", moved->node,
                                            moved->view->holding.address)
                             : "no configuration yet");
     else
         set_condition(situation, plan, CONDITION_ADDRESSES, CONDITION_TRUE, "AsConfigured",
                       "the configuration names each known address");
-    set_condition(situation, plan, CONDITION_COMMITTED, situation->committed ? CONDITION_TRUE : CONDITION_FALSE,
-                  situation->committed ? "OnMajority" : born ? "NotOnMajority" : "NotInitiated",
+    set_condition(situation, plan, CONDITION_COMMITTED,
+                  situation->committed ? CONDITION_TRUE : CONDITION_FALSE,
+                  situation->committed ? "OnMajority"
+                  : born               ? "NotOnMajority"
+                                       : "NotInitiated",
                   arena_printf(situation->arena, "version %lld", (long long)situation->config.version));
     size_t done = 0;
     for (size_t i = 0; i < plan->member_count; i++)

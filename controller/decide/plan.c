@@ -17,9 +17,11 @@ static void remember_rule(struct plan *plan, int number)
 
 /* ---- members ---- */
 
-/* A member that leaves keeps running until the configuration no longer names it; before anybody knows whether there is a
- * set, a member that the spec takes away is left alone; and so is one whose zone has not said yet what it holds. */
-static void plan_run(const struct situation *situation, const struct member_situation *member, struct member_plan *out)
+/* A member that leaves keeps running until the configuration no longer names it; before anybody knows whether
+ * there is a set, a member that the spec takes away is left alone; and so is one whose zone has not said yet
+ * what it holds. */
+static void plan_run(const struct situation *situation, const struct member_situation *member,
+                     struct member_plan *out)
 {
     bool absent = has(member->facts, M_ABSENT);
     bool known = situation->facts & (BORN | CONFIG_SEEN);
@@ -42,12 +44,13 @@ static const char *plan_disk(const struct situation *situation, const struct mem
         return booked->disk_id;
     if (has(member->facts, M_DISK_LOST))
         return "lost"; /* no disk's id: nothing is started */
-    return member->view && has(member->facts, M_DISK) ? arena_string(situation->arena, member->view->holding.disk.id)
-                                                      : "";
+    return member->view && has(member->facts, M_DISK)
+               ? arena_string(situation->arena, member->view->holding.disk.id)
+               : "";
 }
 
-static void plan_member(const struct situation *situation, const struct member_situation *member, struct plan *plan,
-                        struct member_plan *out)
+static void plan_member(const struct situation *situation, const struct member_situation *member,
+                        struct plan *plan, struct member_plan *out)
 {
     const struct config_member *listed = member->listed;
     const char *address = member->view ? member->view->holding.address : "";
@@ -171,7 +174,8 @@ static void plan_the_set(struct situation *situation, struct plan *plan)
     plan->rule = rule->number;
     plan->sentence = set_sentence(situation, plan, rule->sentence);
     plan->facts = situation->facts;
-    const struct member_situation *primary = situation->primary ? situation->primary : situation->told_primary;
+    const struct member_situation *primary =
+        situation->primary ? situation->primary : situation->told_primary;
     plan->primary = primary ? primary->wanted->ordinal : 0;
     plan->config = situation->config;
     plan->config_committed = situation->committed;

@@ -1,6 +1,7 @@
 /* The configuration, its commitment, the primary, and whether a majority of votes is healthy.
- * Commitment: https://www.mongodb.com/docs/manual/reference/command/replSetReconfig/ ("a majority of voting members of the
- * current configuration"); before 4.4 the server can't say, so a majority of voters must report the version. */
+ * Commitment: https://www.mongodb.com/docs/manual/reference/command/replSetReconfig/ ("a majority of voting
+ * members of the current configuration"); before 4.4 the server can't say, so a majority of voters must
+ * report the version. */
 #include "controller/decide/situation.h"
 
 #include <string.h>
@@ -52,8 +53,9 @@ static int64_t observed_at(const struct situation *situation)
     return situation->primary ? situation->input->now_ms - situation->primary->view->mongod.age_ms : 0;
 }
 
-/* What was read back after the last command counts until a primary has spoken since: before 4.4 a configuration that was never
- * on a majority is gone with the node that had it, and nothing in the others' shows that they are newer. */
+/* What was read back after the last command counts until a primary has spoken since: before 4.4 a
+ * configuration that was never on a majority is gone with the node that had it, and nothing in the others'
+ * shows that they are newer. */
 static void find_newest_config(struct situation *situation)
 {
     const struct action_view *action = &situation->input->observation->action;
@@ -74,7 +76,8 @@ static void find_newest_config(struct situation *situation)
     }
 }
 
-/* Whoever leads in the highest term. One that leads in a lower term than somebody answers with is about to learn better. */
+/* Whoever leads in the highest term. One that leads in a lower term than somebody answers with is about to
+ * learn better. */
 static void find_primary(struct situation *situation)
 {
     for (size_t i = 0; i < situation->member_count; i++) {
@@ -128,11 +131,13 @@ static void find_commitment(struct situation *situation)
         by_primary = same && mongod->config_committed;
         primary_says_no = same && !mongod->config_committed;
     }
-    situation->committed = situation->config.version > 0 &&
-                           (by_action || by_primary || (!primary_says_no && majority_reports_config(situation)));
+    situation->committed =
+        situation->config.version > 0 &&
+        (by_action || by_primary || (!primary_says_no && majority_reports_config(situation)));
     if (situation->committed || PLANT(NO_COMMITMENT))
         situation->facts |= COMMITTED;
-    if (action->kind == ACTION_NONE || action->config.version > 0 || observed_at(situation) >= action->ended_at_ms)
+    if (action->kind == ACTION_NONE || action->config.version > 0 ||
+        observed_at(situation) >= action->ended_at_ms)
         situation->facts |= READ_BACK;
 }
 
@@ -183,12 +188,14 @@ static void find_versions(struct situation *situation)
     }
 }
 
-/* Whether it can't be elected as things are: who runs at another address and has been started there doesn't find itself in
- * its configuration (https://www.mongodb.com/docs/manual/reference/replica-states/ : REMOVED). Silence proves nothing. */
+/* Whether it can't be elected as things are: who runs at another address and has been started there doesn't
+ * find itself in its configuration (https://www.mongodb.com/docs/manual/reference/replica-states/ : REMOVED).
+ * Silence proves nothing. */
 static bool cannot_lead(const struct member_situation *member, bool elsewhere)
 {
-    return member->known_down || member->listed->arbiter_only || has(member->facts, M_IS_MEMBER | M_SYNCING) ||
-           has(member->facts, M_UNINITIALIZED) || (elsewhere && !has(member->facts, M_IS_MEMBER));
+    return member->known_down || member->listed->arbiter_only ||
+           has(member->facts, M_IS_MEMBER | M_SYNCING) || has(member->facts, M_UNINITIALIZED) ||
+           (elsewhere && !has(member->facts, M_IS_MEMBER));
 }
 
 /* Members that run, and whose entry can't be told since store and address were lost together. */
@@ -237,7 +244,8 @@ void situation_find_quorum(struct situation *situation)
         situation->facts |= MOVED_QUORUM;
     if (situation->voters - down < situation->majority)
         situation->facts |= QUORUM_GONE;
-    else if (situation->voters - down - moved < situation->majority || (moved && leaderless == situation->voters))
+    else if (situation->voters - down - moved < situation->majority ||
+             (moved && leaderless == situation->voters))
         situation->facts |= ADDRESSES_GONE;
     find_versions(situation);
     if (situation->voters >= SET_VOTERS_MAX)

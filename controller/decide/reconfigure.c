@@ -1,7 +1,8 @@
 /* The next configuration: from the one that is committed, one safe step towards the spec.
- * https://www.mongodb.com/docs/manual/reference/command/replSetReconfig/ : at most one voting member is added or removed
- * (a changed `votes` counts); the same _id with another host is no voting change; votes 0 forces priority 0; an arbiter always
- * votes. https://www.mongodb.com/docs/manual/tutorial/expand-replica-set/ : new members come without vote and priority. */
+ * https://www.mongodb.com/docs/manual/reference/command/replSetReconfig/ : at most one voting member is added
+ * or removed (a changed `votes` counts); the same _id with another host is no voting change; votes 0 forces
+ * priority 0; an arbiter always votes. https://www.mongodb.com/docs/manual/tutorial/expand-replica-set/ : new
+ * members come without vote and priority. */
 #include "controller/decide/membership.h"
 
 #include <string.h>
@@ -187,8 +188,8 @@ static void edit_members(struct edit *edit, enum outcome outcome, const struct l
     }
 }
 
-/* Above every version that was ever shown: before 4.4 one that was lost with its primary comes back with that node, and two of
- * one version would stand beside each other for ever. */
+/* Above every version that was ever shown: before 4.4 one that was lost with its primary comes back with that
+ * node, and two of one version would stand beside each other for ever. */
 static int64_t next_version(const struct situation *situation)
 {
     int64_t version = situation->config.version, sent = situation->input->observation->action.config.version;

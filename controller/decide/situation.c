@@ -88,12 +88,13 @@ static uint64_t mongod_facts(const struct member_view *view)
     return 0;
 }
 
-/* Who serves in the set has its data; on a disk that a mongod was started on (`used` goes with the id), it is the ledger that is
- * old. */
+/* Who serves in the set has its data; on a disk that a mongod was started on (`used` goes with the id), it is
+ * the ledger that is old. */
 static bool has_data(const struct member_situation *member)
 {
     enum member_state state = member->view->mongod.state;
-    return has(member->facts, M_IS_MEMBER | M_RUNNING) && (state == MEMBER_PRIMARY || state == MEMBER_SECONDARY);
+    return has(member->facts, M_IS_MEMBER | M_RUNNING) &&
+           (state == MEMBER_PRIMARY || state == MEMBER_SECONDARY);
 }
 
 static bool disk_is_new_to_ledger(const struct member_situation *member)
@@ -384,8 +385,9 @@ static bool dead_entry_unclaimed(const struct situation *situation, bool with_vo
     return false;
 }
 
-/* After store and address were lost together, a new disk may be what a voter of the configuration comes back on: with its old
- * address it would vote without its memory. So it is not started while such an entry is left. */
+/* After store and address were lost together, a new disk may be what a voter of the configuration comes back
+ * on: with its old address it would vote without its memory. So it is not started while such an entry is
+ * left. */
 static void find_held_for_entry(struct situation *situation)
 {
     if (dead_entry_unclaimed(situation, false))

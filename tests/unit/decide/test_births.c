@@ -8,9 +8,9 @@
 
 #include "situation_fixture.h"
 
-#define WITH_FIXTURE(members)                                                                                 \
-    (void)state;                                                                                              \
-    struct fixture fixture, *f = &fixture;                                                                    \
+#define WITH_FIXTURE(members)                                                                                \
+    (void)state;                                                                                             \
+    struct fixture fixture, *f = &fixture;                                                                   \
     fixture_init(f, members)
 
 static const struct ledger_member *booked(const struct plan *plan, int ordinal)
@@ -194,8 +194,24 @@ static void a_lost_store_does_not_let_an_emptied_member_vote(void **state)
     fixture_finish(f);
 }
 
-/* The spec was edited between the intention and the command: the server refused a node that is not electable in its own
- * configuration, and one that was to leave was never told again; the set was never born. */
+/* Store and a member's disk were lost while the set was taken away: on its new disk the member started with its vote. */
+static void a_new_disk_waits_for_the_configuration_of_a_set_that_is_marked(void **state)
+{
+    WITH_FIXTURE(3);
+    fixture_disks_made(f);
+    f->views[0].holding.disk.used = f->views[1].holding.disk.used = true;
+    f->views[0].holding.disk.replica_set_id = f->views[1].holding.disk.replica_set_id = "64b000000000000000000001";
+    const struct plan *plan = fixture_plan(f);
+    assert_int_equal(plan->members[0].run, RUN_UP);
+    assert_int_equal(plan->members[2].run, RUN_HELD);
+    f->ledger.birth = BIRTH_DONE; /* adopted, and then all others were started again */
+    f->ledger.replica_set_id = f->views[0].holding.disk.replica_set_id;
+    assert_int_equal(fixture_plan(f)->members[2].run, RUN_HELD);
+    fixture_finish(f);
+}
+
+/* The spec was edited between the intention and the command: the server refused a node that is not electable
+ * in its own configuration, and one that was to leave was never told again; the set was never born. */
 static void the_chosen_one_initiates_whatever_the_spec_says_now(void **state)
 {
     WITH_FIXTURE(3);
@@ -241,6 +257,7 @@ int main(void)
         cmocka_unit_test(a_configuration_that_is_seen_ends_the_birth),
         cmocka_unit_test(a_lost_store_adopts_the_set_with_its_ids),
         cmocka_unit_test(a_lost_store_does_not_let_an_emptied_member_vote),
+        cmocka_unit_test(a_new_disk_waits_for_the_configuration_of_a_set_that_is_marked),
         cmocka_unit_test(the_chosen_one_initiates_whatever_the_spec_says_now),
         cmocka_unit_test(another_replica_set_is_refused),
     };

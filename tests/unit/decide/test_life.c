@@ -88,14 +88,18 @@ static void a_configuration_that_was_lost_with_its_node_is_not_waited_for(void *
     f->config.term = -1;
     f->views[0].mongod.knows_commitment = false;
     fixture_new_config(f, &f->config);
-    f->observation.action = (struct action_view){.kind = ACTION_RECONFIGURE, .succeeded = true, .message = "",
-                                                 .ended_at_ms = f->now_ms - 60000, .config = f->config};
+    f->observation.action = (struct action_view){.kind = ACTION_RECONFIGURE,
+                                                 .succeeded = true,
+                                                 .message = "",
+                                                 .ended_at_ms = f->now_ms - 60000,
+                                                 .config = f->config};
     f->observation.action.config.version++;
     const struct plan *plan = fixture_plan(f);
     assert_true(plan->config_committed);
     assert_int_equal(plan->config.version, f->config.version);
     fixture_move(f, 3, "127.0.3.9:27017");
-    assert_int_equal(fixture_plan(f)->action.config.version, f->config.version + 2); /* it may come back with its node */
+    assert_int_equal(fixture_plan(f)->action.config.version,
+                     f->config.version + 2);       /* it may come back with its node */
     f->observation.action.ended_at_ms = f->now_ms; /* the primary has not been seen since */
     assert_false(fixture_plan(f)->config_committed);
     fixture_finish(f);
@@ -117,7 +121,8 @@ static void a_primary_trades_places_with_one_that_does_not_answer(void **state)
     fixture_finish(f);
 }
 
-/* The one lost its disk and waited for its vote to be taken; the other one had its address and waited for it to move on. */
+/* The one lost its disk and waited for its vote to be taken; the other one had its address and waited for it
+ * to move on. */
 static void a_lost_disk_is_mended_while_another_has_its_address(void **state)
 {
     WITH_FIXTURE(3);
@@ -309,7 +314,8 @@ static void addresses_that_all_changed_are_recognised(void **state)
     fixture_finish(f);
 }
 
-/* "The members are electing one", it said for ever: the only one with the data had moved and been restarted. */
+/* "The members are electing one", it said for ever: the only one with the data had moved and been restarted.
+ */
 static void the_only_one_with_the_data_that_moved_is_a_lost_address(void **state)
 {
     WITH_FIXTURE(3);
@@ -317,14 +323,21 @@ static void the_only_one_with_the_data_that_moved_is_a_lost_address(void **state
     fixture_no_primary(f);
     f->views[1].mongod.state = f->views[2].mongod.state = MEMBER_STARTUP2;
     fixture_move(f, 1, "127.0.1.9:27017");
-    assert_int_not_equal(fixture_plan(f)->phase, PHASE_ADDRESSES_LOST); /* it may still be elected: it dials the others */
+    assert_int_not_equal(fixture_plan(f)->phase,
+                         PHASE_ADDRESSES_LOST); /* it may still be elected: it dials the others */
     f->views[0].mongod.answer = MONGOD_NOT_IN_CONFIG;
     f->views[0].mongod.state = MEMBER_REMOVED;
     f->views[0].mongod.self_id = -1;
     assert_int_equal(fixture_plan(f)->phase, PHASE_ADDRESSES_LOST);
-    f->views[2].mongod = (struct mongod_view){.answer = MONGOD_NOT_INITIALIZED, .age_ms = 100, .version = "7.0.14",
-                                              .problem = "", .self_id = -1, .term = -1, .primary_id = -1,
-                                              .optime = {.term = -1}, .config = {.set = "", .replica_set_id = "", .term = -1}};
+    f->views[2].mongod = (struct mongod_view){.answer = MONGOD_NOT_INITIALIZED,
+                                              .age_ms = 100,
+                                              .version = "7.0.14",
+                                              .problem = "",
+                                              .self_id = -1,
+                                              .term = -1,
+                                              .primary_id = -1,
+                                              .optime = {.term = -1},
+                                              .config = {.set = "", .replica_set_id = "", .term = -1}};
     assert_int_equal(fixture_plan(f)->phase, PHASE_ADDRESSES_LOST); /* the birth had not come to it yet */
     fixture_finish(f);
 }

@@ -8,9 +8,9 @@
 
 #include "situation_fixture.h"
 
-#define WITH_FIXTURE(members)                                                                                 \
-    (void)state;                                                                                              \
-    struct fixture fixture, *f = &fixture;                                                                    \
+#define WITH_FIXTURE(members)                                                                                \
+    (void)state;                                                                                             \
+    struct fixture fixture, *f = &fixture;                                                                   \
     fixture_init(f, members)
 
 static const struct ledger_member *booked(const struct plan *plan, int ordinal)
@@ -89,8 +89,13 @@ static void a_new_member_comes_without_a_vote(void **state)
     fixture_new_config(f, &f->config);
     f->ledger.member_count = 2;
     f->ledger.next_id = 7;
-    f->views[2].mongod = (struct mongod_view){.answer = MONGOD_NOT_INITIALIZED, .problem = "", .version = "7.0.14",
-                                              .age_ms = 10, .self_id = -1, .term = -1, .primary_id = -1,
+    f->views[2].mongod = (struct mongod_view){.answer = MONGOD_NOT_INITIALIZED,
+                                              .problem = "",
+                                              .version = "7.0.14",
+                                              .age_ms = 10,
+                                              .self_id = -1,
+                                              .term = -1,
+                                              .primary_id = -1,
                                               .config = {.set = "", .replica_set_id = ""}};
     f->views[2].holding.disk.replica_set_id = "";
     const struct plan *plan = fixture_plan(f);
@@ -110,8 +115,13 @@ static void members_of_mixed_versions_are_not_added(void **state)
     f->config.member_count = 2;
     fixture_new_config(f, &f->config);
     f->ledger.member_count = 2;
-    f->views[2].mongod = (struct mongod_view){.answer = MONGOD_NOT_INITIALIZED, .problem = "", .version = "6.0.1",
-                                              .age_ms = 10, .self_id = -1, .term = -1, .primary_id = -1,
+    f->views[2].mongod = (struct mongod_view){.answer = MONGOD_NOT_INITIALIZED,
+                                              .problem = "",
+                                              .version = "6.0.1",
+                                              .age_ms = 10,
+                                              .self_id = -1,
+                                              .term = -1,
+                                              .primary_id = -1,
                                               .config = {.set = "", .replica_set_id = ""}};
     f->views[2].holding.disk.replica_set_id = "";
     assert_true(plan_fired(fixture_plan(f), 70));
@@ -215,7 +225,8 @@ static void after_a_lost_store_a_member_is_not_added_beside_its_own_entry(void *
     fixture_finish(f);
 }
 
-/* A new member got the _id of one that an older image of the store didn't know: both were followed under it, in turn. */
+/* A new member got the _id of one that an older image of the store didn't know: both were followed under it,
+ * in turn. */
 static void an_old_ledger_never_gives_an_id_of_the_configuration_again(void **state)
 {
     WITH_FIXTURE(3);
@@ -229,7 +240,8 @@ static void an_old_ledger_never_gives_an_id_of_the_configuration_again(void **st
     fixture_finish(f);
 }
 
-/* An arbiter can't be without a vote, so it is taken out when it loses its disk: it came back under the same _id. */
+/* An arbiter can't be without a vote, so it is taken out when it loses its disk: it came back under the same
+ * _id. */
 static void an_arbiter_that_lost_its_disk_comes_back_under_a_fresh_id(void **state)
 {
     WITH_FIXTURE(3);
@@ -244,7 +256,8 @@ static void an_arbiter_that_lost_its_disk_comes_back_under_a_fresh_id(void **sta
     fixture_finish(f);
 }
 
-/* The same image of the store still had a member booked that had left since: it came back under its spent _id. */
+/* The same image of the store still had a member booked that had left since: it came back under its spent
+ * _id. */
 static void who_is_out_of_the_configuration_comes_back_under_a_fresh_id(void **state)
 {
     WITH_FIXTURE(3);
@@ -261,8 +274,9 @@ static void who_is_out_of_the_configuration_comes_back_under_a_fresh_id(void **s
     fixture_finish(f);
 }
 
-/* Two members booked under one _id: the configuration followed now the one, now the other, for ever. Reports are of different
- * moments, so after addresses have swapped and the store was lost both may claim one entry. */
+/* Two members booked under one _id: the configuration followed now the one, now the other, for ever. Reports
+ * are of different moments, so after addresses have swapped and the store was lost both may claim one entry.
+ */
 static void an_entry_that_two_members_claim_is_booked_for_neither(void **state)
 {
     WITH_FIXTURE(3);
@@ -272,7 +286,8 @@ static void an_entry_that_two_members_claim_is_booked_for_neither(void **state)
     const struct plan *plan = fixture_plan(f);
     assert_null(ledger_find(&plan->ledger, 2));
     assert_null(ledger_find(&plan->ledger, 3));
-    f->views[2].mongod.answer = MONGOD_SILENT; /* its address alone does not stand against another one's own word */
+    f->views[2].mongod.answer =
+        MONGOD_SILENT; /* its address alone does not stand against another one's own word */
     f->views[2].holding.address = f->entries[1].host;
     plan = fixture_plan(f);
     assert_int_equal(ledger_find(&plan->ledger, 2)->id, 1);
@@ -280,7 +295,8 @@ static void an_entry_that_two_members_claim_is_booked_for_neither(void **state)
     fixture_finish(f);
 }
 
-/* An older image of the store named the disk that it had lost before: its vote was to be taken for ever, and it was primary. */
+/* An older image of the store named the disk that it had lost before: its vote was to be taken for ever, and
+ * it was primary. */
 static void who_serves_on_a_disk_that_an_old_ledger_does_not_know_has_its_data(void **state)
 {
     WITH_FIXTURE(3);
@@ -290,12 +306,14 @@ static void who_serves_on_a_disk_that_an_old_ledger_does_not_know_has_its_data(v
     assert_true(plan_fired(plan, 48));
     assert_string_equal(ledger_find(&plan->ledger, 1)->disk_id, f->views[0].holding.disk.id);
     assert_int_equal(plan->action.kind, ACTION_NONE);
-    f->views[0].holding.disk.used = false; /* replaced under a mongod that still runs: the next one would start empty */
+    f->views[0].holding.disk.used =
+        false; /* replaced under a mongod that still runs: the next one would start empty */
     assert_false(plan_fired(fixture_plan(f), 48));
     fixture_finish(f);
 }
 
-/* "Healthy" was said of a set with a dead voter: its member had been taken out of the spec while the store was lost. */
+/* "Healthy" was said of a set with a dead voter: its member had been taken out of the spec while the store
+ * was lost. */
 static void a_dead_entry_that_nobody_claims_is_not_healthy(void **state)
 {
     WITH_FIXTURE(3);
@@ -303,12 +321,14 @@ static void a_dead_entry_that_nobody_claims_is_not_healthy(void **state)
     f->set.member_count = 2;
     f->observation.member_count = 2;
     f->ledger.member_count = 2;
-    assert_int_equal(fixture_plan(f)->phase, PHASE_HEALTHY); /* somebody else's member that answers is nobody's trouble */
+    assert_int_equal(fixture_plan(f)->phase,
+                     PHASE_HEALTHY); /* somebody else's member that answers is nobody's trouble */
     f->peers[2].healthy = false;
     const struct plan *plan = fixture_plan(f);
     assert_int_equal(plan->phase, PHASE_DEGRADED);
     assert_true(plan_fired(plan, 88));
-    f->set.member_count = f->observation.member_count = 3; /* it was taken out of the spec while the store was lost */
+    f->set.member_count = f->observation.member_count =
+        3; /* it was taken out of the spec while the store was lost */
     f->wanted[2].absent = true;
     f->views[2].holding.service_exists = f->views[2].holding.controller_exists = false;
     f->views[2].holding.address = f->views[2].holding.pod.name = "";
