@@ -46,7 +46,10 @@ static bool has_primary(const struct world *world)
  * Joining. */
 static bool phase_fits(const struct world *world, enum set_phase phase)
 {
-    if (!world->lost_for_good)
+    bool missing = false;
+    for (int i = 1; i <= ORDINALS_MAX; i++)
+        missing |= wish_counts(world, i) && world->sites[world->slots[i].zone].lost;
+    if (!missing)
         return phase == PHASE_HEALTHY;
     return phase == PHASE_DEGRADED || phase == PHASE_JOINING;
 }
@@ -90,7 +93,7 @@ void check_never_settled(struct world *world)
             true; /* by design a person decides whether a birth on a lost disk happened */
         return;
     }
-    if (plan && (plan->rule == 88 || plan->rule == 89 || find_rule(plan, 216))) {
+    if (plan && ((plan->rule == 73 && world->lost_for_good) || plan->rule == 88 || plan->rule == 89 || find_rule(plan, 216))) {
         world->operator_needed = true; /* nor whose an entry is after the store was lost */
         return;
     }
