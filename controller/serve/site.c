@@ -5,14 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum access { READING, CHANGING, AGENT };
-
 static const struct route {
     void (*function)(struct exchange *exchange);
     const char *method, *pattern;
-    enum access access;
+    enum access_rule rule;
 } routes[] = {
-#define X(function, method, pattern, access, summary) {function, method, pattern, access},
+#define X(function, method, pattern, rule, summary) {function, method, pattern, ACCESS_##rule},
 #include "controller/serve/routes.def"
 #undef X
 };
@@ -132,30 +130,58 @@ static bool is_reading(const struct http_request *request)
     return strcmp(request->method, "GET") == 0 || strcmp(request->method, "HEAD") == 0;
 }
 
+/* Without TLS nobody can show who they are: whoever reaches a listener of the loopback is trusted, as far as that listener goes. */
+static void find_caller(struct exchange *exchange)
+{
+    exchange->caller = (struct caller){.kind = CALLER_NOBODY};
+    if (!exchange->listener->reading_only)
+        exchange->caller = (struct caller){.kind = CALLER_ADMIN, .proof = PROOF_LOOPBACK};
+}
+
+static bool spec_opens_status(struct site *site)
+{
+    struct federation_view view;
+    site->backend.view(site->backend.context, &view);
+    return view.spec && view.spec->access_anonymous_status;
+}
+
+static bool is_admitted(struct exchange *exchange, const struct route *route)
+{
+    struct access_question question = {.rule = route->rule,
+                                       .reading_listener = exchange->listener->reading_only,
+                                       .anonymous_status = route->rule == ACCESS_STATUS && spec_opens_status(exchange->site),
+                                       .zone = exchange->name};
+    struct access_answer answer;
+    access_decide(&exchange->caller, &question, &answer);
+    if (answer.verdict == ACCESS_ELSEWHERE)
+        refuse_reading_only(exchange);
+    else if (answer.verdict != ACCESS_ALLOWED)
+        http_respond_error(exchange->listener->server, exchange->request->id, answer.status,
+                           answer.verdict == ACCESS_LOGIN ? "unauthenticated" : "refused", answer.message);
+    return answer.verdict == ACCESS_ALLOWED;
+}
+
 static void dispatch(void *context, const struct http_request *request)
 {
     struct exchange exchange = {.listener = context, .request = request};
     exchange.site = exchange.listener->site;
     exchange.site->requests++;
     char allowed[64] = "";
+    find_caller(&exchange);
     for (size_t i = 0; i < ROUTE_COUNT; i++) {
         if (!matches(routes[i].pattern, request->path, exchange.name))
             continue;
-        if (exchange.listener->reading_only && (routes[i].access != READING) &&
-            (strcmp(request->method, routes[i].method) == 0 || !is_reading(request))) {
-            refuse_reading_only(&exchange);
-            return;
-        }
         if (strcmp(request->method, routes[i].method) == 0) {
-            routes[i].function(&exchange);
+            if (is_admitted(&exchange, &routes[i]))
+                routes[i].function(&exchange);
             return;
         }
         add_method(allowed, sizeof allowed, routes[i].method);
     }
-    if (*allowed)
-        http_respond_method_not_allowed(exchange.listener->server, request->id, allowed);
-    else if (exchange.listener->reading_only && !is_reading(request))
+    if (exchange.listener->reading_only && !is_reading(request))
         refuse_reading_only(&exchange);
+    else if (*allowed)
+        http_respond_method_not_allowed(exchange.listener->server, request->id, allowed);
     else
         answer_unknown_path(&exchange);
 }

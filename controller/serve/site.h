@@ -7,6 +7,7 @@
 #include "controller/serve/event.h"
 #include "controller/serve/http.h"
 #include "controller/serve/status.h"
+#include "controller/trust/access.h"
 #include "proto/base/clock.h"
 
 enum {
@@ -56,6 +57,7 @@ struct exchange {
     struct site *site;
     struct listener *listener;
     const struct http_request *request;
+    struct caller caller;
     char name[NAME_LENGTH_MAX + 1]; /* what {name} stood for */
 };
 
@@ -98,7 +100,7 @@ void agents_send(struct site *site, struct stream *stream);
 void events_tick(struct site *site, struct stream *stream, int64_t now_ms);
 void events_send(struct site *site, struct stream *stream);
 
-#define X(function, method, pattern, access, summary) void function(struct exchange *exchange);
+#define X(function, method, pattern, rule, summary) void function(struct exchange *exchange);
 #include "controller/serve/routes.def"
 #undef X
 
