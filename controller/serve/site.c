@@ -167,6 +167,7 @@ static void dispatch(void *context, const struct http_request *request)
     exchange.site = exchange.listener->site;
     exchange.site->requests++;
     char allowed[64] = "";
+    bool reads_only = true;
     find_caller(&exchange);
     for (size_t i = 0; i < ROUTE_COUNT; i++) {
         if (!matches(routes[i].pattern, request->path, exchange.name))
@@ -177,8 +178,9 @@ static void dispatch(void *context, const struct http_request *request)
             return;
         }
         add_method(allowed, sizeof allowed, routes[i].method);
+        reads_only &= access_rule_reads(routes[i].rule);
     }
-    if (exchange.listener->reading_only && !is_reading(request))
+    if (exchange.listener->reading_only && !is_reading(request) && (!*allowed || !reads_only))
         refuse_reading_only(&exchange);
     else if (*allowed)
         http_respond_method_not_allowed(exchange.listener->server, request->id, allowed);

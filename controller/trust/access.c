@@ -55,6 +55,11 @@ const char *access_rule_name(enum access_rule rule)
     return rules[rule].name;
 }
 
+bool access_rule_reads(enum access_rule rule)
+{
+    return rules[rule].on_reading_listener;
+}
+
 void caller_write(const struct caller *caller, char *out, size_t size)
 {
     const char *name = caller->kind == CALLER_AGENT ? caller->zone : caller->name;

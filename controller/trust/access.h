@@ -66,6 +66,8 @@ enum access_rule {
 };
 
 const char *access_rule_name(enum access_rule rule);
+/* Whether the reading listener serves it too. */
+bool access_rule_reads(enum access_rule rule);
 
 /* What is asked for, and where. */
 struct access_question {
