@@ -114,10 +114,19 @@ int file_replace(const char *path, const void *data, size_t length, mode_t mode,
     return sync_folder_of(path) ? error_set_errno(err, errno, "cannot make %s durable", path) : 0;
 }
 
+int file_rename(const char *from, const char *to, struct error *err)
+{
+    if (rename(from, to))
+        return error_set_errno(err, errno, "cannot rename %s to %s", from, to);
+    return sync_folder_of(to) ? error_set_errno(err, errno, "cannot make %s durable", to) : 0;
+}
+
 static int make_folder(const char *path, mode_t mode, struct error *err)
 {
-    if (mkdir(path, mode) == 0)
+    if (mkdir(path, mode) == 0) {
+        (void)sync_folder_of(path); /* as well as can be: the folder above need not be readable */
         return 0;
+    }
     int errnum = errno;
     struct stat about;
     if (stat(path, &about) == 0) { /* also where mkdir says EROFS or EACCES of a folder that exists */

@@ -14,7 +14,10 @@ int file_read(const char *path, size_t limit, struct buffer *out, struct error *
  * fsync of the folder. */
 int file_replace(const char *path, const void *data, size_t length, mode_t mode, struct error *err);
 
-/* mkdir -p. */
+/* Renames a file within its file system, durably; what had the new name is replaced. */
+int file_rename(const char *from, const char *to, struct error *err);
+
+/* mkdir -p; folders that are made are durable where the one above can be read. */
 int file_make_folders(const char *path, mode_t mode, struct error *err);
 
 /* rm -r; a path that is not there is no error. Never follows symbolic links, never leaves `path`'s file system. */
