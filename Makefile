@@ -15,7 +15,7 @@ PYTEST = $(PYTHON) -m pytest -c tests/pytest.ini
 SANDBOX_ARGUMENTS ?= $(if $(ATOLL_MONGOD),--mongod $(ATOLL_MONGOD))
 
 .PHONY: help deps deps-develop all test test-unit test-integration lint lint-cheap format format-check sandbox bench fuzz sim install package clean \
-	test-kubernetes kubernetes-zones kubernetes-zones-down
+	test-kubernetes kubernetes-zones kubernetes-zones-down bench-kubernetes
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' Makefile
@@ -70,6 +70,10 @@ kubernetes-zones-down: ## stop them and remove build/kubernetes-zones
 
 bench: all ## the figures, each beside its yardstick, in about five minutes; results in build/bench.json
 	@$(PYTHON) tests/bench/run.py build/bin build/bench.json
+
+bench-kubernetes: all ## memory of an agent with ten members among 2,000 foreign pods, beside `kubectl get --watch` on the same pods
+	@tests/kubernetes/packages.sh
+	@ATOLL_BIN=$(CURDIR)/build/bin $(PYTHON) tests/kubernetes/bench_memory.py
 
 sim: all ## simulated histories (SIM_HISTORIES=20000), what they reached, and each planted bug: some minutes
 	@tests/sim/check.sh build/bin/atoll-sim $(SIM_HISTORIES) coverage plants

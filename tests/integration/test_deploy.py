@@ -8,6 +8,7 @@ import pathlib
 import re
 import shutil
 import subprocess
+import sys
 
 import pytest
 import yaml
@@ -16,7 +17,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
 OVERLAYS = sorted(p.parent.name for p in (DEPLOY / "kustomize" / "overlays").glob("*/kustomization.yaml"))
 ZONES = "us-east1-b,us-east1-c,europe-west1-d"
-HELM = os.environ.get("HELM") or shutil.which("helm")
+BINARIES = ROOT / "tests" / "kubernetes" / "binaries.py"  # what the Kubernetes tests have built
 CHART_VALUES = ("zone=us-east1-b", "controller=http://127.0.0.1:7411")
 
 
@@ -24,24 +25,33 @@ def run(*command, **options):
     return subprocess.run([str(c) for c in command], capture_output=True, text=True, timeout=60, check=False, **options)
 
 
+def find(program, name):
+    """On the PATH, or where the Kubernetes tests have theirs; None where it is in neither."""
+    folder = run(sys.executable, BINARIES, "--only-found", name).stdout.strip()
+    return str(pathlib.Path(folder) / program) if folder else shutil.which(program)
+
+
 def needs(program):
     return pytest.mark.skipif(not shutil.which(program), reason=f"{program} is not installed")
 
 
+HELM, KUBECTL = find("helm", "helm"), find("kubectl", "current")
+
+
 def kubectl_minor():
     """Before 1.22 kubectl held a kustomize of 2019 (so does Debian 12's), which knows no inline patches."""
-    if not shutil.which("kubectl"):
+    if not KUBECTL:
         return 0
-    version = json.loads(run("kubectl", "version", "--client", "--output=json").stdout)["clientVersion"]
+    version = json.loads(run(KUBECTL, "version", "--client", "--output=json").stdout)["clientVersion"]
     return int(re.match(r"\d+", version["minor"]).group())
 
 
-needs_kustomize = pytest.mark.skipif(kubectl_minor() < 22, reason="kubectl 1.22 or later is not installed")
+needs_kustomize = pytest.mark.skipif(kubectl_minor() < 22, reason="there is no kubectl 1.22 or later; `make test-kubernetes` builds one")
 
 
 @functools.lru_cache
 def built(folder):
-    done = run("kubectl", "kustomize", DEPLOY / "kustomize" / folder)
+    done = run(KUBECTL, "kustomize", DEPLOY / "kustomize" / folder)
     assert done.returncode == 0, done.stderr
     return [o for o in yaml.safe_load_all(done.stdout) if o]
 
@@ -176,7 +186,7 @@ def test_programs_know_the_options_that_they_are_started_with(bin_dir):
 
 # ---- the chart ----
 
-needs_helm = pytest.mark.skipif(not HELM, reason="helm is not installed; HELM=PATH names one (go install helm.sh/helm/v3/cmd/helm@v3.14.4)")
+needs_helm = pytest.mark.skipif(not HELM, reason="there is no helm; `make test-kubernetes` builds it")
 
 
 def without_helms_labels(value):

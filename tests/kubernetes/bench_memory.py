@@ -39,7 +39,6 @@ def make_foreign_pods(place, count):
         place.client.post(place.path("pods"), foreign_pod(number))
 
 
-
 def run(folder, options):
     bed = bed_module.Bed(folder / "bed", {ZONE: "current"}, bed_module.find_mongod()).up()
     zone = bed.zones[ZONE]
@@ -54,12 +53,13 @@ def run(folder, options):
     try:
         federation.start()
         federation.apply(spec, wait=False)
-        wait_until(lambda: federation.status()["summary"]["healthyMembers"] == options.members, "all members are healthy", 120)
+        wait_until(lambda: federation.status()["summary"]["healthyMembers"] == options.members, "all members are healthy", 600)
         kubectl = processes.start([zone.program, "--kubeconfig", zone.kubeconfig, "get", "pods", "-n", "bench", "--watch"], folder / "kubectl.log")
         time.sleep(SETTLE_SECS)  # what is measured is the steady state
-        for what, process in (("agent", federation.processes[ZONE]), ("kubectl get pods --watch", kubectl)):
-            resident, private = memory(process.pid)
+        agent, yardstick = memory(federation.processes[ZONE].pid), memory(kubectl.pid)
+        for what, (resident, private) in (("agent", agent), ("kubectl get pods --watch", yardstick)):
             print(f"{what:26} resident {resident:7} KiB   private {private:7} KiB")
+        print(f"{'ratio':26} resident {agent[0] / yardstick[0]:7.2f}       private {agent[1] / yardstick[1]:7.2f}")
     finally:
         processes.stop(kubectl)
         federation.stop()

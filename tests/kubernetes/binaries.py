@@ -1,10 +1,10 @@
-"""Finds kube-apiserver, kube-controller-manager, etcd and kubectl, or builds them once.
+"""Finds kube-apiserver, kube-controller-manager, etcd and kubectl (names `current` and `older`) and helm, or builds them once.
 
 In this order: the folder that KUBEBUILDER_ASSETS names (the convention of envtest; KUBEBUILDER_ASSETS_OLDER for the older
-version); the cache, ${XDG_CACHE_HOME:-~/.cache}/atoll/kubernetes/VERSION; else they are built from build/NAME/go.mod into the
-cache, through the Go module proxy.
+version; HELM_FOLDER for helm); the cache, ${XDG_CACHE_HOME:-~/.cache}/atoll/kubernetes/VERSION (helm-VERSION); else they are
+built from build/NAME/go.mod into the cache, through the Go module proxy.
 
-usage: binaries.py [--only-found] [current|older]...    prints the folder of each; with --only-found exit 1 instead of a build"""
+usage: binaries.py [--only-found] [current|older|helm]...    prints the folder of each; with --only-found exit 1 instead of a build"""
 import argparse
 import fcntl
 import os
@@ -19,9 +19,11 @@ from processes import BedError
 
 HERE = pathlib.Path(__file__).resolve().parent
 NEEDED = ("kube-apiserver", "kube-controller-manager", "etcd", "kubectl")
-ASSETS = {"current": "KUBEBUILDER_ASSETS", "older": "KUBEBUILDER_ASSETS_OLDER"}
+PROGRAMS = {"current": NEEDED, "older": NEEDED, "helm": ("helm",)}
+ASSETS = {"current": "KUBEBUILDER_ASSETS", "older": "KUBEBUILDER_ASSETS_OLDER", "helm": "HELM_FOLDER"}
 # The older version is built without these: etcd's and kubectl's protocols are stable, so it borrows the current ones.
-BORROWED = {"current": (), "older": ("etcd", "kubectl")}
+BORROWED = {"current": (), "older": ("etcd", "kubectl"), "helm": ()}
+PACKAGES = {"etcd": "go.etcd.io/etcd/server/v3", "helm": "helm.sh/helm/v3/cmd/helm"}
 
 
 class Binaries:
@@ -41,7 +43,13 @@ class Binaries:
 def wanted_version(name):
     """Which version build/NAME/go.mod asks for; the one place that says so."""
     text = (HERE / "build" / name / "go.mod").read_text()
-    return re.search(r"k8s\.io/kubernetes (?:=> k8s\.io/kubernetes )?v([\d.]+)", text).group(1)
+    module = r"helm\.sh/helm/v3" if name == "helm" else r"k8s\.io/kubernetes"
+    return re.search(rf"{module} (?:=> {module} )?v([\d.]+)", text).group(1)
+
+
+def cached(name):
+    """The folder's name in the cache."""
+    return ("helm-" if name == "helm" else "") + wanted_version(name)
 
 
 def cache_root():
@@ -64,37 +72,36 @@ def from_assets(name):
     if not folder:
         return None
     folder = pathlib.Path(folder)
-    missing = [program for program in NEEDED if not os.access(folder / program, os.X_OK)]
+    missing = [program for program in PROGRAMS[name] if not os.access(folder / program, os.X_OK)]
     if missing:
         raise BedError(
             f"{variable}={folder} has no {', '.join(missing)} (envtest's archives come without kube-controller-manager): "
             f"add it in the same version, or unset {variable} to have the tests build their own"
         )
-    return Binaries(name, folder, {program: folder / program for program in NEEDED}, version_of(folder / "kube-apiserver"))
+    return Binaries(name, folder, {program: folder / program for program in PROGRAMS[name]}, version_of(folder / PROGRAMS[name][0]))
 
 
 def from_cache(name):
-    version = wanted_version(name)
-    folder = cache_root() / version
+    folder = cache_root() / cached(name)
     if not folder.is_dir():  # it is renamed into place when complete
         return None
-    paths = {program: folder / program for program in NEEDED if program not in BORROWED[name]}
+    paths = {program: folder / program for program in PROGRAMS[name] if program not in BORROWED[name]}
     if BORROWED[name]:
         lender = find("current")
         if lender is None:
             return None
         paths |= {program: lender[program] for program in BORROWED[name]}
-    return Binaries(name, folder, paths, version)
+    return Binaries(name, folder, paths, wanted_version(name))
 
 
-def version_of(apiserver):
-    said = subprocess.run([apiserver, "--version"], capture_output=True, text=True, check=True, timeout=60).stdout
+def version_of(program):
+    said = subprocess.run([program, "version" if program.name == "helm" else "--version"], capture_output=True, text=True, check=True, timeout=60).stdout
     return re.search(r"v(\d+\.\d+\.\d+)", said).group(1)
 
 
 def build(name, say):
     """Builds into the cache; a second builder waits for the first."""
-    version = wanted_version(name)
+    version = cached(name)
     root = cache_root()
     root.mkdir(parents=True, exist_ok=True)
     if BORROWED[name]:
@@ -104,8 +111,8 @@ def build(name, say):
         found = from_cache(name)
         if found:
             return found
-        say(f"Building Kubernetes {version} once, into {root / version}: about 10 minutes of CPU time, 2 GiB of memory, 6 GiB of disk "
-            f"for Go's caches. (KUBEBUILDER_ASSETS=FOLDER uses binaries that you have.)")
+        what, cost = ("helm", "2 minutes of CPU time") if name == "helm" else ("Kubernetes", "10 minutes of CPU time, 2 GiB of memory, 6 GiB of disk for Go's caches")
+        say(f"Building {what} {wanted_version(name)} once, into {root / version}: about {cost}. ({ASSETS[name]}=FOLDER uses binaries that you have.)")
         build_into(name, version, root, say)
     return from_cache(name)
 
@@ -121,9 +128,9 @@ def build_into(name, version, root, say):
     run = Go(go, work, say)
     if (work / "module" / "prepare.py").exists():
         run.script(work / "module" / "prepare.py")
-    for program in NEEDED:
+    for program in PROGRAMS[name]:
         if program not in BORROWED[name]:
-            run.build(program, version)
+            run.build(program, wanted_version(name))
     (work / "bin").rename(root / version)
     shutil.rmtree(work, ignore_errors=True)
 
@@ -134,8 +141,6 @@ def wanted_go(mod_file):
 
 class Go:
     """Runs the go command in a module, two jobs at once at low priority, so that a laptop stays usable."""
-
-    PACKAGES = {"etcd": "go.etcd.io/etcd/server/v3"}
 
     def __init__(self, go, work, say):
         self.go, self.work, self.say = go, work, say
@@ -152,7 +157,7 @@ class Go:
             for package in ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")
             for variable, value in (("gitVersion", f"v{version}"), ("gitMajor", major), ("gitMinor", minor), ("gitTreeState", "clean"))
         ]
-        package = self.PACKAGES.get(program, f"k8s.io/kubernetes/cmd/{program}")
+        package = PACKAGES.get(program, f"k8s.io/kubernetes/cmd/{program}")
         linker = " ".join(["-s", "-w", *self.extra_linker_flags(), *variables])
         self.run(["nice", "-n", "15", self.go, "build", "-p", "2", "-o", self.work / "bin" / program, "-ldflags", linker, package])
 
@@ -168,13 +173,13 @@ class Go:
                               stderr=subprocess.STDOUT, text=True)
         if done.returncode != 0:
             last = "\n".join(done.stdout.splitlines()[-20:])
-            raise BedError(f"building Kubernetes failed: {' '.join(map(str, command[2:6]))} …\n{last}")
+            raise BedError(f"a build failed: {' '.join(map(str, command[2:6]))} …\n{last}")
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only-found", action="store_true")
-    parser.add_argument("names", nargs="*", default=["current"], metavar="current|older")
+    parser.add_argument("names", nargs="*", default=["current"], metavar="current|older|helm")
     options = parser.parse_args()
     for name in options.names:
         if name not in ASSETS:

@@ -85,6 +85,8 @@ class Storage:
         for claim in self.claims_of(pod):
             if claim is None:
                 return "persistentvolumeclaim not found"
+            if is_terminating(claim):
+                return f'persistentvolumeclaim "{claim["metadata"]["name"]}" is being deleted'
             bound = field(claim, "status", "phase") == "Bound"
             if not bound and field(claim, "spec", "storageClassName") != CLASS:
                 return "pod has unbound immediate PersistentVolumeClaims"
@@ -105,6 +107,8 @@ class Storage:
         claim = self.zone.claims.get(pod["metadata"]["namespace"], claim_name)
         if claim is None or field(claim, "status", "phase") != "Bound":
             raise NotReady("FailedMount", f'persistentvolumeclaim "{claim_name}" is not bound')
+        if is_terminating(claim):  # until then the kubelet mounts nothing; the claim goes when no pod that has a node names it
+            raise NotReady("FailedMount", f'persistentvolumeclaim "{claim_name}" is being deleted')
         volume = self.zone.volumes.get("", claim["spec"]["volumeName"])
         handle = field(volume, "spec", "csi", "volumeHandle") if volume else None
         if not handle and volume and field(volume, "spec", "gcePersistentDisk"):

@@ -16,7 +16,7 @@ from conftest import wait_until
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BIN = pathlib.Path(os.environ.get("ATOLL_BIN", ROOT / "build" / "bin"))
 RBAC = ROOT / "deploy" / "kubernetes" / "rbac.yaml"
-HEALTHY_SECS = 75  # a controller manager whose API server was away looks again after up to half a minute
+HEALTHY_SECS = 200  # a controller manager whose API server was away looks again after up to half a minute
 AGENT = "atoll-zone-agent"
 
 
@@ -95,7 +95,7 @@ class Federation:
 
     # ---- what people do ----
 
-    def atoll(self, *words, check=True, timeout=100):
+    def atoll(self, *words, check=True, timeout=300):
         done = subprocess.run([BIN / "atoll", *map(str, words), "--controller", self.url], capture_output=True, text=True, timeout=timeout)
         assert not check or done.returncode == 0, f"atoll {' '.join(map(str, words))}: exit {done.returncode}\n{done.stdout}{done.stderr}\n{self.logs()}"
         return done

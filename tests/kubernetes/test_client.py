@@ -61,7 +61,7 @@ def start(plane):
 
 def kubectl(plane, *words):
     """An answer of the cluster's own client."""
-    done = subprocess.run([plane.binaries["kubectl"], f"--kubeconfig={plane.folder}/kubeconfig", *words], capture_output=True, text=True, timeout=30)
+    done = subprocess.run([plane.binaries["kubectl"], f"--kubeconfig={plane.folder}/kubeconfig", *words], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -189,7 +189,7 @@ def test_history_that_is_gone_means_a_new_list(plane, start):
     probe.next("problem")
     plane.start_apiserver()
     plane.wait_until_ready()
-    probe.next("good", timeout=40)
+    probe.next("good", timeout=120)
     kubectl(plane, "delete", "configmap", "goes")
     probe.next("deleted", name="goes")
 
@@ -204,4 +204,4 @@ def test_a_server_that_hangs_is_waited_for(plane, start):
         time.sleep(0.5)  # it is under way
     finally:
         plane.continue_apiserver()
-    assert probe.next("answer", timeout=40)["status"] == 200
+    assert probe.next("answer", timeout=120)["status"] == 200

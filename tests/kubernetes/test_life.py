@@ -30,7 +30,7 @@ def folder():
 
 
 def run_bed(*arguments, check=True):
-    done = subprocess.run([sys.executable, HERE / "bed.py", *map(str, arguments)], capture_output=True, text=True, timeout=120)
+    done = subprocess.run([sys.executable, HERE / "bed.py", *map(str, arguments)], capture_output=True, text=True, timeout=400)
     assert not check or done.returncode == 0, done.stdout + done.stderr
     return done
 
@@ -60,7 +60,7 @@ def test_a_killed_zone_takes_its_processes_along_and_comes_back_with_its_data(fo
     zone = bed_module.BedZone(folder / ZONE, binaries.find("current")["kubectl"])
     zone.kubectl("create", "configmap", "kept")
     os.kill(pid_of(folder), signal.SIGKILL)
-    left = processes.wait_until_gone(processes.of_directory(folder / ZONE), 10)
+    left = processes.wait_until_gone(processes.of_directory(folder / ZONE), 60)
     assert not left, "etcd, API server and controller manager end with their zone"
     run_bed("up", "--dir", folder, ZONE)
     assert field(zone.client.get("/api/v1/namespaces/default/configmaps/kept"), "metadata", "name") == "kept"
@@ -85,7 +85,7 @@ def test_a_control_plane_that_cannot_start_says_why_and_leaves_nothing(folder):
     for program in binaries.NEEDED:
         (broken / program).write_text("#!/bin/sh\n[ \"$1\" = --version ] && echo Kubernetes v1.37.2 && exit\necho no luck today\nexit 3\n")
         (broken / program).chmod(0o755)
-    done = subprocess.run([sys.executable, HERE / "bed.py", "up", "--dir", folder / "bed", ZONE], capture_output=True, text=True, timeout=120,
+    done = subprocess.run([sys.executable, HERE / "bed.py", "up", "--dir", folder / "bed", ZONE], capture_output=True, text=True, timeout=400,
                           env=os.environ | {"KUBEBUILDER_ASSETS": str(broken)})
     assert done.returncode == 1 and "ended with 3" in done.stderr and "no luck today" in done.stderr
     assert not processes.of_directory(folder / "bed")

@@ -21,7 +21,7 @@ def hello(address, port=27017, timeout_ms=3000):
 
 def answers(address, port=27017):
     try:
-        hello(address, port, 500)
+        hello(address, port, 3000)
         return True
     except pymongo.errors.PyMongoError:
         return False
