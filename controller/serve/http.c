@@ -1,4 +1,4 @@
-/* The HTTP server: see http.h; the only file that names libwebsockets (4.1.6), which listens, reads, writes (and later does TLS).
+/* The HTTP server: see http.h; the only file that names libwebsockets (4.1.6), which listens, reads and writes.
  *
  * It is used as a server of sockets ("raw" role) and the requests are read by http_request.c, because its HTTP role doesn't fit
  * requests that are answered later: it goes on reading a pipelined request into the headers of the one that is being answered,
@@ -24,6 +24,7 @@ enum {
     CONNECTIONS_DEFAULT = 1024,
     CONNECTIONS_MOST = 65535, /* an id's lower 16 bits */
     DESCRIPTORS_OF_OTHERS = 16, /* the library's own: listener, event pipe, … */
+    HANDSHAKE_DEFAULT_MS = 10000,
     IDLE_DEFAULT_MS = 75000,
     REQUEST_DEFAULT_MS = 30000,
     WRITE_DEFAULT_MS = 30000,
@@ -43,18 +44,30 @@ void http_socket_set_reading(struct http_connection *connection, bool on)
     lws_rx_flow_control(connection->socket, on);
 }
 
-bool http_socket_is_blocked(const struct http_connection *connection)
+bool http_socket_is_full(const struct http_connection *connection)
 {
     return lws_partial_buffered(connection->socket);
 }
 
-int http_socket_write(struct http_connection *connection, const void *data, size_t length)
+bool http_socket_is_blocked(const struct http_connection *connection)
+{
+    return http_socket_is_full(connection) || (connection->tls && http_tls_has_output(connection));
+}
+
+int http_socket_put(struct http_connection *connection, const void *data, size_t length)
 {
     return lws_write(connection->socket, (unsigned char *)(uintptr_t)data, length, LWS_WRITE_RAW) < 0 ? -1 : 0;
 }
 
+int http_socket_write(struct http_connection *connection, const void *data, size_t length)
+{
+    return connection->tls ? http_tls_write(connection, data, length) : http_socket_put(connection, data, length);
+}
+
 void http_socket_shut_sending(struct http_connection *connection)
 {
+    if (connection->tls)
+        http_tls_end(connection);
     shutdown(lws_get_socket_fd(connection->socket), SHUT_WR);
 }
 
@@ -86,7 +99,17 @@ static int on_connected(struct lws *socket)
         return -1;
     lws_set_opaque_user_data(socket, connection);
     note_remote(connection);
-    return 0;
+    return http_tls_open(connection);
+}
+
+static int on_bytes(struct http_connection *connection, const char *data, size_t length)
+{
+    return connection->tls ? http_tls_on_bytes(connection, data, length) : http_connection_on_bytes(connection, data, length);
+}
+
+static int on_writable(struct http_connection *connection)
+{
+    return connection->tls && http_tls_flush(connection) ? -1 : http_connection_on_writable(connection);
 }
 
 static int on_event(struct lws *socket, enum lws_callback_reasons reason, void *user, void *data, size_t length)
@@ -97,9 +120,9 @@ static int on_event(struct lws *socket, enum lws_callback_reasons reason, void *
     case LWS_CALLBACK_RAW_ADOPT:
         return on_connected(socket);
     case LWS_CALLBACK_RAW_RX:
-        return connection ? http_connection_on_bytes(connection, data, length) : -1;
+        return connection ? on_bytes(connection, data, length) : -1;
     case LWS_CALLBACK_RAW_WRITEABLE:
-        return connection ? http_connection_on_writable(connection) : -1;
+        return connection ? on_writable(connection) : -1;
     case LWS_CALLBACK_RAW_CLOSE:
         lws_set_opaque_user_data(socket, NULL);
         if (connection)
@@ -122,6 +145,7 @@ static void on_server_handle_closed(uv_handle_t *handle)
     void (*closed)(void *) = server->closed;
     void *context = server->closed_context;
     http_packed_finish(&server->packed);
+    buffer_finish(&server->opened);
     free(server->fields);
     free(server->slots);
     free(server->name);
@@ -169,6 +193,8 @@ static void fill_defaults(struct http_server_options *options)
         options->connections_max = CONNECTIONS_DEFAULT;
     if (!options->stream_queue_max)
         options->stream_queue_max = STREAM_QUEUE_DEFAULT;
+    if (!options->handshake_timeout_ms)
+        options->handshake_timeout_ms = HANDSHAKE_DEFAULT_MS;
     if (!options->idle_timeout_ms)
         options->idle_timeout_ms = IDLE_DEFAULT_MS;
     if (!options->request_timeout_ms)

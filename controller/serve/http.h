@@ -5,7 +5,7 @@
  *
  * What the server does by itself: HEAD (the handler sees GET), keep-alive, gzip when asked for, 400 for what is no HTTP, 411 for a
  * body without a length (chunked ones aren't taken), 413, 414, 431, 505; clients that send or read too slowly are hung up on.
- * On a loopback listener requests whose Host is no loopback name or address get 403: a web page of somewhere else that made its
+ * On a plain loopback listener requests whose Host is no loopback name or address get 403: a web page of somewhere else that made its
  * own name point to 127.0.0.1 ("DNS rebinding") would otherwise read and change things with the user's browser. */
 #ifndef ATOLL_CONTROLLER_SERVE_HTTP_H
 #define ATOLL_CONTROLLER_SERVE_HTTP_H
@@ -19,6 +19,8 @@
 
 struct http_server;
 struct http_fields; /* the parsed head: see http_request.h */
+struct caller;      /* who a client's certificate names: see controller/trust/access.h */
+struct tls_context; /* what is shown and trusted: see controller/trust/tls.h */
 
 /* A request. Everything in it is valid during the handler's call alone. */
 struct http_request {
@@ -28,6 +30,7 @@ struct http_request {
     const char *remote; /* "127.0.0.1:40000", "[::1]:40000" */
     const char *body;   /* followed by a zero byte; "" when there is none */
     size_t length;
+    const struct caller *peer; /* NULL when the client has shown no certificate */
     const struct http_fields *fields;
 };
 
@@ -58,10 +61,12 @@ struct http_server_options {
     const char *address; /* "127.0.0.1", "::1"; numeric */
     int port;            /* 0 for a free one */
     const char *name;    /* Server: NAME */
+    struct tls_context *tls; /* TLS with what is loaded there at the time of each connection; it outlives the server. NULL: plain HTTP */
     /* Zero takes the value in brackets. */
     size_t body_max;            /* bytes of a request's body [4 MiB] */
     unsigned connections_max;   /* further ones are hung up on [1024], at most 65535 */
     size_t stream_queue_max;    /* bytes that wait in one stream for its client [4 MiB] */
+    int64_t handshake_timeout_ms; /* of TLS [10 s] */
     int64_t idle_timeout_ms;    /* between two requests [75 s] */
     int64_t request_timeout_ms; /* from a request's first byte to its last [30 s] */
     int64_t write_timeout_ms;   /* without a byte taken by the client while some wait [30 s] */

@@ -210,7 +210,7 @@ static int look_for_request(struct http_connection *connection)
 static bool is_foreign_host(const struct http_server *server)
 {
     const char *host = http_fields_header(server->fields, "Host");
-    return server->loopback && host && !http_host_is_loopback(host);
+    return server->loopback && !server->options.tls && host && !http_host_is_loopback(host);
 }
 
 static void hand_over(struct http_connection *connection)
@@ -234,6 +234,7 @@ static void hand_over(struct http_connection *connection)
                                    .remote = connection->remote,
                                    .body = body,
                                    .length = (size_t)fields->content_length,
+                                   .peer = connection->has_peer ? &connection->peer : NULL,
                                    .fields = fields};
     body[fields->content_length] = 0; /* the first byte of a pipelined request, or the buffer's own end */
     server->handler.request(server->handler.context, &request);
@@ -311,6 +312,7 @@ void http_connection_free(struct http_connection *connection)
     tell_gone(connection);
     server->slots[connection->slot] = NULL;
     server->count--;
+    http_tls_close(connection);
     buffer_finish(&connection->in);
     buffer_finish(&connection->out);
     free(connection);

@@ -12,6 +12,7 @@
 #include "controller/serve/http.h"
 #include "controller/serve/http_reply.h"
 #include "controller/serve/http_request.h"
+#include "controller/trust/access.h"
 #include "proto/base/buffer.h"
 
 enum { HTTP_CHUNK = 16384 /* one read, one write */ };
@@ -27,6 +28,7 @@ enum http_connection_state {
 
 struct lws; /* the library's */
 struct lws_context;
+struct tls_session;
 
 struct http_connection {
     struct http_server *server;
@@ -40,6 +42,9 @@ struct http_connection {
     uint64_t deadline_ms; /* on the loop's clock; 0 for none */
     bool http_1_0, keep_alive, head_alone, gzip, continued;
     char remote[INET6_ADDRSTRLEN + 16];
+    struct tls_session *tls; /* NULL: plain */
+    bool has_peer;           /* the client has shown a certificate */
+    struct caller peer;      /* whom it names */
 };
 
 struct http_server {
@@ -54,6 +59,7 @@ struct http_server {
     unsigned count, next_slot;
     uint64_t serial;
     struct http_packed packed;
+    struct buffer opened;       /* what TLS gave, while it is looked at */
     struct http_fields *fields; /* of the request that is looked at; one at a time */
     uv_timer_t sweep;           /* the next deadline of a connection */
     uv_timer_t turn;            /* counts turns of the loop while closing */
@@ -66,10 +72,21 @@ struct http_server {
 /* Sockets, in http.c. None of them calls back from inside, but http_socket_close(). */
 void http_socket_want_write(struct http_connection *connection);
 void http_socket_set_reading(struct http_connection *connection, bool on);
-bool http_socket_is_blocked(const struct http_connection *connection); /* the library holds unsent bytes */
+bool http_socket_is_blocked(const struct http_connection *connection); /* there are unsent bytes below us */
 int http_socket_write(struct http_connection *connection, const void *data, size_t length); /* takes all, or -1 */
+bool http_socket_is_full(const struct http_connection *connection); /* below TLS: the library holds unsent bytes */
+int http_socket_put(struct http_connection *connection, const void *data, size_t length); /* below TLS */
 void http_socket_shut_sending(struct http_connection *connection);
 void http_socket_close(struct http_connection *connection); /* not from inside the library's events */
+
+/* TLS, in http_tls.c; but for the first, of connections that have it. */
+int http_tls_open(struct http_connection *connection); /* 0 also of a server without TLS */
+void http_tls_close(struct http_connection *connection);
+int http_tls_on_bytes(struct http_connection *connection, const char *data, size_t length);
+int http_tls_write(struct http_connection *connection, const void *data, size_t length);
+int http_tls_flush(struct http_connection *connection);
+bool http_tls_has_output(const struct http_connection *connection);
+void http_tls_end(struct http_connection *connection);
 
 /* Connections, in http_connection.c. What gives int gives -1 when the socket is to be closed. */
 struct http_connection *http_connection_open(struct http_server *server, struct lws *socket); /* NULL: no room */

@@ -45,6 +45,9 @@ static void on_request(void *context, const struct http_request *request)
 {
     struct fixture *fixture = context;
     fixture->requests++;
+    fixture->had_peer = request->peer != NULL;
+    if (request->peer)
+        fixture->last_peer = *request->peer;
     fixture->expect_seen |= http_request_header(request, "Expect") != NULL;
     snprintf(fixture->last_body, sizeof fixture->last_body, "%.60s", request->body);
     fixture->last_body_length = request->length;

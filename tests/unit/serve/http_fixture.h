@@ -12,6 +12,7 @@
 #include <uv.h>
 
 #include "controller/serve/http.h"
+#include "controller/trust/access.h"
 #include "proto/base/buffer.h"
 #include "proto/base/http_client.h"
 
@@ -27,7 +28,8 @@ struct fixture {
     uint64_t gone_id;
     char last_body[64];
     size_t last_body_length;
-    bool server_closed, expect_seen;
+    bool server_closed, expect_seen, had_peer;
+    struct caller last_peer;
 };
 
 /* The server's bounds are small, so that tests are quick: bodies 100,000 bytes, streams 200,000, timeouts 300 ms. */
