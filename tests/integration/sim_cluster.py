@@ -3,6 +3,9 @@
 ATOLL_BIN=DIR says where the programs are; without it build/bin. A Cluster is a context manager: whatever happens, its
 processes, which it knows by their handles, are ended and its files removed.
 """
+import base64
+import hashlib
+import hmac
 import os
 import pathlib
 import random
@@ -74,13 +77,38 @@ class Connection:
     """One connection that sends commands exactly as they are written: no session, no read preference, no monitoring thread,
     and no pause of half a second after an error, as a driver makes it."""
 
-    def __init__(self, host):
+    def __init__(self, host, key=None, tls=None, source=""):
         address, port = host.rsplit(":", 1)
         try:
-            self.socket = socket.create_connection((address, int(port)), timeout=3)
+            self.socket = socket.create_connection((address, int(port)), timeout=3, source_address=(source, 0))
+            self.socket.settimeout(COMMAND_TIMEOUT_SECS)
+            if tls:
+                self.socket = tls.wrap_socket(self.socket, server_hostname=address)
         except OSError as error:
             raise AutoReconnect(f"{host}: {error}") from error
-        self.socket.settimeout(COMMAND_TIMEOUT_SECS)
+        if key:
+            self.log_in("__system", "local", hashlib.md5(f"__system:mongo:{key}".encode()).hexdigest())
+
+    def log_in(self, user, db, password):
+        """SCRAM-SHA-1 (RFC 5802), which every version knows for __system; `password` is digested already."""
+        def start(payload, **fields):
+            reply = self.command({**fields, "payload": payload.encode()}, db)
+            return reply, dict(part.split("=", 1) for part in reply["payload"].decode().split(",") if part)
+
+        nonce = base64.b64encode(os.urandom(18)).decode()
+        bare = f"n={user},r={nonce}"
+        reply, server = start("n,," + bare, saslStart=1, mechanism="SCRAM-SHA-1")
+        without_proof = f"c=biws,r={server['r']}"
+        salted = hashlib.pbkdf2_hmac("sha1", password.encode(), base64.b64decode(server["s"]), int(server["i"]))
+        client_key = hmac.digest(salted, b"Client Key", "sha1")
+        message = f"{bare},{reply['payload'].decode()},{without_proof}".encode()
+        signature = hmac.digest(hashlib.sha1(client_key).digest(), message, "sha1")
+        proof = base64.b64encode(bytes(a ^ b for a, b in zip(client_key, signature))).decode()
+        fields = {"saslContinue": 1, "conversationId": reply["conversationId"]}
+        reply, server = start(f"{without_proof},p={proof}", **fields)
+        assert base64.b64decode(server["v"]) == hmac.digest(hmac.digest(salted, b"Server Key", "sha1"), message, "sha1")
+        while not reply["done"]:
+            reply, _ = start("", **fields)
 
     def command(self, command, db):
         body = b"\0\0\0\0\0" + bson.encode({**command, "$db": db})
@@ -143,7 +171,7 @@ class Member:
         """Runs a command (its name and value, or a whole document), in any state; gives its reply, or raises OperationFailure
         with the details, or AutoReconnect when the connection broke; the next run makes a new one."""
         document = dict(command) if isinstance(command, dict) else {command: value, **fields}
-        connection = self.connection or Connection(self.host)
+        connection = self.connection or Connection(self.host, self.cluster.key, self.cluster.tls)
         self.connection = None
         try:
             reply = connection.command(document, db)
@@ -206,8 +234,10 @@ class Member:
 class Cluster:
     """`with Cluster(3) as cluster`: three processes, not initiated. members[i].host are their addresses."""
 
-    def __init__(self, count=3, arguments=(), set_name="mongo", binary=None, addresses=None):
+    def __init__(self, count=3, arguments=(), set_name="mongo", binary=None, addresses=None, key=None, tls=None):
+        """With `key` members' run() logs in as __system, with `tls` (an SSLContext) it is encrypted."""
         self.binary = binary or find_binary()
+        self.key, self.tls = key, tls
         self.set_name, self.arguments, self.clients = set_name, arguments, []
         self.wanted = addresses or [[f"{i + 1}.1"] for i in range(count)]
 

@@ -22,7 +22,8 @@ NOT_COMPARED = {
     "time from step-down to the next primary, ms": "a measured time under the default timeouts, which are shortened here",
     "time from kill -9 of the primary to the next primary, ms": "a measured time under the default timeouts",
 }
-KEYFILE = "keyfile: "  # cases that begin so come when the stand-in knows authentication
+KEYFILE = "keyfile: "  # cases that begin so are recorded with a keyfile: the third script
+KEY = "a2V5IG9mIHRoZSByZWNvcmRpbmdz"
 
 # Compared by type alone, wherever they are.
 BY_TYPE = {
@@ -121,8 +122,8 @@ class Replay:
     def check_closed(self, case):
         assert isinstance(self.ask(case), AutoReconnect), case
 
-    def left(self):
-        return {c for c in self.cases if c not in self.done and c not in NOT_COMPARED and not c.startswith(KEYFILE)}
+    def left(self, keyfile=False):
+        return {c for c in self.cases if c not in self.done and c not in NOT_COMPARED and c.startswith(KEYFILE) == keyfile}
 
 
 @pytest.fixture
@@ -308,3 +309,44 @@ def test_answers_around_failures_are_the_recorded_ones(cluster):
     lost_majority(replay)
     removed_while_away(replay)
     assert not replay.left()
+
+
+def as_system(cluster, yes):
+    """Members' run() logs in as __system from now on, or doesn't."""
+    cluster.key = KEY if yes else None
+    for member in cluster.members:
+        member.disconnect()
+
+
+def refused_login(replay, case, **options):
+    client = replay.cluster.members[0].open(username="__system", authSource="local", **options)
+    recorded = replay.cases[KEYFILE + case]["reply"]
+    replay.done.add(KEYFILE + case)
+    with pytest.raises(OperationFailure) as raised:
+        client.admin.command("ping")
+    assert (raised.value.code, raised.value.details["errmsg"]) == (recorded["code"], recorded["errmsg"])
+
+
+def test_answers_with_a_keyfile_are_the_recorded_ones(tmp_path):
+    keyfile = tmp_path / "keyfile"
+    keyfile.write_text(KEY)
+    keyfile.chmod(0o600)
+    arguments = ["--server-version", "4.0", "--initial-sync-ms", "0", "--keyFile", str(keyfile)]
+    with Cluster(2, arguments) as cluster:
+        replay = Replay(cluster, "failures-and-auth.json")
+        replay.check(KEYFILE + "isMaster without authentication")
+        replay.check(KEYFILE + "replSetGetStatus without authentication, from 127.0.0.1 (localhost exception)")
+        refused_login(replay, "ping as __system with SCRAM-SHA-256", password=KEY, authMechanism="SCRAM-SHA-256")
+        refused_login(replay, "wrong key", password=KEY + "x")
+        replay.check(KEYFILE + "isMaster asking for the mechanisms of __system", ignore=set())
+        as_system(cluster, True)
+        replay.check(KEYFILE + "ping as __system with SCRAM-SHA-1")
+        replay.check(KEYFILE + "replSetInitiate of two as __system")
+        cluster.wait_healthy(timeout=30)
+        wait_until(lambda: [m["state"] for m in cluster.members[0].run("replSetGetStatus")["members"]] == [1, 2], what="both known")
+        replay.check(KEYFILE + "replSetGetStatus as __system", optional={"readConcernMajorityOpTime"})
+        replay.check(KEYFILE + "connectionStatus as __system")
+        replay.check(KEYFILE + "createUser as __system")
+        as_system(cluster, False)
+        replay.check(KEYFILE + "replSetGetStatus without authentication once a user exists")
+        assert not replay.left(keyfile=True)

@@ -1,8 +1,10 @@
-/* The dispatch table. A row says the name, who serves it, in which versions it exists, and which state it
- * needs. */
+/* The dispatch table. A row says the name, who serves it, which state it needs, in which versions it exists,
+ * and which login it needs. */
 #include "commands.h"
 
+#include "access.h"
 #include "sim.h"
+#include "users.h"
 
 #include <string.h>
 
@@ -14,46 +16,55 @@ static const struct command {
     void (*run)(struct request *);
     int needs;
     int versions; /* 0: all */
+    enum access access;
 } commands[] = {
-    {"hello", hello_command, ANY_STATE, NOT_OLD},
-    {"isMaster", hello_command, ANY_STATE, 0},
-    {"ismaster", hello_command, ANY_STATE, 0},
-    {"ping", ping_command, ANY_STATE, 0},
-    {"buildInfo", build_info_command, ANY_STATE, 0},
-    {"buildinfo", build_info_command, ANY_STATE, 0},
-    {"getParameter", get_parameter_command, ANY_STATE, 0},
-    {"getCmdLineOpts", get_cmd_line_command, ANY_STATE, 0},
-    {"getLog", get_log_command, ANY_STATE, 0},
-    {"serverStatus", server_status_command, ANY_STATE, 0},
-    {"connectionStatus", connection_status_command, ANY_STATE, 0},
-    {"whatsmyuri", whatsmyuri_command, ANY_STATE, 0},
-    {"endSessions", end_sessions_command, ANY_STATE, 0},
-    {"killSessions", end_sessions_command, ANY_STATE, 0},
-    {"_isSelf", is_self_command, ANY_STATE, 0},
-    {"shutdown", shutdown_command, ANY_STATE, 0},
-    {"replSetInitiate", initiate_command, ANY_STATE, 0},
-    {"replSetGetConfig", get_config_command, ANY_STATE, 0},
-    {"replSetReconfig", reconfig_command, ANY_STATE, 0},
-    {"replSetGetStatus", get_status_command, ANY_STATE, 0},
-    {"replSetStepDown", step_down_command, ANY_STATE, 0},
-    {"replSetStepUp", step_up_command, ANY_STATE, 0},
-    {"replSetFreeze", freeze_command, ANY_STATE, 0},
-    {"replSetHeartbeat", heartbeat_command, ANY_STATE, 0},
-    {"replSetRequestVotes", vote_command, ANY_STATE, 0},
-    {"simFetchOplog", fetch_oplog_command, ANY_STATE, 0},
-    {"simClone", clone_command, ANY_STATE, 0},
-    {"find", find_command, READS, 0},
-    {"count", count_command, READS, 0},
-    {"aggregate", aggregate_command, READS, 0},
-    {"listDatabases", list_databases_command, READS, 0},
-    {"listCollections", list_collections_command, READS, 0},
-    {"killCursors", kill_cursors_command, ANY_STATE, 0},
-    {"insert", insert_command, WRITES, 0},
-    {"update", update_command, WRITES, 0},
-    {"delete", delete_command, WRITES, 0},
-    {"create", create_command, WRITES, 0},
-    {"drop", drop_command, WRITES, 0},
-    {"dropDatabase", drop_database_command, WRITES, 0},
+    {"hello", hello_command, ANY_STATE, NOT_OLD, ACCESS_OPEN},
+    {"isMaster", hello_command, ANY_STATE, 0, ACCESS_OPEN},
+    {"ismaster", hello_command, ANY_STATE, 0, ACCESS_OPEN},
+    {"ping", ping_command, ANY_STATE, 0, ACCESS_OPEN},
+    {"buildInfo", build_info_command, ANY_STATE, 0, ACCESS_OPEN},
+    {"buildinfo", build_info_command, ANY_STATE, 0, ACCESS_OPEN},
+    {"getParameter", get_parameter_command, ANY_STATE, 0, ACCESS_MONITOR},
+    {"getCmdLineOpts", get_cmd_line_command, ANY_STATE, 0, ACCESS_MONITOR},
+    {"getLog", get_log_command, ANY_STATE, 0, ACCESS_MONITOR},
+    {"serverStatus", server_status_command, ANY_STATE, 0, ACCESS_MONITOR},
+    {"connectionStatus", connection_status_command, ANY_STATE, 0, ACCESS_OPEN},
+    {"whatsmyuri", whatsmyuri_command, ANY_STATE, 0, ACCESS_OPEN},
+    {"endSessions", end_sessions_command, ANY_STATE, 0, ACCESS_OPEN},
+    {"killSessions", end_sessions_command, ANY_STATE, 0, ACCESS_LOGIN},
+    {"_isSelf", is_self_command, ANY_STATE, 0, ACCESS_OPEN},
+    {"saslStart", sasl_start_command, ANY_STATE, 0, ACCESS_OPEN},
+    {"saslContinue", sasl_continue_command, ANY_STATE, 0, ACCESS_OPEN},
+    {"logout", logout_command, ANY_STATE, 0, ACCESS_OPEN},
+    {"createUser", create_user_command, WRITES, 0, ACCESS_USERS},
+    {"updateUser", update_user_command, WRITES, 0, ACCESS_USERS},
+    {"dropUser", drop_user_command, WRITES, 0, ACCESS_USERS},
+    {"usersInfo", users_info_command, READS, 0, ACCESS_USERS},
+    {"rotateCertificates", rotate_certificates_command, ANY_STATE, NOT_OLD, ACCESS_HOST},
+    {"shutdown", shutdown_command, ANY_STATE, 0, ACCESS_HOST},
+    {"replSetInitiate", initiate_command, ANY_STATE, 0, ACCESS_REPLSET},
+    {"replSetGetConfig", get_config_command, ANY_STATE, 0, ACCESS_MONITOR},
+    {"replSetReconfig", reconfig_command, ANY_STATE, 0, ACCESS_REPLSET},
+    {"replSetGetStatus", get_status_command, ANY_STATE, 0, ACCESS_STATUS},
+    {"replSetStepDown", step_down_command, ANY_STATE, 0, ACCESS_MANAGE},
+    {"replSetStepUp", step_up_command, ANY_STATE, 0, ACCESS_MANAGE},
+    {"replSetFreeze", freeze_command, ANY_STATE, 0, ACCESS_MANAGE},
+    {"replSetHeartbeat", heartbeat_command, ANY_STATE, 0, ACCESS_INTERNAL},
+    {"replSetRequestVotes", vote_command, ANY_STATE, 0, ACCESS_INTERNAL},
+    {"simFetchOplog", fetch_oplog_command, ANY_STATE, 0, ACCESS_INTERNAL},
+    {"simClone", clone_command, ANY_STATE, 0, ACCESS_INTERNAL},
+    {"find", find_command, READS, 0, ACCESS_READ},
+    {"count", count_command, READS, 0, ACCESS_READ},
+    {"aggregate", aggregate_command, READS, 0, ACCESS_READ},
+    {"listDatabases", list_databases_command, READS, 0, ACCESS_LOGIN},
+    {"listCollections", list_collections_command, READS, 0, ACCESS_READ},
+    {"killCursors", kill_cursors_command, ANY_STATE, 0, ACCESS_LOGIN},
+    {"insert", insert_command, WRITES, 0, ACCESS_WRITE},
+    {"update", update_command, WRITES, 0, ACCESS_WRITE},
+    {"delete", delete_command, WRITES, 0, ACCESS_WRITE},
+    {"create", create_command, WRITES, 0, ACCESS_WRITE},
+    {"drop", drop_command, WRITES, 0, ACCESS_WRITE},
+    {"dropDatabase", drop_database_command, WRITES, 0, ACCESS_WRITE},
 };
 
 /* OP_QUERY's flag, or any read preference but primary. */
@@ -104,7 +115,7 @@ void commands_run(struct request *request)
         const struct command *c = &commands[i];
         if (strcmp(c->name, request->name) != 0 || (c->versions & (old ? NOT_OLD : NOT_NEW)))
             continue;
-        if (state_allows(request, c->needs))
+        if (access_allows(request, c->access) && state_allows(request, c->needs))
             c->run(request);
         return;
     }

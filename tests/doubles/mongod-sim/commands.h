@@ -18,12 +18,12 @@ void get_config_command(struct request *request);
 void ping_command(struct request *request);
 void build_info_command(struct request *request);
 void server_status_command(struct request *request);
-void connection_status_command(struct request *request);
 void whatsmyuri_command(struct request *request);
 void is_self_command(struct request *request);
 void get_parameter_command(struct request *request);
 void get_cmd_line_command(struct request *request);
 void get_log_command(struct request *request);
+void rotate_certificates_command(struct request *request);
 void end_sessions_command(struct request *request);
 void shutdown_command(struct request *request);
 /* query.c */

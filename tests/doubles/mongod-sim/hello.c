@@ -1,6 +1,7 @@
 /* hello and isMaster, also as a long poll (4.4+): with the client's topologyVersion it waits for a change.
  * https://github.com/mongodb/specifications/blob/master/source/server-discovery-and-monitoring/server-monitoring.md
  */
+#include "auth.h"
 #include "commands.h"
 #include "sim.h"
 
@@ -125,7 +126,7 @@ static void hello_reply(struct request *request)
 {
     struct sim *sim = request->sim;
     const bson_t *body = &request->message.body;
-    bson_t out = BSON_INITIALIZER, empty;
+    bson_t out = BSON_INITIALIZER, start;
     bool old = sim_is_old(sim), is_hello = !strcmp(request->name, "hello");
     if (get_bool(body, "helloOk", false) && !old)
         bson_append_bool(&out, "helloOk", -1, true);
@@ -142,10 +143,9 @@ static void hello_reply(struct request *request)
     bson_append_int32(&out, "minWireVersion", -1, 0);
     bson_append_int32(&out, "maxWireVersion", -1, old ? 7 : 21);
     bson_append_bool(&out, "readOnly", -1, false);
-    if (bson_has_field(body, "saslSupportedMechs")) { /* no users yet */
-        bson_append_array_begin(&out, "saslSupportedMechs", -1, &empty);
-        bson_append_array_end(&out, &empty);
-    }
+    auth_put_mechanisms(sim, get_text(body, "saslSupportedMechs", ""), &out);
+    if (!old && get_document(body, "speculativeAuthenticate", &start))
+        auth_speculate(request, &start, &out);
     request_reply(request, &out);
     bson_destroy(&out);
 }

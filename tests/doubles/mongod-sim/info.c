@@ -95,18 +95,6 @@ void server_status_command(struct request *request)
     reply_and_free(request, &out);
 }
 
-void connection_status_command(struct request *request)
-{
-    bson_t out = BSON_INITIALIZER, child, empty;
-    bson_append_document_begin(&out, "authInfo", -1, &child);
-    bson_append_array_begin(&child, "authenticatedUsers", -1, &empty);
-    bson_append_array_end(&child, &empty);
-    bson_append_array_begin(&child, "authenticatedUserRoles", -1, &empty);
-    bson_append_array_end(&child, &empty);
-    bson_append_document_end(&out, &child);
-    reply_and_free(request, &out);
-}
-
 void whatsmyuri_command(struct request *request)
 {
     bson_t out = BSON_INITIALIZER;
@@ -139,6 +127,8 @@ void get_parameter_command(struct request *request)
         bson_append_bool(&out, "enableElectionHandoff", -1, true);
     if (all || bson_iter_init_find(&it, &request->message.body, "authenticationMechanisms")) {
         bson_append_array_begin(&out, "authenticationMechanisms", -1, &child);
+        bson_append_utf8(&child, "0", -1, "SCRAM-SHA-1", -1);
+        bson_append_utf8(&child, "1", -1, "SCRAM-SHA-256", -1);
         bson_append_array_end(&out, &child);
     }
     if (bson_empty(&out))
@@ -168,6 +158,24 @@ void get_cmd_line_command(struct request *request)
     bson_append_document_end(&parsed, &child);
     bson_append_document_end(&out, &parsed);
     reply_and_free(request, &out);
+}
+
+/* Reads certificates, keys and CA again, for connections to come (5.0+).
+ * https://www.mongodb.com/docs/manual/reference/command/rotateCertificates/ */
+void rotate_certificates_command(struct request *request)
+{
+    struct sim *sim = request->sim;
+    struct error err = {0};
+    if (sim->options.tls.mode == TLS_DISABLED) {
+        request_fail(request, CODE_ILLEGAL_OPERATION,
+                     "Can't rotate certificates when TLS is disabled on this server");
+    } else if (tls_load(&sim->tls, &sim->options.tls, &err)) {
+        log_line("NETWORK", "rotateCertificates: %s; the old ones stay", err.message);
+        request_fail(request, CODE_INVALID_SSL, "%s", err.message);
+    } else {
+        log_line("NETWORK", "certificates were rotated: %s", get_text(&request->message.body, "message", ""));
+        request_reply(request, NULL);
+    }
 }
 
 /* Shells ask for startup warnings; there are none. */

@@ -3,13 +3,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <openssl/crypto.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { EXIT_BAD_OPTIONS = 2, EXIT_NET = 48, EXIT_DBPATH = 100, TURNS_MAX = 50 };
+enum { EXIT_BAD_SECURITY = 1, EXIT_BAD_OPTIONS = 2, EXIT_NET = 48, EXIT_DBPATH = 100, TURNS_MAX = 50 };
 
 uint64_t sim_random(struct sim *sim, uint64_t limit)
 {
@@ -134,8 +135,20 @@ static void seed(struct sim *sim)
     bson_oid_init(&sim->process_id, NULL);
 }
 
+/* Keyfile and certificates, before anything is opened. */
+static int load_security(struct sim *sim, struct error *err)
+{
+    const struct options *o = &sim->options;
+    if (o->key_file && keyfile_read(&sim->keyfile, o->key_file, o->server_version, err))
+        return -1;
+    sim->auth_on = o->key_file != NULL;
+    return o->tls.mode == TLS_DISABLED ? 0 : tls_load(&sim->tls, &o->tls, err);
+}
+
 static int run(struct sim *sim, struct error *err)
 {
+    if (load_security(sim, err))
+        return EXIT_BAD_SECURITY;
     uv_loop_init(&sim->loop);
     seed(sim);
     sim->started_wall_ms = wall_ms();
@@ -157,6 +170,8 @@ static int run(struct sim *sim, struct error *err)
     storage_close(&sim->storage);
     oplog_finish(&sim->oplog);
     config_release(sim->rs.config);
+    tls_finish(&sim->tls);
+    OPENSSL_cleanse(&sim->keyfile, sizeof sim->keyfile);
     log_line("CONTROL", "shut down");
     return 0;
 }

@@ -18,6 +18,14 @@ const char options_help[] =
     "  --logpath FILE           write the log there instead of to standard output\n"
     "  --logappend              append to the log file instead of starting it anew\n"
     "  --nounixsocket           accepted; there is never a Unix socket\n"
+    "  --keyFile FILE           members know one another by its key (mode 0600); turns --auth on\n"
+    "  --auth                   accepted with --keyFile\n"
+    "  --tlsMode MODE           disabled, allowTLS, preferTLS or requireTLS; on 4.0 these begin with --ssl:\n"
+    "                           --sslMode, --sslPEMKeyFile, --sslCAFile, --sslClusterFile and so on\n"
+    "  --tlsCertificateKeyFile FILE  certificate and key, PEM\n"
+    "  --tlsCAFile FILE         who signs members' and clients' certificates\n"
+    "  --tlsClusterFile FILE    shown to other members instead of the first\n"
+    "  --tlsAllowConnectionsWithoutCertificates  clients need none\n"
     "  --help, -h               this text\n"
     "  --version                the versions of the stand-in and of the server that it plays\n"
     "\n"
@@ -62,9 +70,47 @@ static int parse_flag(struct options *options, const char *name)
         options->log_append = true;
     else if (!strcmp(name, "--bind_ip_all"))
         options->bind_ip = "*";
+    else if (!strcmp(name, "--auth"))
+        options->auth = true;
+    else if (!strcmp(name, "--tlsAllowConnectionsWithoutCertificates") ||
+             !strcmp(name, "--sslAllowConnectionsWithoutCertificates"))
+        options->tls.allow_without_certificate = true;
     else if (strcmp(name, "--nounixsocket") != 0)
         return 0;
     return 1;
+}
+
+static int parse_tls_mode(struct options *options, const char *name, const char *text, struct error *err)
+{
+    static const char *const modes[][2] = {{"disabled", "disabled"},
+                                           {"allowTLS", "allowSSL"},
+                                           {"preferTLS", "preferSSL"},
+                                           {"requireTLS", "requireSSL"}};
+    for (int i = 0; i < 4; i++)
+        if (!strcmp(text, modes[i][name[2] == 's'])) {
+            options->tls.mode = (enum tls_mode)i;
+            return 0;
+        }
+    return error_set(err, ERROR_INVALID, "%s: \"%s\" is not a mode", name, text);
+}
+
+/* 1 when `name` is one of TLS's options with a value; `options` has its value then. */
+static int parse_tls(struct options *options, const char *name, const char *value)
+{
+    const struct {
+        const char *name, *old_name, **to;
+    } files[] = {
+        {"--tlsCertificateKeyFile", "--sslPEMKeyFile", &options->tls.certificate_key_file},
+        {"--tlsCAFile", "--sslCAFile", &options->tls.ca_file},
+        {"--tlsClusterFile", "--sslClusterFile", &options->tls.cluster_file},
+    };
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++)
+        if (!strcmp(name, files[i].name) || !strcmp(name, files[i].old_name)) {
+            if (value)
+                *files[i].to = value;
+            return 1;
+        }
+    return 0;
 }
 
 static int parse_valued(struct options *options, const char *name, const char *value, struct error *err)
@@ -90,6 +136,12 @@ static int parse_valued(struct options *options, const char *name, const char *v
         options->set_name = value;
     } else if (!strcmp(name, "--logpath")) {
         options->log_path = value;
+    } else if (!strcmp(name, "--keyFile")) {
+        options->key_file = value;
+    } else if (parse_tls(options, name, value)) {
+        return 0;
+    } else if (!strcmp(name + 5, "Mode")) {
+        return parse_tls_mode(options, name, value, err);
     } else if (!strcmp(name, "--server-version")) {
         return parse_server_version(options, value, err);
     }
@@ -98,13 +150,33 @@ static int parse_valued(struct options *options, const char *name, const char *v
 
 static bool takes_value(const char *name)
 {
-    static const char *const names[] = {"--port", "--bind_ip",        "--dbpath",
-                                        "--data", "--replSet",        "--logpath",
-                                        "--seed", "--server-version", "--initial-sync-ms"};
+    struct options unused;
+    if (parse_tls(&unused, name, NULL))
+        return true;
+    static const char *const names[] = {
+        "--port", "--bind_ip",        "--dbpath",          "--data",    "--replSet", "--logpath",
+        "--seed", "--server-version", "--initial-sync-ms", "--keyFile", "--tlsMode", "--sslMode"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (!strcmp(name, names[i]))
             return true;
     return false;
+}
+
+/* Names of the other version's options are unknown to a server; the sentences are the server's. */
+static int check_security(struct options *o, int argc, char **argv, struct error *err)
+{
+    bool old = o->server_version < 5;
+    for (int i = 1; i < argc; i++)
+        if (!strncmp(argv[i], old ? "--tls" : "--ssl", 5))
+            return error_set(err, ERROR_INVALID, "unrecognised option '%s'", argv[i]);
+    o->tls.names_by_dns_alone = old;
+    if (o->auth && !o->key_file)
+        return error_set(err, ERROR_INVALID,
+                         "security.keyFile is required when authorization is enabled with replica sets");
+    if (o->tls.mode != TLS_DISABLED && !o->tls.certificate_key_file)
+        return error_set(err, ERROR_INVALID, "need %s when %s is enabled",
+                         old ? "sslPEMKeyFile" : "tlsCertificateKeyFile", old ? "SSL" : "TLS");
+    return 0;
 }
 
 int options_parse(struct options *options, int argc, char **argv, struct error *err)
@@ -133,7 +205,7 @@ int options_parse(struct options *options, int argc, char **argv, struct error *
     }
     if (!options->help && !options->version && (!options->set_name || !*options->set_name))
         return error_set(err, ERROR_INVALID, "--replSet NAME is needed: only replica set members are played");
-    return 0;
+    return options->help || options->version ? 0 : check_security(options, argc, argv, err);
 }
 
 const char *options_version_text(const struct options *options)

@@ -3,6 +3,7 @@
 #define SIM_OPTIONS_H
 
 #include "proto/base/error.h"
+#include "tls.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -16,6 +17,9 @@ struct options {
     const char *set_name; /* --replSet; NULL: no replication, which the stand-in refuses */
     const char *log_path; /* NULL: stdout */
     bool log_append;
+    const char *key_file; /* NULL: no authentication */
+    bool auth;            /* --auth: implied by --keyFile */
+    struct tls_options tls;
     bool help;
     bool version;
     int server_version;  /* the major version that is played: 4 (4.0.3) or 7 (7.0.14) */

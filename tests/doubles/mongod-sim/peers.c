@@ -3,7 +3,9 @@
  * address. */
 #include "peers.h"
 
+#include "peer_login.h"
 #include "sim.h"
+#include "tls.h"
 #include "wire.h"
 
 #include <stdio.h>
@@ -35,8 +37,10 @@ struct link {
     bool resolving;
     bool closed; /* the handle's close callback has run */
     char error[ERROR_MESSAGE_MAX];
-    uint8_t *buffer;
-    size_t have, capacity;
+    struct tls_link *tls; /* NULL: plain */
+    struct peer_login login;
+    int32_t login_request_id;
+    struct tls_bytes in;
     struct link *next;
 };
 
@@ -49,7 +53,8 @@ static void link_free_when_idle(struct link *l)
 {
     if (!l->closed || l->resolving)
         return;
-    free(l->buffer);
+    tls_link_destroy(l->tls);
+    free(l->in.data);
     free(l);
 }
 
@@ -108,28 +113,101 @@ static void on_link_written(uv_write_t *req, int status)
     free(w);
 }
 
+/* Writes bytes as they go over the wire, and frees them. */
+static void link_put(struct link *l, uint8_t *bytes, size_t size)
+{
+    struct link_write *w = xcalloc(1, sizeof *w);
+    w->req.data = w;
+    w->bytes = bytes;
+    uv_buf_t buf = uv_buf_init((char *)bytes, (unsigned)size);
+    int rc = uv_write(&w->req, (uv_stream_t *)&l->tcp, &buf, 1, on_link_written);
+    if (rc < 0) {
+        free(bytes);
+        free(w);
+        link_break(l, uv_strerror(rc));
+    }
+}
+
+static void link_flush(struct link *l)
+{
+    size_t size;
+    uint8_t *bytes = tls_link_take(l->tls, &size);
+    if (bytes)
+        link_put(l, bytes, size);
+}
+
+/* Writes one message, or nothing yet to begin a handshake; frees it. */
+static void link_write_message(struct link *l, uint8_t *bytes, size_t size)
+{
+    struct error err = {0};
+    if (!l->tls) {
+        link_put(l, bytes, size);
+        return;
+    }
+    if (tls_link_send(l->tls, bytes, size, &err))
+        link_break(l, err.message);
+    else
+        link_flush(l);
+    free(bytes);
+}
+
 static void link_send(struct link *l)
 {
     for (struct call *c = l->calls; c && l->open && !l->dead; c = c->next) {
         if (c->sent)
             continue;
-        struct link_write *w = xcalloc(1, sizeof *w);
-        w->req.data = w;
-        w->bytes = c->bytes;
+        uint8_t *bytes = c->bytes;
         c->bytes = NULL;
         c->sent = true;
-        uv_buf_t buf = uv_buf_init((char *)w->bytes, (unsigned)c->size);
-        int rc = uv_write(&w->req, (uv_stream_t *)&l->tcp, &buf, 1, on_link_written);
-        if (rc < 0) {
-            free(w->bytes);
-            free(w);
-            link_break(l, uv_strerror(rc));
-        }
+        link_write_message(l, bytes, c->size);
     }
+}
+
+static void send_login(struct link *l, const bson_t *command)
+{
+    size_t size;
+    l->login_request_id = ++l->sim->peers.next_request_id;
+    uint8_t *bytes = wire_write(command, l->login_request_id, 0, false, &size);
+    link_write_message(l, bytes, size);
+}
+
+/* The link is encrypted where it has to be: then the login, then what waits. */
+static void link_secured(struct link *l)
+{
+    bson_t command = BSON_INITIALIZER;
+    if (!l->sim->auth_on) {
+        l->open = true;
+        link_send(l);
+    } else {
+        peer_login_begin(l->sim, &l->login, &command);
+        send_login(l, &command);
+    }
+    bson_destroy(&command);
+}
+
+static void link_login_answer(struct link *l, const struct wire_message *m)
+{
+    bson_t command = BSON_INITIALIZER;
+    struct error err = {0};
+    if (m->response_to != l->login_request_id) {
+        link_break(l, "an answer that nobody asked for");
+    } else if (peer_login_next(l->sim, &l->login, &m->body, &command, &err)) {
+        link_break(l, err.message);
+    } else if (l->login.done) {
+        l->open = true;
+        link_send(l);
+    } else {
+        send_login(l, &command);
+    }
+    bson_destroy(&command);
 }
 
 static void link_answer(struct link *l, const struct wire_message *m)
 {
+    if (!l->open) {
+        link_login_answer(l, m);
+        return;
+    }
     for (struct call **p = &l->calls; *p; p = &(*p)->next) {
         struct call *c = *p;
         if (c->request_id != m->response_to)
@@ -149,32 +227,22 @@ static void on_link_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
 {
     struct link *l = handle->data;
     (void)suggested;
-    if (l->capacity - l->have < 16384 && l->capacity < (size_t)WIRE_MESSAGE_MAX + 65536) {
-        l->capacity = l->capacity ? l->capacity * 2 : 16384;
-        l->buffer = xrealloc(l->buffer, l->capacity);
-    }
-    *buf = uv_buf_init((char *)l->buffer + l->have, (unsigned)(l->capacity - l->have));
+    *buf = uv_buf_init((char *)l->sim->server.raw, READ_BYTES);
 }
 
-static void on_link_read(uv_stream_t *stream, ssize_t got, const uv_buf_t *buf)
+/* Takes the messages that are whole. */
+static void link_take(struct link *l)
 {
-    struct link *l = stream->data;
-    (void)buf;
-    if (got < 0) {
-        link_break(l, got == UV_EOF ? "Connection closed by peer" : uv_strerror((int)got));
-        return;
-    }
-    l->have += (size_t)got;
     size_t used = 0;
     while (!l->dead) {
-        int64_t size = wire_size(l->buffer + used, l->have - used);
+        int64_t size = wire_size(l->in.data + used, l->in.size - used);
         if (size < 0)
             link_break(l, "an answer of a forbidden length");
-        if (size <= 0 || (size_t)size > l->have - used)
+        if (size <= 0 || (size_t)size > l->in.size - used)
             break;
         struct wire_message m;
         struct error err = {0};
-        if (wire_read(&m, l->buffer + used, (size_t)size, &err)) {
+        if (wire_read(&m, l->in.data + used, (size_t)size, &err)) {
             link_break(l, err.message);
             break;
         }
@@ -182,8 +250,34 @@ static void on_link_read(uv_stream_t *stream, ssize_t got, const uv_buf_t *buf)
         link_answer(l, &m);
         wire_message_finish(&m);
     }
-    l->have -= used;
-    memmove(l->buffer, l->buffer + used, l->have);
+    if (used) {
+        l->in.size -= used;
+        memmove(l->in.data, l->in.data + used, l->in.size);
+    }
+}
+
+static void on_link_read(uv_stream_t *stream, ssize_t got, const uv_buf_t *buf)
+{
+    struct link *l = stream->data;
+    struct error err = {0};
+    if (got < 0) {
+        link_break(l, got == UV_EOF ? "Connection closed by peer" : uv_strerror((int)got));
+        return;
+    }
+    if (!l->tls) {
+        tls_bytes_add(&l->in, buf->base, (size_t)got);
+    } else {
+        bool was_ready = tls_link_ready(l->tls);
+        int rc = tls_link_receive(l->tls, buf->base, (size_t)got, &l->in, &err);
+        link_flush(l);
+        if (rc) {
+            link_break(l, err.message);
+            return;
+        }
+        if (!was_ready && tls_link_ready(l->tls))
+            link_secured(l);
+    }
+    link_take(l);
 }
 
 /* The text of a refused connection as the server words it. */
@@ -212,10 +306,18 @@ static void on_connected(uv_connect_t *req, int status)
         link_break(l, connect_error(status));
         return;
     }
-    l->open = true;
     uv_tcp_nodelay(&l->tcp, 1);
     uv_read_start((uv_stream_t *)&l->tcp, on_link_alloc, on_link_read);
-    link_send(l);
+    const struct tls_options *o = &l->sim->options.tls;
+    char name[PEER_HOST_MAX];
+    int port;
+    if (o->mode != TLS_PREFER && o->mode != TLS_REQUIRE) {
+        link_secured(l);
+        return;
+    }
+    host_split(l->host, name, sizeof name, &port);
+    l->tls = tls_link_create(&l->sim->tls, o, name);
+    link_write_message(l, xcalloc(1, 1), 0); /* begins the handshake */
 }
 
 static void link_connect(struct link *l, const struct sockaddr *addr)

@@ -17,8 +17,10 @@ struct client {
     bool busy;     /* a request is under way: the next one waits in the buffer */
     bool internal; /* another member of the set */
     bool closing;
-    uint8_t *buffer;
-    size_t have, capacity;
+    bool greeted;         /* the first byte has come: it tells TLS from plain */
+    struct tls_link *tls; /* NULL: plain */
+    struct auth_session auth;
+    struct tls_bytes in;
     struct client *next;
 };
 
@@ -43,7 +45,9 @@ static void on_client_closed(uv_handle_t *handle)
         p = &(*p)->next;
     *p = c->next;
     c->sim->server.client_count--;
-    free(c->buffer);
+    tls_link_destroy(c->tls);
+    auth_session_finish(&c->auth);
+    free(c->in.data);
     free(c);
 }
 
@@ -65,7 +69,8 @@ static void on_written(uv_write_t *req, int status)
     free(w);
 }
 
-static void client_write(struct client *c, uint8_t *bytes, size_t size)
+/* Writes bytes as they go over the wire, and frees them. */
+static void client_put(struct client *c, uint8_t *bytes, size_t size)
 {
     struct write *w = xcalloc(1, sizeof *w);
     w->req.data = w;
@@ -81,25 +86,49 @@ static void client_write(struct client *c, uint8_t *bytes, size_t size)
     }
 }
 
+/* What TLS has to say: records, or an alert. */
+static void client_flush(struct client *c)
+{
+    size_t size;
+    uint8_t *bytes = tls_link_take(c->tls, &size);
+    if (bytes)
+        client_put(c, bytes, size);
+}
+
+/* Writes one message and frees it. */
+static void client_write(struct client *c, uint8_t *bytes, size_t size)
+{
+    struct error err = {0};
+    if (!c->tls) {
+        client_put(c, bytes, size);
+        return;
+    }
+    if (tls_link_send(c->tls, bytes, size, &err))
+        client_close(c);
+    else
+        client_flush(c);
+    free(bytes);
+}
+
 /* Serves the messages that are whole, until one is under way. */
 static void client_serve(struct client *c)
 {
     size_t used = 0;
     while (!c->busy && !c->closing) {
-        int64_t size = wire_size(c->buffer + used, c->have - used);
+        int64_t size = wire_size(c->in.data + used, c->in.size - used);
         if (size < 0) {
             log_line("NETWORK", "client %llu sent a message of a forbidden length; closing",
                      (unsigned long long)c->id);
             client_close(c);
         }
-        if (size <= 0 || (size_t)size > c->have - used)
+        if (size <= 0 || (size_t)size > c->in.size - used)
             break;
         struct request *r = xcalloc(1, sizeof *r);
         struct error err = {0};
         r->sim = c->sim;
         r->client_id = c->id;
         r->started_ms = (int64_t)uv_now(&c->sim->loop);
-        if (wire_read(&r->message, c->buffer + used, (size_t)size, &err)) {
+        if (wire_read(&r->message, c->in.data + used, (size_t)size, &err)) {
             log_line("NETWORK", "client %llu: %s; closing", (unsigned long long)c->id, err.message);
             free(r);
             client_close(c);
@@ -110,8 +139,8 @@ static void client_serve(struct client *c)
         commands_run(r);
     }
     if (used) {
-        c->have -= used;
-        memmove(c->buffer, c->buffer + used, c->have);
+        c->in.size -= used;
+        memmove(c->in.data, c->in.data + used, c->in.size);
     }
 }
 
@@ -119,26 +148,50 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
 {
     struct client *c = handle->data;
     (void)suggested;
-    size_t want = 16384;
-    int64_t size = wire_size(c->buffer, c->have);
-    if (size > 0 && (size_t)size > c->have && (size_t)size - c->have > want)
-        want = (size_t)size - c->have;
-    if (c->capacity - c->have < want && c->have + want <= (size_t)WIRE_MESSAGE_MAX + 65536) {
-        c->capacity = c->have + want;
-        c->buffer = xrealloc(c->buffer, c->capacity);
-    }
-    *buf = uv_buf_init((char *)c->buffer + c->have, (unsigned)(c->capacity - c->have));
+    *buf = uv_buf_init((char *)c->sim->server.raw, READ_BYTES);
+}
+
+/* The first byte of a TLS handshake is 22; no message of the wire protocol is so long that it begins so with
+ * three zeros after it, and the server looks at no more either. False: not by the mode. */
+static bool client_greet(struct client *c, uint8_t first)
+{
+    const struct tls_options *o = &c->sim->options.tls;
+    bool encrypted = first == 22;
+    c->greeted = true;
+    if (encrypted && o->mode != TLS_DISABLED)
+        c->tls = tls_link_create(&c->sim->tls, o, NULL);
+    if (encrypted == (c->tls != NULL) && (encrypted || o->mode != TLS_REQUIRE))
+        return true;
+    log_line("NETWORK", "client %llu: %s; closing", (unsigned long long)c->id,
+             encrypted ? "SSL handshake received but server is started without SSL support"
+                       : "The server is configured to only allow SSL connections");
+    return false;
 }
 
 static void on_read(uv_stream_t *stream, ssize_t got, const uv_buf_t *buf)
 {
     struct client *c = stream->data;
-    (void)buf;
-    if (got < 0) {
+    struct error err = {0};
+    if (got < 0 || (got > 0 && !c->greeted && !client_greet(c, (uint8_t)buf->base[0]))) {
         client_close(c);
         return;
     }
-    c->have += (size_t)got;
+    if (c->in.size + (size_t)got > (size_t)WIRE_MESSAGE_MAX + READ_BYTES) {
+        client_close(c); /* sends on while its message is served */
+        return;
+    }
+    if (!c->tls) {
+        tls_bytes_add(&c->in, buf->base, (size_t)got);
+    } else {
+        int rc = tls_link_receive(c->tls, buf->base, (size_t)got, &c->in, &err);
+        client_flush(c);
+        if (rc) {
+            if (!tls_link_ready(c->tls))
+                log_line("NETWORK", "client %llu: %s; closing", (unsigned long long)c->id, err.message);
+            client_close(c);
+            return;
+        }
+    }
     client_serve(c);
 }
 
@@ -250,15 +303,19 @@ void server_serve_waiting(struct sim *sim)
 {
     sim->serve_again = false;
     for (struct client *c = sim->server.clients; c; c = c->next)
-        if (!c->closing && !c->busy && c->have)
+        if (!c->closing && !c->busy && c->in.size)
             client_serve(c);
 }
 
-/* operationTime and $clusterTime, which a replica set member gossips with every answer; unsigned without a
- * keyfile. */
-static void append_times(const struct sim *sim, bson_t *body, bool operation_time, bool cluster_time)
+/* operationTime and $clusterTime, which a replica set member gossips with every answer, but to nobody that
+ * has not logged in where that is needed; unsigned, as the server's are for __system. */
+static void append_times(const struct request *request, bson_t *body, bool operation_time, bool cluster_time)
 {
+    const struct sim *sim = request->sim;
+    const struct auth_session *session = request_auth(request);
     struct optime t = sim->oplog.last;
+    if (sim->auth_on && (!session || session->count == 0))
+        return;
     if (operation_time)
         put_timestamp(body, "operationTime", t);
     if (!cluster_time)
@@ -280,7 +337,7 @@ void request_reply(struct request *request, const bson_t *fields)
     if (fields)
         bson_concat(&body, fields);
     bson_append_double(&body, "ok", -1, 1.0);
-    append_times(request->sim, &body, true, true);
+    append_times(request, &body, true, true);
     request_finish(request, &body);
     bson_destroy(&body);
 }
@@ -293,12 +350,12 @@ void request_fail(struct request *request, int code, const char *format, ...)
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
     bson_t body = BSON_INITIALIZER;
-    append_times(request->sim, &body, true, false);
+    append_times(request, &body, true, false);
     bson_append_double(&body, "ok", -1, 0.0);
     bson_append_utf8(&body, "errmsg", -1, text, -1);
     bson_append_int32(&body, "code", -1, code);
     bson_append_utf8(&body, "codeName", -1, code_name(code, request->sim->options.server_version), -1);
-    append_times(request->sim, &body, false, true);
+    append_times(request, &body, false, true);
     request_finish(request, &body);
     bson_destroy(&body);
 }
@@ -313,6 +370,12 @@ void request_is_internal(struct request *request)
     struct client *c = client_find(request->sim, request->client_id);
     if (c)
         c->internal = true;
+}
+
+struct auth_session *request_auth(const struct request *request)
+{
+    struct client *c = client_find(request->sim, request->client_id);
+    return c ? &c->auth : NULL;
 }
 
 uint64_t request_connection_id(const struct request *request)

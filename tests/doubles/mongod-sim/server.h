@@ -9,11 +9,13 @@
 
 struct sim;
 struct client;
+struct auth_session;
 
 enum {
     CLIENTS_MAX = 2000,
     LISTENERS_MAX = 16,
     CLIENT_WRITE_QUEUE_MAX = 64 << 20, /* bytes that a client may leave unread before it is cut off */
+    READ_BYTES = 65536,                /* taken from a socket at once */
 };
 
 struct server {
@@ -22,6 +24,7 @@ struct server {
     struct client *clients; /* list */
     int client_count;
     uint64_t next_client_id;
+    uint8_t raw[READ_BYTES]; /* between a socket and its client's buffer */
 };
 
 /* One command under way. It holds its client's id, not the client, which may be gone when the answer is
@@ -52,6 +55,8 @@ void request_fail(struct request *request, int code, const char *format, ...)
 void request_fail_error(struct request *request, const struct error *err);
 /* Marks the request's connection as another member's, which a step-down leaves open. */
 void request_is_internal(struct request *request);
+/* Who the connection has shown to be; NULL when it is gone. */
+struct auth_session *request_auth(const struct request *request);
 uint64_t request_connection_id(const struct request *request);
 /* "127.0.0.1:52710": the client's address. */
 void request_peer_name(const struct request *request, char *text, size_t size);

@@ -2,6 +2,7 @@
 #ifndef SIM_SIM_H
 #define SIM_SIM_H
 
+#include "auth.h"
 #include "config.h"
 #include "oplog.h"
 #include "options.h"
@@ -10,6 +11,7 @@
 #include "server.h"
 #include "storage.h"
 #include "sync.h"
+#include "tls.h"
 #include "util.h"
 #include "waiters.h"
 
@@ -29,6 +31,9 @@ struct sim {
     struct replset rs;
     struct sync sync;
     struct waiters waiters;
+    bool auth_on; /* there is a keyfile: who did not log in may do next to nothing */
+    struct keyfile keyfile;
+    struct tls tls;
     bson_oid_t instance_id; /* what _isSelf tells */
     bson_oid_t process_id;  /* topologyVersion's */
     int64_t started_wall_ms;

@@ -27,6 +27,7 @@ bool optime_is_null(struct optime t);
     X(CODE_INTERNAL, 1, "InternalError", "InternalError")                                                    \
     X(CODE_BAD_VALUE, 2, "BadValue", "BadValue")                                                             \
     X(CODE_FAILED_TO_PARSE, 9, "FailedToParse", "FailedToParse")                                             \
+    X(CODE_USER_NOT_FOUND, 11, "UserNotFound", "UserNotFound")                                               \
     X(CODE_UNAUTHORIZED, 13, "Unauthorized", "Unauthorized")                                                 \
     X(CODE_TYPE_MISMATCH, 14, "TypeMismatch", "TypeMismatch")                                                \
     X(CODE_INVALID_LENGTH, 16, "InvalidLength", "InvalidLength")                                             \
@@ -34,6 +35,8 @@ bool optime_is_null(struct optime t);
     X(CODE_ILLEGAL_OPERATION, 20, "IllegalOperation", "IllegalOperation")                                    \
     X(CODE_ALREADY_INITIALIZED, 23, "AlreadyInitialized", "AlreadyInitialized")                              \
     X(CODE_NAMESPACE_NOT_FOUND, 26, "NamespaceNotFound", "NamespaceNotFound")                                \
+    X(CODE_ROLE_NOT_FOUND, 31, "RoleNotFound", "RoleNotFound")                                               \
+    X(CODE_PROTOCOL, 17, "ProtocolError", "ProtocolError")                                                   \
     X(CODE_NAMESPACE_EXISTS, 48, "NamespaceExists", "NamespaceExists")                                       \
     X(CODE_MAX_TIME_EXPIRED, 50, "MaxTimeMSExpired", "ExceededTimeLimit")                                    \
     X(CODE_COMMAND_NOT_FOUND, 59, "CommandNotFound", "CommandNotFound")                                      \
@@ -52,6 +55,7 @@ bool optime_is_null(struct optime t);
     X(CODE_CONFIG_IN_PROGRESS, 109, "ConfigurationInProgress", "ConfigurationInProgress")                    \
     X(CODE_NODE_HAS_DATA, 110, "CannotInitializeNodeWithData", "CannotInitializeNodeWithData")               \
     X(CODE_COMMAND_FAILED, 125, "CommandFailed", "CommandFailed")                                            \
+    X(CODE_INVALID_SSL, 140, "InvalidSSLConfiguration", "InvalidSSLConfiguration")                           \
     X(CODE_STEPPED_DOWN, 189, "PrimarySteppedDown", "PrimarySteppedDown")                                    \
     X(CODE_NOT_IMPLEMENTED, 238, "NotImplemented", "NotImplemented")                                         \
     X(CODE_EXCEEDED_TIME_LIMIT, 262, "ExceededTimeLimit", "ExceededTimeLimit")                               \
