@@ -349,8 +349,13 @@ static struct intent backend_bookmark(void *context, const char *zone)
     return controller_bookmark(context, zone);
 }
 
+static int backend_journal(void *context, const char *set, struct buffer *out, struct error *err)
+{
+    return controller_journal(context, set, out, err);
+}
+
 struct backend controller_backend(struct controller *controller)
 {
     return (struct backend){controller,        backend_view,  backend_apply,   backend_report,
-                            backend_heartbeat, backend_watch, backend_bookmark};
+                            backend_heartbeat, backend_watch, backend_bookmark, backend_journal};
 }

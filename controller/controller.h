@@ -46,6 +46,7 @@ struct controller_environment {
     void *context;
     const char *const *egress; /* CIDRs that the controller dials members from: their Services admit them */
     size_t egress_count;
+    size_t journal_bytes; /* that the journals of all sets may have together (JOURNAL_ALL_BYTES_MAX); 0: none is kept */
 };
 
 /* Loads the store and raises the epoch, durably. -1 when either can't be done: then there is no controller.
@@ -85,6 +86,10 @@ int controller_watch(struct controller *controller, const char *zone, int64_t re
 struct intent controller_bookmark(const struct controller *controller, const char *zone);
 
 void controller_view(struct controller *controller, struct federation_view *out);
+
+/* Appends the journal of a set: see controller/journal/journal.h. ERROR_NOT_FOUND for a set that the spec doesn't name, and
+ * when none is kept. */
+int controller_journal(struct controller *controller, const char *set, struct buffer *out, struct error *err);
 
 /* The table by which those who serve the controller call it. */
 struct backend controller_backend(struct controller *controller);

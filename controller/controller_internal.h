@@ -4,6 +4,7 @@
 
 #include "controller/act/records.h"
 #include "controller/controller.h"
+#include "controller/journal/journal.h"
 #include "controller/observe/observe.h"
 
 /* A spec in force. Plans borrow its strings, so it lives as long as the last plan that was made on it. */
@@ -46,6 +47,7 @@ struct set_state {
     int64_t action_lost_at_ms, action_retry_at_ms, action_ended_at_ms; /* monotonic */
     struct action_view action;                     /* strings and configuration in action_arena */
     struct arena action_arena;
+    struct journal journal;
 };
 
 struct zone_state_of { /* of one zone of the spec */
@@ -116,6 +118,10 @@ void set_state_destroy(struct set_state *set);
 void controller_plan_set(struct controller *controller, struct set_state *set);
 void controller_set_act(struct controller *controller, struct set_state *set);
 void controller_action_check(struct controller *controller, struct set_state *set);
+
+/* controller_journal.c */
+void controller_note(struct controller *controller, struct set_state *set, const struct plan_input *input,
+                     const struct plan *plan);
 
 /* controller_intents.c */
 void controller_build_intents(struct controller *controller);

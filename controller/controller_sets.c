@@ -20,6 +20,7 @@ struct set_state *set_state_create(struct ledger_holder *ledger, const char *nam
     set->ledger = ledger;
     set->action = (struct action_view){.kind = ACTION_NONE, .message = "", .config = no_config};
     arena_init(&set->action_arena, 0);
+    journal_init(&set->journal);
     arena_init(&set->slots[0].arena, PLAN_ARENA_MAX);
     arena_init(&set->slots[1].arena, PLAN_ARENA_MAX);
     return set;
@@ -41,6 +42,7 @@ void set_state_destroy(struct set_state *set)
     slot_clear(&set->slots[0]);
     slot_clear(&set->slots[1]);
     arena_finish(&set->action_arena);
+    journal_finish(&set->journal);
     free(set);
 }
 
@@ -85,7 +87,10 @@ static int make_plan(struct controller *controller, struct set_state *set, struc
                                .ledger = ledger,
                                .previous = previous,
                                .now_ms = slot->at_ms};
-    return controller->environment.plan(&input, &slot->arena, &slot->plan, err);
+    if (controller->environment.plan(&input, &slot->arena, &slot->plan, err))
+        return -1;
+    controller_note(controller, set, &input, &slot->plan);
+    return 0;
 }
 
 static void plan_failed(struct controller *controller, struct set_state *set, const struct error *err)

@@ -13,6 +13,7 @@
 #include "config/spec_format.h"
 #include "controller/act/store_sqlite.h"
 #include "controller/controller.h"
+#include "controller/journal/journal.h"
 #include "controller/serve/site.h"
 #include "proto/base/file.h"
 #include "proto/base/log.h"
@@ -257,7 +258,8 @@ static int start_controller(struct daemon *self, struct error *err)
                                                  .event_happened = event_happened,
                                                  .context = self,
                                                  .egress = self->options.egress,
-                                                 .egress_count = self->options.egress_count};
+                                                 .egress_count = self->options.egress_count,
+                                                 .journal_bytes = JOURNAL_ALL_BYTES_MAX};
     return controller_start(&environment, &self->controller, err);
 }
 

@@ -2,63 +2,10 @@
  * isn't here is neither sent nor copied nor compared. */
 #include "proto/fields.h"
 
+#include "proto/field_rows.h"
 #include "proto/model.h"
 
-/* JSON numbers are exact up to 2^53 */
-#define WHOLE_MAX (INT64_C(1) << 53)
 enum { VOTES_MAX = 1, PORT_MAX = 65535 };
-
-#define TEXT_MOST(limit) .most = (limit), .bound = #limit
-#define EACH_MOST(limit) .text_most = (limit), .text_bound = #limit
-#define PLACE(type, name) .offset = offsetof(struct type, name)
-#define LIST_PLACE(type, name, count)                                                                        \
-    .offset = offsetof(struct type, name), .count_offset = offsetof(struct type, count)
-#define STRING(type, name, json, limit, flag)                                                                \
-    {                                                                                                        \
-        .key = json, .kind = FIELD_STRING, PLACE(type, name), TEXT_MOST(limit), .flags = flag                \
-    }
-#define SENTENCE(type, name, json)                                                                           \
-    {                                                                                                        \
-        .key = json, .kind = FIELD_SENTENCE, PLACE(type, name), TEXT_MOST(SENTENCE_LENGTH_MAX)               \
-    }
-#define NUMBER(type, name, json, of, least, largest, otherwise, flag)                                        \
-    {                                                                                                        \
-        .key = json, .kind = of, PLACE(type, name), .min = least, .max = largest, .fallback = otherwise,     \
-        .flags = flag                                                                                        \
-    }
-#define WHOLE(type, name, json, least, otherwise, flag)                                                      \
-    NUMBER(type, name, json, FIELD_INT64, least, WHOLE_MAX, otherwise, flag)
-#define BOOL(type, name, json)                                                                               \
-    {                                                                                                        \
-        .key = json, .kind = FIELD_BOOL, PLACE(type, name)                                                   \
-    }
-#define ENUM(type, name, json, table, otherwise, flag)                                                       \
-    {                                                                                                        \
-        .key = json, .kind = FIELD_ENUM, PLACE(type, name), .texts = table, .fallback = otherwise,           \
-        .flags = flag                                                                                        \
-    }
-#define RECORD(type, name, json, table, flag)                                                                \
-    {                                                                                                        \
-        .key = json, .kind = FIELD_RECORD, PLACE(type, name), .record = &table, .flags = flag                \
-    }
-#define LIST(type, name, count, json, table, limit)                                                          \
-    {                                                                                                        \
-        .key = json, .kind = FIELD_LIST, LIST_PLACE(type, name, count), .record = &table, TEXT_MOST(limit)   \
-    }
-#define MAP(type, name, count, json)                                                                         \
-    {                                                                                                        \
-        .key = json, .kind = FIELD_MAP, LIST_PLACE(type, name, count), TEXT_MOST(LABELS_MAX),                \
-        EACH_MOST(LABEL_VALUE_LENGTH_MAX)                                                                    \
-    }
-#define RANGES(type, name, count, json)                                                                      \
-    {                                                                                                        \
-        .key = json, .kind = FIELD_STRINGS, LIST_PLACE(type, name, count), TEXT_MOST(RANGES_MAX),            \
-        EACH_MOST(RANGE_LENGTH_MAX)                                                                          \
-    }
-#define RECORD_OF(type, table)                                                                               \
-    {                                                                                                        \
-        .size = sizeof(struct type), .fields = table, .field_count = sizeof(table) / sizeof *(table)         \
-    }
 
 /* ---- enums ---- */
 
@@ -137,7 +84,7 @@ static const struct field mongod_view_fields[] = {
     BOOL(mongod_view, knows_commitment, "knowsCommitment"),
     LIST(mongod_view, peers, peer_count, "peers", peer_view_record, SET_MEMBERS_MAX),
 };
-static const struct record mongod_view_record = RECORD_OF(mongod_view, mongod_view_fields);
+const struct record mongod_view_record = RECORD_OF(mongod_view, mongod_view_fields);
 
 /* ---- what a zone holds ---- */
 
@@ -170,7 +117,7 @@ static const struct field problem_fields[] = {
     SENTENCE(problem, message, "message"),
     NUMBER(problem, rule, "rule", FIELD_INT, 0, INT32_MAX, 0, 0),
 };
-static const struct record problem_record = RECORD_OF(problem, problem_fields);
+const struct record problem_record = RECORD_OF(problem, problem_fields);
 
 static const struct field member_holding_fields[] = {
     STRING(member_holding, set, "set", NAME_LENGTH_MAX, FIELD_REQUIRED),
@@ -185,7 +132,7 @@ static const struct field member_holding_fields[] = {
     WHOLE(member_holding, repairs, "repairs", 0, 0, 0),
     SENTENCE(member_holding, last_repair, "lastRepair"),
 };
-static const struct record member_holding_record = RECORD_OF(member_holding, member_holding_fields);
+const struct record member_holding_record = RECORD_OF(member_holding, member_holding_fields);
 
 /* ---- intent ---- */
 

@@ -1,6 +1,6 @@
 /* The shape of a message's values, said once: a table of fields for each struct. Writing, reading with
  * bounds, copying and comparing follow from the table, so that no field can be forgotten in one of the four.
- * Only proto/ uses this; others call intent.h, report.h, model.h. */
+ * proto/ uses this, and controller/journal/; others call intent.h, report.h, model.h. */
 #ifndef ATOLL_PROTO_RECORD_H
 #define ATOLL_PROTO_RECORD_H
 

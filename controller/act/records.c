@@ -23,7 +23,7 @@ static int birth_from_text(const char *text, enum birth_state *out, struct error
                      "birth \"%.32s\" is not known: was this store written by a newer version?", text);
 }
 
-int ledger_record_write(const struct ledger *ledger, struct buffer *out, struct error *err)
+struct json *ledger_write(const struct ledger *ledger)
 {
     struct json *root = json_object();
     json_set_string(root, "set", ledger->set);
@@ -40,6 +40,12 @@ int ledger_record_write(const struct ledger *ledger, struct buffer *out, struct 
         json_set_string(entry, "diskId", member->disk_id);
         json_set_bool(entry, "removed", member->removed);
     }
+    return root;
+}
+
+int ledger_record_write(const struct ledger *ledger, struct buffer *out, struct error *err)
+{
+    struct json *root = ledger_write(ledger);
     int result = json_print(root, JSON_COMPACT, out, err);
     json_destroy(root);
     return result;
@@ -78,8 +84,8 @@ static int read_members(const struct json *root, struct arena *arena, struct led
     return 0;
 }
 
-static int read_ledger(const struct json *root, const char *set, struct arena *arena, struct ledger *out,
-                       struct error *err)
+int ledger_read(const struct json *root, const char *set, struct arena *arena, struct ledger *out,
+                struct error *err)
 {
     struct ledger ledger = {.set = "", .replica_set_id = ""};
     const char *birth = "";
@@ -105,7 +111,7 @@ int ledger_record_read(const char *data, size_t length, const char *set, struct 
                        struct ledger *out, struct error *err)
 {
     struct json *root = json_parse(data, length, STORE_RECORD_BYTES_MAX, err);
-    int result = root ? read_ledger(root, set, arena, out, err) : -1;
+    int result = root ? ledger_read(root, set, arena, out, err) : -1;
     json_destroy(root);
     return result ? error_wrap(err, "the store's record " RECORD_LEDGER_PREFIX "%s", set) : 0;
 }

@@ -6,6 +6,7 @@
 #include "controller/decide/ledger.h"
 #include "proto/base/buffer.h"
 #include "proto/base/error.h"
+#include "proto/base/json.h"
 
 #define RECORD_EPOCH "epoch"
 #define RECORD_REVISION "revision"           /* up to here revisions may have been given out */
@@ -14,6 +15,11 @@
 #define RECORD_LEDGER_PREFIX "ledger/"
 
 enum { RECORD_NUMBER_MAX = 24 };
+
+/* The ledger as JSON: in the store, and in the journal. */
+struct json *ledger_write(const struct ledger *ledger);
+int ledger_read(const struct json *root, const char *set, struct arena *arena, struct ledger *out,
+                struct error *err);
 
 int ledger_record_write(const struct ledger *ledger, struct buffer *out, struct error *err);
 int ledger_record_read(const char *data, size_t length, const char *set, struct arena *arena,

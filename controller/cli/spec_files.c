@@ -1,45 +1,25 @@
 /* The files that -f names: see spec_files.h. */
 #include "controller/cli/spec_files.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "controller/cli/console.h"
-#include "proto/base/file.h"
-
-static int read_input(struct buffer *out, struct error *err)
-{
-    char part[65536];
-    for (;;) {
-        ssize_t got = read(STDIN_FILENO, part, sizeof part);
-        if (got == 0)
-            return 0;
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            return error_set_errno(err, errno, "reading standard input");
-        if (out->length + (size_t)got > SPEC_BYTES_MAX || buffer_append(out, part, (size_t)got))
-            return error_set(err, ERROR_TOO_LARGE, "standard input holds more than %d bytes", SPEC_BYTES_MAX);
-    }
-}
+#include "controller/cli/input.h"
 
 static int add_file(struct spec_files *files, const char *path, struct error *err)
 {
     if (files->count == SPEC_FILES_MAX)
         return error_set(err, ERROR_INVALID, "too many files: at most %d can be merged", SPEC_FILES_MAX);
-    bool input = strcmp(path, "-") == 0;
+    const char *name;
     struct buffer *text = &files->texts[files->count];
     buffer_init(text, 0);
-    if (input ? read_input(text, err) : file_read(path, SPEC_BYTES_MAX, text, err)) {
+    if (input_read(path, SPEC_BYTES_MAX, text, &name, err)) {
         buffer_finish(text);
-        if (err)
-            err->code = ERROR_INVALID; /* a file that can't be read is a bad file */
         return -1;
     }
     files->sources[files->count++] =
-        (struct spec_source){.name = input ? "standard input" : path, .text = buffer_text(text), .length = text->length};
+        (struct spec_source){.name = name, .text = buffer_text(text), .length = text->length};
     return 0;
 }
 

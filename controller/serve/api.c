@@ -1,4 +1,4 @@
-/* The spec over HTTP, and explain. */
+/* The spec over HTTP, explain, and the journal. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -219,4 +219,18 @@ void serve_explain(struct exchange *exchange)
         }
     snprintf(message, sizeof message, "there is no set %s", exchange->name);
     http_respond_error(exchange->listener->server, exchange->request->id, 404, "not_found", message);
+}
+
+/* ---- the journal ---- */
+
+void serve_journal(struct exchange *exchange)
+{
+    struct buffer text;
+    struct error err = {0};
+    buffer_init(&text, 0);
+    if (exchange->site->backend.journal(exchange->site->backend.context, exchange->name, &text, &err))
+        answer_error(exchange, &err);
+    else
+        answer_text(exchange, 200, "application/json", text.data, text.length);
+    buffer_finish(&text);
 }

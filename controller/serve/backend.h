@@ -40,6 +40,7 @@ struct backend {
     int (*watch)(void *context, const char *zone, int64_t revision, const struct intent **out,
                  struct error *err);
     struct intent (*bookmark)(void *context, const char *zone);
+    int (*journal)(void *context, const char *set, struct buffer *out, struct error *err);
 };
 
 #endif

@@ -376,6 +376,35 @@ def test_explain_and_why_not(atoll, controller):
     assert json.loads(atoll("explain", "mongo", "-o", "json", "--controller", controller.url).stdout) == EXPLAIN
 
 
+REPLAYS = pathlib.Path(__file__).resolve().parents[1] / "replay"
+
+
+def test_replay_says_what_is_decided_and_by_which_rule(atoll):
+    done = atoll("replay", REPLAYS / "moved-address.json")
+    assert done.returncode == 0, done.stderr
+    assert "rule 50 follow-moved-address: mongo-node2 has moved from" in done.stdout
+    assert "does: reconfigure, on member 1, to version 2" in done.stdout and "all decided as was recorded" in done.stdout
+    assert atoll("replay", "-", stdin=(REPLAYS / "moved-address.json").read_text()).stdout == done.stdout
+
+
+def test_replay_says_where_it_differs_and_exits_1(atoll, work_dir):
+    changed = (REPLAYS / "moved-address.json").read_text().replace('"plan":{"phase":"Reconfiguring","rule":50', '"plan":{"phase":"Healthy","rule":99', 1)
+    (work_dir / "changed.json").write_text(changed)
+    done = atoll("replay", work_dir / "changed.json")
+    assert done.returncode == 1 and "differs at rule: recorded 99, decided now 50" in done.stdout
+    answer = json.loads(atoll("replay", work_dir / "changed.json", "-o", "json").stdout)
+    assert answer["different"] == 1 and [entry["same"] for entry in answer["entries"]].count(False) == 1
+    differences = next(entry for entry in answer["entries"] if not entry["same"])["differences"]
+    assert {"path": "phase", "recorded": "Healthy", "decided": "Reconfiguring"} in differences
+
+
+@pytest.mark.parametrize("text, says", [("", "JSON"), ('{"kind": "Federation"}', "is no journal"), ("\x1b]0;evil", "JSON")])
+def test_replay_refuses_what_is_no_journal(atoll, text, says):
+    done = atoll("replay", "-", stdin=text)
+    assert done.returncode == 2 and "standard input" in done.stderr and says in done.stderr and "\x1b" not in done.stderr
+    assert atoll("replay", "/nowhere/journal.json").returncode == 2
+
+
 def test_events_and_following_them(atoll, bin_dir, controller, work_dir):
     controller.answers["GET /v1/events?limit=1000&set=mongo"] = (200, {"events": EVENTS})
     done = atoll("events", "mongo", "--controller", controller.url)

@@ -17,7 +17,7 @@ from sandboxes import wait_until
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 READING = ["/status", "/status/sets/mongo", "/status/zones/z1", "/metrics", "/livez", "/readyz", "/healthz", "/openapi.json"]
-CHANGING = ["/v1/federation", "/v1/sets/mongo/explain", "/v1/events"]
+CHANGING = ["/v1/federation", "/v1/sets/mongo/explain", "/v1/sets/mongo/journal", "/v1/events"]
 
 
 @pytest.fixture
@@ -198,7 +198,7 @@ def test_the_status_is_zipped_when_asked_for(applied):
 
 
 def test_parts_that_do_not_exist_are_404_as_json(applied):
-    for path in ("/status/sets/none", "/status/zones/none", "/v1/sets/none/explain", "/nowhere", "/status/"):
+    for path in ("/status/sets/none", "/status/zones/none", "/v1/sets/none/explain", "/v1/sets/none/journal", "/nowhere", "/status/"):
         answer = applied.get(path)
         assert answer.status == 404 and answer.error["code"] == "not_found", path
 
@@ -210,6 +210,47 @@ def test_explain_says_what_is_waited_for_and_why_no_rule_fires(applied):
     fired = [rule["rule"] for rule in explained["rules"] if rule["fires"]]
     assert explained["waits"][0]["rule"] in fired
     assert all(rule["unmet"] for rule in explained["rules"] if not rule["fires"])
+
+
+# ---- the journal ----
+
+def journal_of(controller):
+    return controller.get("/v1/sets/mongo/journal").json()
+
+
+def rows_of(journal):
+    return [entry["plan"]["rule"] for entry in journal["entries"]]
+
+
+def test_the_journal_holds_each_other_decision_and_replays_it(applied, bin_dir, work_dir):
+    wait_until(lambda: rows_of(journal_of(applied)), 10, "the first plan to be noted")
+    before = journal_of(applied)["recorded"]
+    all_report(applied)
+    seen = wait_until(lambda: next((j for j in [journal_of(applied)] if 31 in rows_of(j) or 34 in rows_of(j)), None), 10,
+                      "the reports to be decided on")
+    assert (seen["apiVersion"], seen["kind"], seen["set"], seen["dropped"]) == ("atoll/v1", "Journal", "mongo", 0)
+    assert seen["recorded"] > before and [entry["sequence"] for entry in seen["entries"]] == list(range(1, len(seen["entries"]) + 1))
+    assert [spec["revision"] for spec in seen["specs"]] == [1] and seen["specs"][0]["spec"]["spec"]["sets"][0]["name"] == "mongo"
+    (work_dir / "journal.json").write_bytes(applied.get("/v1/sets/mongo/journal").body)
+    done = subprocess.run([str(bin_dir / "atoll"), "replay", str(work_dir / "journal.json")], capture_output=True, text=True,
+                          timeout=PROGRAM_TIMEOUT_SECS)
+    assert done.returncode == 0 and "all decided as was recorded" in done.stdout, done.stdout + done.stderr
+
+
+def test_what_decides_nothing_else_is_not_noted(applied):
+    agents = [Agent(applied, zone) for zone in ("z1", "z2", "z3")]
+    for agent in agents:
+        agent.report()
+    wait_until(lambda: 30 not in rows_of(journal_of(applied))[-1:], 10, "the reports to be decided on")
+
+    def planned():
+        for agent in agents:
+            agent.heartbeat()
+        return int(re.search(r"^atoll_plans_total (\d+)", applied.get("/metrics").body.decode(), re.M)[1])
+
+    noted, before = journal_of(applied)["recorded"], planned()
+    wait_until(lambda: planned() > before + 1, 30, "two more plans")
+    assert journal_of(applied)["recorded"] == noted
 
 
 # ---- events ----
@@ -300,6 +341,7 @@ def test_what_is_answered_is_as_described(applied):
     check(applied.get("/status/sets/mongo").json(), "Set")
     check(applied.get("/status/zones/z1").json(), "Zone")
     check(applied.get("/v1/sets/mongo/explain").json(), "Explained")
+    check(applied.get("/v1/sets/mongo/journal").json(), "Journal")
     check(applied.apply().json(), "Applied")
     check(applied.ask("POST", "/v1/federation:diff", SPEC).json(), "Diff")
     check(applied.get("/nowhere").json(), "Error")
