@@ -7,6 +7,8 @@
 #include "controller/journal/journal.h"
 #include "controller/observe/observe.h"
 
+_Static_assert((int)RECORD_BYTES_MAX == (int)STORE_RECORD_BYTES_MAX, "what the store takes can be read, and the other way round");
+
 /* A spec in force. Plans borrow its strings, so it lives as long as the last plan that was made on it. */
 struct spec_holder {
     struct spec spec;

@@ -3,7 +3,6 @@
 
 #include <string.h>
 
-#include "controller/act/store.h"
 #include "proto/base/json.h"
 
 static const char *const birth_texts[] = {
@@ -110,7 +109,7 @@ int ledger_read(const struct json *root, const char *set, struct arena *arena, s
 int ledger_record_read(const char *data, size_t length, const char *set, struct arena *arena,
                        struct ledger *out, struct error *err)
 {
-    struct json *root = json_parse(data, length, STORE_RECORD_BYTES_MAX, err);
+    struct json *root = json_parse(data, length, RECORD_BYTES_MAX, err);
     int result = root ? ledger_read(root, set, arena, out, err) : -1;
     json_destroy(root);
     return result ? error_wrap(err, "the store's record " RECORD_LEDGER_PREFIX "%s", set) : 0;
@@ -142,7 +141,7 @@ int spec_revision_record_write(const struct spec_revision *value, struct buffer 
 
 int spec_revision_record_read(const char *data, size_t length, struct spec_revision *out, struct error *err)
 {
-    struct json *root = json_parse(data, length, STORE_RECORD_BYTES_MAX, err);
+    struct json *root = json_parse(data, length, RECORD_BYTES_MAX, err);
     struct spec_revision value = {0};
     int result =
         root && !json_read_int(root, "revision", JSON_REQUIRED, 1, INT64_C(1) << 53, &value.revision, err) &&

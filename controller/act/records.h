@@ -14,7 +14,7 @@
 #define RECORD_SPEC_REVISION "spec-revision" /* and when it was applied */
 #define RECORD_LEDGER_PREFIX "ledger/"
 
-enum { RECORD_NUMBER_MAX = 24 };
+enum { RECORD_NUMBER_MAX = 24, RECORD_BYTES_MAX = 8 << 20 /* as STORE_RECORD_BYTES_MAX */ };
 
 /* The ledger as JSON: in the store, and in the journal. */
 struct json *ledger_write(const struct ledger *ledger);
