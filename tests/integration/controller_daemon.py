@@ -9,7 +9,7 @@ import urllib.parse
 
 from sandboxes import wait_until
 
-PROGRAM_TIMEOUT_SECS = 20
+PROGRAM_TIMEOUT_SECS = 60
 SPEC = """\
 apiVersion: atoll/v1
 kind: Federation
@@ -63,7 +63,7 @@ class Controller:
         return self.process.wait(PROGRAM_TIMEOUT_SECS) if self.process else None
 
     def ask(self, method, path, body=None, headers=None, url=None):
-        connection = http.client.HTTPConnection(*(url or self.url).netloc.split(":"), timeout=10)
+        connection = http.client.HTTPConnection(*(url or self.url).netloc.split(":"), timeout=PROGRAM_TIMEOUT_SECS)
         try:
             connection.request(method, path, body, headers or {})
             return Answer(connection.getresponse())
@@ -84,7 +84,7 @@ class Stream:
     """Lines of an endless answer, read by a thread."""
 
     def __init__(self, controller, path, headers=None):
-        self.connection = http.client.HTTPConnection(*controller.url.netloc.split(":"), timeout=30)
+        self.connection = http.client.HTTPConnection(*controller.url.netloc.split(":"), timeout=PROGRAM_TIMEOUT_SECS)
         self.connection.request("GET", path, headers=headers or {})
         self.response = self.connection.getresponse()
         self.lines = []

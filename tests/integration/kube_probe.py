@@ -33,7 +33,7 @@ class Probe:
         self.process.stdin.write(json.dumps(command) + "\n")
         self.process.stdin.flush()
 
-    def next(self, event=None, timeout=20, **wanted):
+    def next(self, event=None, timeout=60, **wanted):
         """The first line of this kind that was not taken yet. What comes before it can still be taken; all is in `seen`."""
         deadline = time.monotonic() + timeout
         for line in self.passed:
@@ -69,7 +69,7 @@ class Probe:
         if not self.process.stdin.closed:
             self.process.stdin.close()
         try:
-            status = self.process.wait(timeout=20)
+            status = self.process.wait(timeout=60)
         finally:
             self.process.kill()
             self.process.wait()

@@ -11,8 +11,8 @@ import urllib.request
 
 import psutil
 
-UP_TIMEOUT_SECS = 120
-LEAVE_TIMEOUT_SECS = 10
+UP_TIMEOUT_SECS = 240
+LEAVE_TIMEOUT_SECS = 30
 LOG_LINES = 60
 
 # Elections after one second instead of ten: tests see the same things sooner.
@@ -101,7 +101,7 @@ class Sandbox:
             more["LSAN_OPTIONS"] = f"suppressions={suppressions}:print_suppressions=0"
         return {name: value for name, value in os.environ.items() if not name.startswith(("ATOLL_", "XDG_"))} | more
 
-    def atoll(self, *arguments, check=True, timeout=60, stdin=None):
+    def atoll(self, *arguments, check=True, timeout=120, stdin=None):
         """Runs `atoll ARGUMENTS…` with this sandbox as its context; the completed process, with text in stdout and stderr."""
         done = subprocess.run(
             [str(self.bin / "atoll"), *map(str, arguments)],
@@ -140,7 +140,7 @@ class Sandbox:
         return (self.dir / "control-url").read_text().strip()
 
     def get(self, path, url=None):
-        with urllib.request.urlopen((url or self.url) + path, timeout=10 * self.slowness) as answer:
+        with urllib.request.urlopen((url or self.url) + path, timeout=60 * self.slowness) as answer:
             return json.load(answer)
 
     def status(self):
@@ -153,7 +153,7 @@ class Sandbox:
         """The status of the member of this name, in whatever set; None when there is none."""
         return next((each for one in self.status()["sets"] for each in one["members"] if each["name"] == name), None)
 
-    def wait_for(self, condition, timeout=30, what="the status to be so"):
+    def wait_for(self, condition, timeout=120, what="the status to be so"):
         """Until condition(status document) is true; gives that document. A controller that is away is waited for."""
         deadline = time.monotonic() + timeout * self.slowness
         seen = "no status"
@@ -169,7 +169,7 @@ class Sandbox:
                 raise AssertionError(f"not within {timeout * self.slowness:g} s: {what}; seen last: {seen}")
             time.sleep(0.05)
 
-    def wait_healthy(self, timeout=60):
+    def wait_healthy(self, timeout=120):
         return self.wait_for(
             lambda status: status["sets"] and all(each["phase"] == "Healthy" for each in status["sets"]), timeout, "all sets Healthy"
         )

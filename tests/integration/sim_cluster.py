@@ -22,7 +22,7 @@ import pymongo
 from pymongo.errors import AutoReconnect, OperationFailure, PyMongoError
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-STOP_TIMEOUT_SECS = 20
+STOP_TIMEOUT_SECS = 60
 COMMAND_TIMEOUT_SECS = 60
 OP_MSG = 2013
 
@@ -35,7 +35,7 @@ def find_binary(name="atoll-mongod-sim"):
     return path.resolve()
 
 
-def wait_until(condition, timeout=15, what="the condition", interval=0.02):
+def wait_until(condition, timeout=60, what="the condition", interval=0.02):
     """Polls until condition() gives something true, and gives that. Errors of members that are not there yet count as no."""
     deadline = time.monotonic() + timeout
     last = None
@@ -80,7 +80,7 @@ class Connection:
     def __init__(self, host, key=None, tls=None, source=""):
         address, port = host.rsplit(":", 1)
         try:
-            self.socket = socket.create_connection((address, int(port)), timeout=3, source_address=(source, 0))
+            self.socket = socket.create_connection((address, int(port)), timeout=20, source_address=(source, 0))
             self.socket.settimeout(COMMAND_TIMEOUT_SECS)
             if tls:
                 self.socket = tls.wrap_socket(self.socket, server_hostname=address)
@@ -161,7 +161,7 @@ class Member:
 
     def open(self, **options):
         """A client of this member alone."""
-        options = {"directConnection": True, "serverSelectionTimeoutMS": 3000, "retryWrites": False,
+        options = {"directConnection": True, "serverSelectionTimeoutMS": 20000, "retryWrites": False,
                    "retryReads": False, **options}
         client = pymongo.MongoClient(self.host, **options)
         self.cluster.clients.append(client)
@@ -204,7 +204,7 @@ class Member:
     def config(self):
         return self.run("replSetGetConfig")["config"]
 
-    def wait_for_state(self, state, timeout=15):
+    def wait_for_state(self, state, timeout=60):
         wait_until(lambda: self.state() == state, timeout, f"{self.host} in state {state}")
 
     def alive(self):
@@ -282,7 +282,7 @@ class Cluster:
             if member.log.exists():
                 print(f"--- {member.host}\n" + "\n".join(member.log.read_text().splitlines()[-lines:]))
 
-    def initiate(self, count=None, election_ms=600, timeout=20, **members):
+    def initiate(self, count=None, election_ms=600, timeout=60, **members):
         """One replSetInitiate of the first `count` members, and waits until all hold data. Extra fields per index: m1={...}."""
         hosts = self.members[:count]
         config = {"_id": self.set_name, "settings": {"electionTimeoutMillis": election_ms},
@@ -291,18 +291,18 @@ class Cluster:
         self.wait_healthy(hosts, timeout)
         return self.primary()
 
-    def wait_healthy(self, members=None, timeout=20):
+    def wait_healthy(self, members=None, timeout=60):
         members = members or self.members
         wait_until(lambda: sorted(m.state() for m in members) and any(m.is_primary() for m in members) and
                    all(m.state() in (1, 2, 7) for m in members), timeout, "all members healthy")
 
-    def primary(self, timeout=15):
+    def primary(self, timeout=60):
         return wait_until(lambda: next((m for m in self.members if m.alive() and m.is_primary()), None), timeout, "a primary")
 
     def secondaries(self):
         return [m for m in self.members if m.alive() and m.state() == 2]
 
-    def wait_committed(self, timeout=15):
+    def wait_committed(self, timeout=60):
         primary = self.primary()
         wait_until(lambda: primary.run("replSetGetConfig", commitmentStatus=True)["commitmentStatus"], timeout,
                    "the configuration committed")

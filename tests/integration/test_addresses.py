@@ -106,7 +106,7 @@ def test_all_that_move_before_anybody_looks_are_lost_addresses_with_a_way_out(we
     with whole.nothing_is_lost(well):
         with whole.stopped(whole.controller(well)):
             hosts = move(well, *before)
-            sandboxes.wait_until(no_primary_anywhere(hosts), 30 * well.slowness, "the primary to step down")
+            sandboxes.wait_until(no_primary_anywhere(hosts), 90 * well.slowness, "the primary to step down")
         def is_named(now):
             return whole.the_set(now)["phase"] == "AddressesLost" and any(wait["reason"] == "addresses_lost" for wait in whole.waits_of(now))
         status = well.wait_for(is_named, what="the set to be AddressesLost, and why")

@@ -109,11 +109,11 @@ def test_three_members_in_one_zone_have_addresses_of_their_own(zone, controller)
     with connect(addresses[0]) as client:
         client.admin.command("replSetInitiate", {"_id": "mongo", "members": [{"_id": n, "host": a} for n, a in enumerate(addresses)]})
     eventually("one primary, two secondaries", lambda: sorted(controller.member(n)["mongod"].get("state", "") for n in (1, 2, 3)) ==
-               ["PRIMARY", "SECONDARY", "SECONDARY"], seconds=40)
+               ["PRIMARY", "SECONDARY", "SECONDARY"])
     running_elsewhere = [zone.pid(n) for n in (1, 3)]
     os.kill(zone.pid(2), signal.SIGKILL)
     eventually("the second is back", lambda: controller.member(2)["holding"]["pod"].get("restarts") == 1 and
-               controller.member(2)["mongod"].get("state") in ("PRIMARY", "SECONDARY"), seconds=40)
+               controller.member(2)["mongod"].get("state") in ("PRIMARY", "SECONDARY"))
     assert [zone.pid(n) for n in (1, 3)] == running_elsewhere
 
 
@@ -134,7 +134,7 @@ def test_an_agent_alone_heals_from_its_saved_intent(running, controller):
     eventually("it answers", lambda: answers(f"{address}:{running.port}"))
     controller.__init__(port=controller.port)
     controller.epoch, controller.revision, controller.members = 2, 1, [running.spec()]
-    eventually("the controller that came back is found", lambda: ready(controller), seconds=8)
+    eventually("the controller that came back is found", lambda: ready(controller))
 
 
 @pytest.mark.parametrize("words, sentence", [
@@ -238,7 +238,7 @@ def test_held_and_up_again(running, controller):
                not running.member_processes())
     assert controller.member()["holding"]["address"] == address
     with pytest.raises(OSError):  # reset at once: nobody is there
-        with socket.create_connection(address.rsplit(":", 1), timeout=2) as client:
+        with socket.create_connection(address.rsplit(":", 1), timeout=DEADLINE) as client:
             client.sendall(b"x" * 100)
             time.sleep(0.05)
             assert client.recv(1) == b"never"

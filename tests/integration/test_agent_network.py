@@ -8,20 +8,38 @@ import time
 import pytest
 
 from agent_zone import (  # noqa: F401 (fixtures are used by name)
-    SANITIZED, answers, controller, cpu_seconds, eventually, initiate, opcode_query, ready, running, smaps, zone)
+    DEADLINE, SANITIZED, answers, controller, cpu_seconds, eventually, initiate, opcode_query, ready, running, smaps, zone)
 
 
-def test_a_moved_address_is_reported_and_the_old_one_is_gone(running, controller):
+def can_listen(address):
+    host, port = address.rsplit(":", 1)
+    with socket.socket() as thief:
+        thief.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            thief.bind((host, int(port)))
+            thief.listen()
+        except OSError:
+            return False
+    return True
+
+
+def test_a_moved_address_is_reported_and_the_old_one_leads_nowhere(running, controller):
+    """The old one accepted connections and reset them later, sometimes too late for a client to notice at its connect."""
     before = controller.member()["holding"]["address"]
     answer = running.fault("move-address", member="mongo-node1")
     assert answer["ok"] and answer["address"] != before
-    eventually("the report says so", lambda: controller.member()["holding"]["address"] == answer["address"], seconds=2)
+    eventually("the report says so", lambda: controller.member()["holding"]["address"] == answer["address"])
     assert answers(answer["address"])
-    with pytest.raises(OSError):
-        socket.create_connection(before.rsplit(":", 1), timeout=2).close()
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(before.rsplit(":", 1), timeout=DEADLINE).close()
+    assert not can_listen(before)  # the configuration may name it still: it is nobody else's
     running.kill()
+    count = len(controller.reports)
     running.start()
-    eventually("it stays after a restart", lambda: controller.reports[-1].get("members") and answers(answer["address"]))
+    eventually("it stays after a restart", lambda: len(controller.reports) > count and controller.reports[-1].get("members") and
+               answers(answer["address"]))
+    assert not can_listen(before)
+    assert running.fault("move-address", member="mongo-node1")["address"] == before  # given back, also by the next agent
 
 
 def test_an_address_that_somebody_took_meanwhile_changes(running, controller):
@@ -41,8 +59,8 @@ def test_refuse_resets_and_heal_ends_it(running, controller):
     address = controller.member()["holding"]["address"]
     assert running.fault("refuse", member="mongo-node1")["ok"]
     with pytest.raises(OSError):
-        with socket.create_connection(address.rsplit(":", 1), timeout=2) as client:
-            client.settimeout(2)
+        with socket.create_connection(address.rsplit(":", 1), timeout=DEADLINE) as client:
+            client.settimeout(DEADLINE)
             if client.recv(1) == b"":
                 raise ConnectionResetError
     assert running.fault("heal", member="mongo-node1")["ok"]
@@ -52,7 +70,7 @@ def test_refuse_resets_and_heal_ends_it(running, controller):
 def test_cut_carries_nothing_and_heal_lets_the_same_connection_go_on(running, controller):
     address = controller.member()["holding"]["address"]
     echo = opcode_query()
-    with socket.create_connection(address.rsplit(":", 1), timeout=2) as old:
+    with socket.create_connection(address.rsplit(":", 1), timeout=DEADLINE) as old:
         old.sendall(echo)
         assert old.recv(4096)
         running.fault("cut", member="mongo-node1")
@@ -60,39 +78,53 @@ def test_cut_carries_nothing_and_heal_lets_the_same_connection_go_on(running, co
         old.sendall(echo)
         with pytest.raises(socket.timeout):
             old.recv(1)
-        with socket.create_connection(address.rsplit(":", 1), timeout=2) as new:
+        with socket.create_connection(address.rsplit(":", 1), timeout=DEADLINE) as new:
             new.settimeout(0.5)
             new.sendall(echo)
             with pytest.raises(socket.timeout):
                 new.recv(1)
             running.fault("heal", member="mongo-node1")
             for client in (old, new):
-                client.settimeout(5)
+                client.settimeout(DEADLINE)
                 assert client.recv(4096)
 
 
 def test_slow_delays_each_way(running, controller):
     address = controller.member()["holding"]["address"]
     running.fault("slow", ms=150)
-    with socket.create_connection(address.rsplit(":", 1), timeout=2) as client:
+    with socket.create_connection(address.rsplit(":", 1), timeout=DEADLINE) as client:
         begin = time.monotonic()
-        client.settimeout(5)
+        client.settimeout(DEADLINE)
         client.sendall(opcode_query())
         assert client.recv(4096)
-        assert 0.295 <= time.monotonic() - begin < 2  # timers count whole milliseconds
+        assert time.monotonic() - begin >= 0.295  # timers count whole milliseconds
     running.fault("heal")
-    begin = time.monotonic()
-    assert answers(address) and time.monotonic() - begin < 1
+
+    def round_trip():
+        with socket.create_connection(address.rsplit(":", 1), timeout=DEADLINE) as client:
+            client.settimeout(DEADLINE)
+            begin = time.monotonic()
+            client.sendall(opcode_query())
+            assert client.recv(4096)
+            return time.monotonic() - begin
+
+    eventually("an answer without the delay", lambda: round_trip() < 0.295)
 
 
 def test_a_cut_zone_is_cut_from_its_controller_too(running, controller):
     running.fault("cut")
-    count = len(controller.heartbeats)
     controller.intend(running.spec(run="held"))
-    time.sleep(2.5)  # longer than a heartbeat's interval: silence can't be awaited
-    assert len(controller.heartbeats) == count and running.member_processes()
+
+    def silent():
+        count = len(controller.heartbeats)  # one that was on its way may still come
+        time.sleep(2.5)  # longer than a heartbeat's interval
+        return len(controller.heartbeats) == count
+
+    eventually("silence", silent)
+    assert running.member_processes()
+    count = len(controller.heartbeats)
     running.fault("heal")
-    eventually("it hears again", lambda: len(controller.heartbeats) > count and not running.member_processes(), seconds=8)
+    eventually("it hears again", lambda: len(controller.heartbeats) > count and not running.member_processes())
 
 
 def test_wrong_faults_are_answered_with_a_sentence(running):
@@ -130,7 +162,7 @@ def test_much_data_goes_through_whole_with_half_close(zone, controller, tmp_path
     address = eventually("the echo listens", lambda: controller.member().get("holding", {}).get("pod", {}).get("ready") and
                          controller.member()["holding"]["address"])
     sent, received = os.urandom(8 << 20), bytearray()
-    with socket.create_connection(address.rsplit(":", 1), timeout=10) as client:
+    with socket.create_connection(address.rsplit(":", 1), timeout=DEADLINE) as client:
         def send():
             client.sendall(sent)
             client.shutdown(socket.SHUT_WR)
@@ -147,7 +179,7 @@ def test_a_client_that_floods_a_stuck_member_costs_the_agent_nothing(running, co
     before = smaps(running.process.pid)
     os.kill(running.pid(), signal.SIGSTOP)
     try:
-        with socket.create_connection(address.rsplit(":", 1), timeout=2) as client:
+        with socket.create_connection(address.rsplit(":", 1), timeout=DEADLINE) as client:
             client.settimeout(0.5)
             sent = 0
             with pytest.raises(socket.timeout):

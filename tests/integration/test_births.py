@@ -88,7 +88,7 @@ def test_a_start_that_fails_is_cleaned_up(new_sandbox):
 
 # ---- the examples, beside each other ----
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 def test_one_zone_and_five_members_come_up_beside_each_other(new_sandbox):
     made = {}
     for name, members in (("one-zone", 3), ("five-members", 5)):
@@ -100,7 +100,7 @@ def test_one_zone_and_five_members_come_up_beside_each_other(new_sandbox):
         made[name] = (sandbox, members, subprocess.Popen(command, env=sandbox.environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True))
     hosts = []
     for name, (sandbox, members, up) in made.items():
-        _, said = up.communicate(timeout=120 * sandbox.slowness)
+        _, said = up.communicate(timeout=300 * sandbox.slowness)
         assert up.returncode == DONE, f"{name}: {said}"
         status = whole.healthy(sandbox)
         assert status["summary"]["healthyMembers"] == members
@@ -131,9 +131,9 @@ def test_a_birth_survives_the_death_of_all_daemons_at_any_moment(new_sandbox):
         "a disk is marked": lambda: any(json.loads(path.read_text())["replicaSetId"] for path in sandbox.dir.glob("zones/*/disks/*/atoll-disk.json")),
     }
     for what, moment in moments.items():
-        sandboxes.wait_until(moment, 60 * sandbox.slowness, what)
+        sandboxes.wait_until(moment, 120 * sandbox.slowness, what)
         whole.kill(*sandbox.processes("atoll-controller "), *sandbox.processes("atoll-zone-agent "))
-    _, said = up.communicate(timeout=120 * sandbox.slowness)
+    _, said = up.communicate(timeout=300 * sandbox.slowness)
     assert up.returncode == DONE, said
     status = whole.healthy(sandbox)
     marks = {whole.replica_set_id(sandbox)}

@@ -40,7 +40,7 @@ def entries(sandbox):
     return {each["_id"]: each for each in whole.config_of(sandbox)["members"]}
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 def test_members_come_and_go_and_no_id_is_ever_used_again(well):
     before = whole.healthy(well)
     last = whole.events(well)[-1]["id"]

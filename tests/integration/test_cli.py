@@ -103,7 +103,7 @@ def controller():
 def atoll(bin_dir, work_dir):
     """Runs atoll in an environment without a sandbox, contexts or colours."""
 
-    def run(*arguments, env=None, stdin=None, timeout=30):
+    def run(*arguments, env=None, stdin=None, timeout=120):
         environment = {name: value for name, value in os.environ.items() if not name.startswith(("ATOLL_", "XDG_", "NO_COLOR"))}
         environment |= {"HOME": str(work_dir)} | (env or {})
         return subprocess.run([str(bin_dir / "atoll"), *map(str, arguments)], env=environment, input=stdin, capture_output=True, text=True,
@@ -159,7 +159,7 @@ def test_completion_scripts_are_sound_and_know_the_commands(atoll, work_dir):
         ("atoll wait mongo --for pr", "primary"),
         ("atoll completion z", "zsh"),
     ]:
-        done = subprocess.run(["bash", "-c", check + "complete_it " + words], cwd=work_dir, capture_output=True, text=True, timeout=10)
+        done = subprocess.run(["bash", "-c", check + "complete_it " + words], cwd=work_dir, capture_output=True, text=True, timeout=60)
         assert (done.stdout.split(), done.stderr) == ([wanted], "")
     for shell in ("zsh", "fish"):
         assert "connection-string" in atoll("completion", shell).stdout
@@ -241,7 +241,7 @@ def test_colours_only_on_a_terminal_and_never_with_no_color(bin_dir, controller,
             while part := os.read(ours, 65536):
                 text += part
         os.close(ours)
-        assert process.wait(timeout=10) == 0
+        assert process.wait(timeout=60) == 0
         return text
 
     assert b"\033[32m" in on_terminal()
@@ -330,10 +330,10 @@ def test_apply_waits_for_nobody_who_has_left(atoll, controller, spec_file):
     member |= {"healthy": False, "state": "UNKNOWN", "phase": "Removed"}
     gone["sets"].append({"name": "old", "phase": "Removed", "members": [member]})
     controller.answers |= {"PUT /v1/federation": (200, {"revision": 118, "changed": True, "diff": []}), "GET /status": (200, gone)}
-    done = atoll("apply", "-f", spec_file, "--wait", "--timeout", 1, "--controller", controller.url)
+    done = atoll("apply", "-f", spec_file, "--wait", "--timeout", 60, "--controller", controller.url)
     assert done.returncode == 0, done.stderr
     assert atoll("status", "--exit-code", "--controller", controller.url).returncode == 0
-    assert atoll("wait", "old", "--for", "phase=Removed", "--timeout", 1, "--controller", controller.url).returncode == 0
+    assert atoll("wait", "old", "--for", "phase=Removed", "--timeout", 60, "--controller", controller.url).returncode == 0
     assert atoll("wait", "old", "--for", "healthy", "--timeout", 1, "--controller", controller.url).returncode == 1
 
 
@@ -435,7 +435,7 @@ def test_wait_ends_when_the_condition_holds_or_the_time_is_over(atoll, controlle
     controller.answers["GET /status"] = (200, JOINING)
     began = time.monotonic()
     late = atoll("wait", "mongo", "--for", "healthy", "--timeout", 1, "--controller", controller.url)
-    assert late.returncode == 1 and 0.9 < time.monotonic() - began < 10
+    assert late.returncode == 1 and 0.9 < time.monotonic() - began < 60
     assert "never been heard of" in late.stderr
     assert atoll("wait", "mongo", "--for", "phase=Great", "--controller", controller.url).returncode == 2
     assert atoll("wait", "mongo", "--for", "healthy", "--timeout", 1, "--controller", free_url()).returncode == 3
@@ -466,7 +466,7 @@ def test_validate_prints_the_merged_spec(atoll, spec_file, work_dir):
 
 def test_a_reader_that_has_seen_enough_is_no_error_message(bin_dir, controller, work_dir):
     line = f"'{bin_dir}/atoll' status -o json --controller {controller.url} | true"
-    done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, env={"HOME": str(work_dir), "PATH": os.environ["PATH"]}, timeout=20)
+    done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, env={"HOME": str(work_dir), "PATH": os.environ["PATH"]}, timeout=60)
     assert done.stderr == ""
 
 

@@ -82,7 +82,7 @@ def test_an_emptied_member_loses_its_vote_before_it_starts_and_gets_it_back_with
             with whole.stopped(whole.agent(well, victim["zone"])):
                 whole.kill(whole.mongod(well, victim))
                 empty(disk_folder(well, victim) / "data")
-            sandboxes.wait_until(lambda: agent_said(well, victim, 161) > held, 20 * well.slowness, "its agent to hold it")
+            sandboxes.wait_until(lambda: agent_said(well, victim, 161) > held, 60 * well.slowness, "its agent to hold it")
             assert not whole.mongods(well, victim["disk"]["name"]), "it is not started before its vote is taken"
             writer.wait_for_more()
         is_whole_again(well, victim)
@@ -246,7 +246,7 @@ def test_without_its_store_a_member_whose_address_changed_meanwhile_is_not_added
         sandbox.wait_for(lambda status: status["sets"] == [], what="a controller that knows nothing")
         sandbox.atoll("apply", "-f", sandbox.spec_file)
         sandbox.wait_for(lambda status: any(wait["reason"] == "entry_untold" for wait in whole.the_set(status)["waits"]),
-                         timeout=45, what="a wait that says that an entry can't be told")
+                         timeout=120, what="a wait that says that an entry can't be told")
     assert not any(map(acted(80), whole.events(sandbox))), "it is in the configuration already"
     assert "rs.remove" in sandbox.atoll("explain", "mongo").stdout
     remove_entry(sandbox, victim["id"])

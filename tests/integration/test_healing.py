@@ -54,7 +54,7 @@ def test_killed_agents_are_started_again_and_members_run_on(well):
         for zone in whole.ZONES:
             victim = whole.agent(well, zone)
             whole.kill(victim)
-            sandboxes.wait_until(lambda: whole.agent(well, zone).pid != victim.pid, 20, f"another agent of {zone}")
+            sandboxes.wait_until(lambda: whole.agent(well, zone).pid != victim.pid, 60, f"another agent of {zone}")
             writer.wait_for_more()
             whole.healthy(well)
     after = whole.healthy(well)

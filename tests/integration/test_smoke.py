@@ -28,7 +28,7 @@ def test_a_killed_member_comes_back_under_its_identity(sandbox):
     victim = next(each for each in before["members"] if each["state"] == "SECONDARY")
     [process] = [each for each in sandbox.processes("mongod") if f"/{victim['disk']['name']}/" in " ".join(each.cmdline())]
     process.send_signal(signal.SIGKILL)
-    process.wait(timeout=10)
+    process.wait(timeout=60)
     sandbox.wait_for(lambda status: restarts_of(status, victim["name"]) > victim["restarts"], what="the restart to be seen")
     after = sandbox.wait_healthy()["sets"][0]
     found = next(each for each in after["members"] if each["name"] == victim["name"])

@@ -29,11 +29,11 @@ def supervisor(sandbox):
 
 
 def controller(sandbox):
-    return sandboxes.wait_until(lambda: next(iter(sandbox.processes("atoll-controller ")), None), 10, "the controller to run")
+    return sandboxes.wait_until(lambda: next(iter(sandbox.processes("atoll-controller ")), None), 60, "the controller to run")
 
 
 def agent(sandbox, zone):
-    return sandboxes.wait_until(lambda: next(iter(sandbox.processes(f"--zone {zone} ")), None), 10, f"the agent of {zone} to run")
+    return sandboxes.wait_until(lambda: next(iter(sandbox.processes(f"--zone {zone} ")), None), 60, f"the agent of {zone} to run")
 
 
 def mongods(sandbox, disk):
@@ -43,7 +43,7 @@ def mongods(sandbox, disk):
 
 def mongod(sandbox, member):
     disk = member["disk"]["name"]
-    return sandboxes.wait_until(lambda: next(iter(mongods(sandbox, disk)), None), 10, f"{member['name']} to run")
+    return sandboxes.wait_until(lambda: next(iter(mongods(sandbox, disk)), None), 60, f"{member['name']} to run")
 
 
 def kill(*processes):
@@ -51,7 +51,7 @@ def kill(*processes):
     for process in processes:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.send_signal(signal.SIGKILL)
-    sandboxes.wait_until(lambda: not any(is_living(process) for process in processes), 10, f"{processes} to be gone")
+    sandboxes.wait_until(lambda: not any(is_living(process) for process in processes), 60, f"{processes} to be gone")
 
 
 def is_living(process):
@@ -86,10 +86,10 @@ def start_without_waiting(sandbox):
     up = subprocess.Popen([str(sandbox.bin / "atoll"), "sandbox", "up", "--dir", str(sandbox.dir)], env=sandbox.environment(),
                           stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        sandboxes.wait_until(lambda: sandbox.processes("atoll-controller "), 20 * sandbox.slowness, "the controller to be started")
+        sandboxes.wait_until(lambda: sandbox.processes("atoll-controller "), 60 * sandbox.slowness, "the controller to be started")
     finally:
         kill(psutil.Process(up.pid))
-        up.wait(timeout=10)
+        up.wait(timeout=60)
 
 
 # ---- status ----
@@ -157,7 +157,7 @@ def be_healthy(sandbox):
     return healthy(sandbox)
 
 
-def healthy(sandbox, timeout=60):
+def healthy(sandbox, timeout=120):
     """All that can be said of a set that is well: no wait, no silent zone, one primary."""
     def is_well(status):
         return status["sets"] and all(each["phase"] == "Healthy" for each in status["sets"]) and \
@@ -236,7 +236,7 @@ class Writer:
         if client:
             client.close()
 
-    def wait_for_more(self, count=5, timeout=60):
+    def wait_for_more(self, count=5, timeout=120):
         """Until so many further writes were acknowledged."""
         aim = len(self.acknowledged) + count
         try:

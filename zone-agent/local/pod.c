@@ -230,6 +230,18 @@ static void running(struct local_member *member)
     local_changed(member->driver);
 }
 
+/* An address, in the state file. */
+static int choose_address(struct local_member *member, struct error *err)
+{
+    for (int i = 0; i < LOCAL_ADDRESS_TRIES; i++) {
+        if (local_pod_find_address(member, err) || save(member, true, err))
+            return -1;
+        if (!local_pod_must_yield(member))
+            return 0;
+    }
+    return error_set(err, ERROR_CONFLICT, "other sandboxes take each address that is tried for %s", member->node);
+}
+
 /* The state file says `starting` before there is a process, so that a crash in between is noticed by the next
  * agent. */
 static int start(struct local_member *member, struct error *err)
@@ -237,7 +249,7 @@ static int start(struct local_member *member, struct error *err)
     struct local_pod *pod = &member->pod;
     if (!*pod->name)
         local_pod_make_name(member);
-    if (local_pod_find_address(member, err) || local_disk_set_used(member, err) || save(member, true, err) ||
+    if (choose_address(member, err) || local_disk_set_used(member, err) ||
         local_pod_spawn(member, on_exit_of_child, err))
         return -1;
     if (save(member, false, err)) /* `starting` stands there: found by its command line after a crash */

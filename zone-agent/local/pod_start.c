@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "zone-agent/local/local_internal.h"
+#include "zone-agent/local/neighbours.h"
 #include "zone-agent/local/process.h"
 
 enum { POD_ARGUMENTS_MAX = 32 + MONGOD_ARGUMENTS_MAX, SMALL_STORAGE_MB = 20 * 1024, OPLOG_LEAST_MB = 990 };
@@ -37,23 +38,48 @@ static bool is_taken_by_another(const struct local_member *member, const char *h
     return false;
 }
 
-int local_pod_find_address(struct local_member *member, struct error *err)
+static bool is_usable(const struct local_member *member, const struct neighbours *neighbours, const char *host)
+{
+    int port = member->pod.port;
+    return !is_taken_by_another(member, host, port) && !neighbours_holder(neighbours, host, port) &&
+           address_is_free(host, port);
+}
+
+static int find_address(struct local_member *member, const struct neighbours *neighbours, struct error *err)
 {
     struct local_pod *pod = &member->pod;
     char host[LOCAL_HOST_MAX];
     pod->port = member->controller.port;
-    if (*pod->host && !is_taken_by_another(member, pod->host, pod->port) &&
-        address_is_free(pod->host, pod->port))
+    if (*pod->host && is_usable(member, neighbours, pod->host))
         return 0;
     for (int n = LOCAL_POD_FIRST; n <= LOCAL_POD_LAST; n++) {
         snprintf(host, sizeof host, "%.11s.%d", member->driver->subnet, n);
-        if (is_taken_by_another(member, host, pod->port) || !address_is_free(host, pod->port))
+        if (!is_usable(member, neighbours, host))
             continue;
         local_copy(pod->host, sizeof pod->host, host);
         return 0;
     }
     return error_set(err, ERROR_CONFLICT, "no address %s.%d to .%d is free on port %d for %s",
                      member->driver->subnet, LOCAL_POD_FIRST, LOCAL_POD_LAST, pod->port, member->node);
+}
+
+int local_pod_find_address(struct local_member *member, struct error *err)
+{
+    struct neighbours *neighbours = neighbours_look(member->driver->dir, member->driver->subnet);
+    int result = find_address(member, neighbours, err);
+    neighbours_destroy(neighbours);
+    return result;
+}
+
+/* Both wrote it down before they look: whose folder sorts first keeps it. */
+bool local_pod_must_yield(const struct local_member *member)
+{
+    const struct local_driver *driver = member->driver;
+    struct neighbours *neighbours = neighbours_look(driver->dir, driver->subnet);
+    const char *holder = neighbours_holder(neighbours, member->pod.host, member->pod.port);
+    bool yields = holder && strcmp(holder, driver->dir) < 0;
+    neighbours_destroy(neighbours);
+    return yields;
 }
 
 /* "mongo-rc1-x7k2p": the letters that Kubernetes uses, without vowels and look-alikes. */

@@ -5,9 +5,11 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "zone-agent/local/local_internal.h"
+#include "zone-agent/local/neighbours.h"
 
 enum { SERVICE_BACKLOG = 128 };
 
@@ -21,6 +23,9 @@ static int save(struct local_member *member, struct error *err)
     json_set_string(json, "name", service->name);
     json_set_string(json, "host", service->host);
     json_set_int(json, "port", service->port);
+    struct json *former = json_set(json, "former", json_array());
+    for (size_t i = 0; i < service->former_count; i++)
+        json_append(former, json_string(service->former[i].host));
     if (local_save(member->driver, "services", service->name, json, err))
         return error_wrap(err, "%s can't be saved", service->name);
     return 0;
@@ -49,8 +54,7 @@ static void on_connection(uv_stream_t *listener, int status)
 }
 
 /* A listener at this address, or NULL and libuv's error. */
-static uv_tcp_t *listener_open(struct local_member *member, const char *host, uv_connection_cb callback,
-                               int *error)
+static uv_tcp_t *listener_open(struct local_member *member, const char *host, int *error)
 {
     struct sockaddr_in address;
     uv_tcp_t *listener = malloc(sizeof *listener);
@@ -65,71 +69,94 @@ static uv_tcp_t *listener_open(struct local_member *member, const char *host, uv
     if (*error == 0)
         *error = uv_tcp_bind(listener, (const struct sockaddr *)&address, 0);
     if (*error == 0)
-        *error = uv_listen((uv_stream_t *)listener, SERVICE_BACKLOG, callback);
+        *error = uv_listen((uv_stream_t *)listener, SERVICE_BACKLOG, on_connection);
     if (*error == 0)
         return listener;
     drop(member->driver, listener);
     return NULL;
 }
 
-/* ---- addresses that a Service had: nobody else gets them while the agent lives. The configuration may still
- * name them, and a mongod without configuration that appeared there, of another sandbox, would be taken for
- * the member and drawn into its set. ---- */
+/* ---- addresses that a Service had: nobody else gets them. The configuration may still name them, and a
+ * mongod without configuration that appeared there, of another sandbox, would be taken for the member and drawn
+ * into its set. They are bound and not listened at, so that whoever dials one is refused at once. ---- */
 
-static void on_former_connection(uv_stream_t *listener, int status)
+/* A socket that has the address, or -1. */
+static int bind_only(const char *host, int port)
 {
-    struct local_member *member = listener->data;
-    uv_tcp_t *client = status == 0 ? malloc(sizeof *client) : NULL;
-    if (!client)
-        return;
-    uv_tcp_init(member->driver->loop, client);
-    local_handle_opened(member->driver);
-    client->data = member->driver;
-    if (uv_accept(listener, (uv_stream_t *)client) || uv_tcp_close_reset(client, on_listener_closed))
-        uv_close((uv_handle_t *)client, on_listener_closed);
+    struct sockaddr_in address;
+    int on = 1, off = 0;
+    int fd = uv_ip4_addr(host, port, &address) ? -1 : socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -1;
+    /* Reuse for the bind alone, past connections that are on their way out: from then on it keeps all away. */
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    bool bound = bind(fd, (const struct sockaddr *)&address, sizeof address) == 0 &&
+                 setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &off, sizeof off) == 0;
+    if (bound)
+        return fd;
+    close(fd);
+    return -1;
 }
 
-static void former_remove(struct local_member *member, size_t at)
+static void former_let_go(struct local_former *former)
 {
-    struct local_service *service = &member->service;
-    drop(member->driver, service->former[at].listener);
+    if (former->fd >= 0)
+        close(former->fd);
+    former->fd = -1;
+}
+
+static void former_remove(struct local_service *service, size_t at)
+{
+    former_let_go(&service->former[at]);
     service->former_count--;
     memmove(&service->former[at], &service->former[at + 1],
             (service->former_count - at) * sizeof service->former[0]);
 }
 
-static void former_release(struct local_member *member, const char *host)
+/* NULL when it had no such address. */
+static struct local_former *former_find(struct local_service *service, const char *host)
 {
-    for (size_t i = 0; i < member->service.former_count; i++)
-        if (strcmp(member->service.former[i].host, host) == 0) {
-            former_remove(member, i);
-            return;
-        }
+    for (size_t i = 0; i < service->former_count; i++)
+        if (strcmp(service->former[i].host, host) == 0)
+            return &service->former[i];
+    return NULL;
 }
 
-/* As well as can be: an address that can't be kept is somebody else's already. */
-static void former_keep(struct local_member *member, const char *host)
+/* The newest is the last. One that can't be bound is somebody else's already, and remembered all the same. */
+static void former_add(struct local_service *service, const char *host)
 {
-    struct local_service *service = &member->service;
-    int error;
+    struct local_former *known = former_find(service, host);
+    if (known)
+        former_remove(service, (size_t)(known - service->former));
     if (service->former_count == LOCAL_FORMER_MAX)
-        former_remove(member, 0);
-    struct local_former *former = &service->former[service->former_count];
-    former->listener = listener_open(member, host, on_former_connection, &error);
-    if (!former->listener)
-        return;
+        former_remove(service, 0);
+    struct local_former *former = &service->former[service->former_count++];
     local_copy(former->host, sizeof former->host, host);
-    service->former_count++;
+    former->fd = bind_only(host, service->port);
+}
+
+/* Whoever had one of them may be gone. */
+static void former_bind_all(struct local_service *service)
+{
+    for (size_t i = 0; i < service->former_count; i++)
+        if (service->former[i].fd < 0)
+            service->former[i].fd = bind_only(service->former[i].host, service->port);
 }
 
 /* 0, or libuv's error. */
 static int listen_at(struct local_member *member, const char *host)
 {
     int error;
-    former_release(member, host);
-    uv_tcp_t *listener = listener_open(member, host, on_connection, &error);
+    struct local_former *former = former_find(&member->service, host);
+    if (former)
+        former_let_go(former);
+    uv_tcp_t *listener = listener_open(member, host, &error);
     if (listener)
         member->service.listener = listener;
+    if (listener && former)
+        former_remove(&member->service, (size_t)(former - member->service.former));
+    else if (former)
+        former->fd = bind_only(host, member->service.port);
     return error;
 }
 
@@ -151,27 +178,37 @@ static bool is_promised(const struct local_member *member, const char *host)
     return false;
 }
 
-/* The first free address but for `not_this`. */
-static int listen_somewhere(struct local_member *member, const char *not_this, struct error *err)
+static int listen_at_first_free(struct local_member *member, const char *not_this, const struct neighbours *neighbours)
 {
     char host[LOCAL_HOST_MAX];
     int last = UV_EADDRINUSE;
     for (int n = LOCAL_SERVICE_FIRST; n <= LOCAL_SERVICE_LAST; n++) {
         snprintf(host, sizeof host, "%.11s.%d", member->driver->subnet, n);
-        if (strcmp(host, not_this) == 0 || is_promised(member, host))
+        if (strcmp(host, not_this) == 0 || is_promised(member, host) ||
+            neighbours_holder(neighbours, host, member->service.port))
             continue;
         last = listen_at(member, host);
-        if (last == 0) {
+        if (last == 0)
             take_address(member, host);
-            return 0;
-        }
-        if (last != UV_EADDRINUSE)
-            break; /* not a matter of this one address */
+        if (last != UV_EADDRINUSE) /* else it is not a matter of this one address */
+            break;
     }
-    return error_set(err, last == UV_EADDRINUSE ? ERROR_CONFLICT : ERROR_IO,
-                     "%s: no address %s.%d to .%d can be bound on port %d: %s", member->service.name,
+    return last;
+}
+
+/* The first free address but for `not_this`: one that nobody listens at, and that no other sandbox has. */
+static int listen_somewhere(struct local_member *member, const char *not_this, struct error *err)
+{
+    struct neighbours *neighbours = neighbours_look(member->driver->dir, member->driver->subnet);
+    int result = listen_at_first_free(member, not_this, neighbours);
+    neighbours_destroy(neighbours);
+    if (result == 0)
+        return 0;
+    return error_set(err, result == UV_EADDRINUSE ? ERROR_CONFLICT : ERROR_IO,
+                     "%s: no address %s.%d to .%d can be bound on port %d: %s%s", member->service.name,
                      member->driver->subnet, LOCAL_SERVICE_FIRST, LOCAL_SERVICE_LAST, member->service.port,
-                     uv_strerror(last));
+                     uv_strerror(result),
+                     result == UV_EADDRINUSE ? "; does something listen there on all addresses?" : "");
 }
 
 static void close_listener(struct local_member *member)
@@ -186,22 +223,30 @@ void local_service_close(struct local_member *member)
 {
     close_listener(member);
     while (member->service.former_count)
-        former_remove(member, member->service.former_count - 1);
+        former_remove(&member->service, member->service.former_count - 1);
     forward_reset_all(member);
 }
 
 void local_service_open(struct local_member *member)
 {
     struct local_service *service = &member->service;
+    char before[LOCAL_HOST_MAX];
     struct error err = {0};
-    if (!service->exists || service->listener)
+    if (!service->exists)
+        return;
+    former_bind_all(service);
+    if (service->listener)
         return;
     if (*service->host && listen_at(member, service->host) == 0) {
         take_address(member, service->host);
         local_problem_clear(member, "service");
         return;
     }
-    if (listen_somewhere(member, service->host, &err) || save(member, &err)) {
+    local_copy(before, sizeof before, service->host);
+    bool failed = listen_somewhere(member, before, &err) != 0;
+    if (!failed && *before)
+        former_add(service, before);
+    if (failed || save(member, &err)) {
         local_problem(member, "service", "%s", err.message); /* tried again when the driver looks next */
         return;
     }
@@ -274,10 +319,9 @@ int local_service_move(struct local_member *member, struct error *err)
         service->listener = old;
         return -1;
     }
-    if (old) {
+    if (old)
         drop(member->driver, old);
-        former_keep(member, before);
-    }
+    former_add(service, before);
     service->waiting = false;
     forward_reset_all(member);
     return save(member, err);
@@ -300,6 +344,9 @@ int local_service_load(struct local_driver *driver, const char *name, struct err
         service->port = (int)json_get_int(json, "port", 0);
         local_copy(service->name, sizeof service->name, json_get_text(json, "name", ""));
         local_copy(service->host, sizeof service->host, json_get_text(json, "host", ""));
+        const struct json *former = json_get(json, "former");
+        for (const struct json *each = json_first(former); each; each = json_next(each))
+            former_add(service, json_text(each) ? json_text(each) : "");
     }
     json_destroy(json);
     return 0;
