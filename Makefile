@@ -15,7 +15,7 @@ PYTEST = $(PYTHON) -m pytest -c tests/pytest.ini
 SANDBOX_ARGUMENTS ?= $(if $(ATOLL_MONGOD),--mongod $(ATOLL_MONGOD))
 
 .PHONY: help deps deps-develop all test test-unit test-integration lint lint-cheap format format-check sandbox bench fuzz sim install package clean \
-	test-kubernetes kubernetes-zones kubernetes-zones-down bench-kubernetes
+	test-crash test-kubernetes kubernetes-zones kubernetes-zones-down bench-kubernetes
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' Makefile
@@ -53,6 +53,9 @@ format: ## clang-format all C files
 
 format-check: ## fails when clang-format would change something
 	@$(PYTHON) tests/lint/check_style.py --list-c | xargs clang-format --dry-run --Werror
+
+test-crash: all ## the controller killed before and after each of its writes and commands, one after the other: five minutes
+	@ATOLL_CRASH_POINTS=1 $(PYTEST) tests/integration/test_crash_points.py $(TESTS)
 
 sandbox: deps all ## bring a sandbox of three zones up on this machine; `build/bin/atoll sandbox down` removes it
 	@build/bin/atoll sandbox up $(SANDBOX_ARGUMENTS)

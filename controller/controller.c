@@ -123,13 +123,13 @@ void controller_tick(struct controller *controller)
 {
     int64_t now_ms = controller_now(controller);
     check_zones(controller, now_ms);
-    controller_store_retry(controller);
     for (size_t i = 0; i < controller->set_count; i++) {
         struct set_state *set = controller->sets[i];
         controller_action_check(controller, set);
         if (set->due_ms <= now_ms)
             controller_plan_set(controller, set);
     }
+    controller_store_retry(controller);
     controller_build_intents(controller);
     for (size_t i = 0; i < controller->set_count; i++)
         if (controller->sets[i]->act)
@@ -149,6 +149,8 @@ static int follow(struct controller *controller, const char *zone, int64_t epoch
     bool not_ours = epoch == controller->epoch && revision > controller->revision;
     if (epoch <= controller->epoch && revision <= controller->revision_reserved && !not_ours)
         return 0;
+    if (controller_store_rests(controller)) /* each agent says it every two seconds */
+        return error_set(err, ERROR_IO, "%s", controller->store_problem);
     if (controller_raise(controller, epoch, revision, err))
         return -1;
     char from[24], to[24];

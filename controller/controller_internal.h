@@ -102,6 +102,8 @@ void controller_set_due(struct set_state *set, int64_t at_ms);
 /* controller_store.c: every write goes through here, so that a failure stops all effects and is told once. */
 int controller_remember(struct controller *controller, const struct store_record *records, size_t count,
                         struct error *err);
+/* A write has failed, and the next is not to be tried yet. */
+bool controller_store_rests(const struct controller *controller);
 int controller_load(struct controller *controller, struct error *err);
 /* The epoch and the reservation of revisions, raised above what was ever given out or seen. */
 int controller_raise(struct controller *controller, int64_t epoch, int64_t revision, struct error *err);

@@ -139,7 +139,8 @@ void controller_plan_set(struct controller *controller, struct set_state *set)
     slot->set = set->set;
     set->current = !set->current;
     set->settled = !slot->plan.ledger_changed ||
-                   controller_remember_ledger(controller, set, &slot->plan.ledger, &err) == 0;
+                   (!controller_store_rests(controller) &&
+                    controller_remember_ledger(controller, set, &slot->plan.ledger, &err) == 0);
     look_again(controller, set, slot);
     if (set->settled) {
         set->act = slot->plan.action.kind != ACTION_NONE;

@@ -5,6 +5,24 @@
 
 #include "controller/controller_internal.h"
 
+bool controller_store_rests(const struct controller *controller)
+{
+    return *controller->store_problem && controller_now(controller) < controller->store_retry_at_ms;
+}
+
+/* All that was left undone. */
+static void store_recovered(struct controller *controller)
+{
+    *controller->store_problem = 0;
+    controller->store_failures = 0;
+    for (size_t i = 0; i < controller->set_count; i++)
+        controller_set_due(controller->sets[i], controller_now(controller));
+    for (size_t i = 0; i < controller->zone_count; i++)
+        controller->zones[i].intent_due = true;
+    controller_tell(controller, EVENT_STORE_RECOVERED, &(struct event_words){0});
+    controller->environment.status_changed(controller->environment.context);
+}
+
 int controller_remember(struct controller *controller, const struct store_record *records, size_t count,
                         struct error *err)
 {
@@ -12,11 +30,8 @@ int controller_remember(struct controller *controller, const struct store_record
     int result = store_write(controller->environment.store, records, count, &problem);
     controller->counts.store_writes++;
     if (result == 0) {
-        if (*controller->store_problem) {
-            *controller->store_problem = 0;
-            controller->store_failures = 0;
-            controller_tell(controller, EVENT_STORE_RECOVERED, &(struct event_words){0});
-        }
+        if (*controller->store_problem)
+            store_recovered(controller);
         return 0;
     }
     bool first = !*controller->store_problem;
@@ -101,21 +116,16 @@ int controller_remember_ledger(struct controller *controller, struct set_state *
     return 0;
 }
 
-/* While the store fails each retry writes what is in force already: that costs nothing and shows whether it
- * works again. */
+/* What a plan has to remember is tried first, at this moment too. Only when nothing is to be remembered, what is in force
+ * already is written again: that costs nothing and shows whether it works. The other way round a disk that has room for
+ * the one but not for the other would seem to recover again and again. */
 void controller_store_retry(struct controller *controller)
 {
-    if (!*controller->store_problem || controller_now(controller) < controller->store_retry_at_ms)
+    if (!*controller->store_problem || controller_store_rests(controller))
         return;
     char epoch[RECORD_NUMBER_MAX];
     size_t length = (size_t)snprintf(epoch, sizeof epoch, "%lld", (long long)controller->epoch);
-    if (controller_remember(controller, &(struct store_record){RECORD_EPOCH, epoch, length}, 1, NULL))
-        return;
-    for (size_t i = 0; i < controller->set_count; i++)
-        controller_set_due(controller->sets[i], controller_now(controller));
-    for (size_t i = 0; i < controller->zone_count; i++)
-        controller->zones[i].intent_due = true;
-    controller->environment.status_changed(controller->environment.context);
+    controller_remember(controller, &(struct store_record){RECORD_EPOCH, epoch, length}, 1, NULL);
 }
 
 /* ---- loading ---- */

@@ -11,6 +11,7 @@
 #include <uv.h>
 
 #include "config/spec_format.h"
+#include "controller/act/die_at.h"
 #include "controller/act/store_sqlite.h"
 #include "controller/controller.h"
 #include "controller/journal/journal.h"
@@ -32,6 +33,7 @@ struct options {
     enum log_level level;
     const char *egress[EGRESS_MAX];
     size_t egress_count;
+    struct die_at die_at; /* for tests alone, so it is not in `usage` */
 };
 
 struct daemon {
@@ -128,9 +130,17 @@ static int read_egress(const char *text, struct options *out)
     return 0;
 }
 
+static int read_die_at(const char *text, struct options *out)
+{
+    struct error err;
+    return die_at_read(text, &out->die_at, &err) ? bad_usage(err.message, "") : 0;
+}
+
 static int read_option(int option, struct options *out)
 {
     switch (option) {
+    case 'k':
+        return read_die_at(optarg, out);
     case 'd':
         out->dir = optarg;
         return *optarg ? 0 : bad_usage("--dir needs a folder", "");
@@ -160,6 +170,7 @@ static int read_options(int argc, char **argv, struct options *out)
         {"dir", required_argument, NULL, 'd'},         {"listen", required_argument, NULL, 'l'},
         {"read-listen", required_argument, NULL, 'r'}, {"egress", required_argument, NULL, 'e'},
         {"log-level", required_argument, NULL, 'v'},   {"help", no_argument, NULL, 'h'},
+        {"die-at", required_argument, NULL, 'k'},
         {"version", no_argument, NULL, 'V'},           {0}};
     int option;
     *out = (struct options){.listen = {true, "127.0.0.1", 7411}, .level = LOG_LEVEL_INFO};
@@ -192,8 +203,10 @@ static void wake_at(void *context, int64_t monotonic_ms)
 static void intent_changed(void *context, const char *zone)
 {
     struct daemon *self = context;
+    die_at_reached(&self->options.die_at, DIE_INTENT, false);
     if (self->site_ready)
         site_intent_changed(&self->site, zone);
+    die_at_reached(&self->options.die_at, DIE_INTENT, true);
 }
 
 static void status_changed(void *context)
@@ -217,6 +230,7 @@ static void event_happened(void *context, const struct event *event)
 static void action_done(void *context, const struct mongo_result *result)
 {
     struct daemon *self = context;
+    die_at_reached(&self->options.die_at, DIE_EFFECT, true);
     controller_action_done(self->controller, result);
 }
 
@@ -247,10 +261,12 @@ static int start_controller(struct daemon *self, struct error *err)
     if (store_sqlite_open(path, &self->store, err) ||
         mongo_pool_create(&self->loop, action_done, self, &self->mongo, err))
         return -1;
+    if (self->options.die_at.number)
+        log_warning("main", "--die-at: this process kills itself at a given moment, as tests want it");
     struct controller_environment environment = {.clock = &clock_system,
                                                  .random = &random_system,
-                                                 .store = self->store,
-                                                 .mongo = self->mongo,
+                                                 .store = die_at_store(&self->options.die_at, self->store),
+                                                 .mongo = die_at_mongo(&self->options.die_at, self->mongo),
                                                  .plan = plan_set,
                                                  .wake_at = wake_at,
                                                  .intent_changed = intent_changed,

@@ -51,6 +51,38 @@ static void what_needs_no_memory_waits_for_the_store_too(void **state)
     world_trace_is("");
 }
 
+/* A disk that has room for an epoch and not for a ledger seemed to recover at each try, five times a second. */
+static void room_for_a_small_record_is_not_taken_for_recovery(void **state)
+{
+    (void)state;
+    struct federation_view view;
+    world_apply(three_zones);
+    world_all_report();
+    script.remember = true;
+    script.action = ACTION_INITIATE;
+    world.ledgers_fail = true;
+    world_run(200);
+    unsigned tries = world.store_tries;
+    world_trace_forget();
+    for (int i = 2; i < 32; i++) { /* agents go on saying things meanwhile */
+        struct report report = world_report("z1", "r", i);
+        world_tell(&report);
+        world_run(1000);
+    }
+    world_trace_is("");
+    assert_in_range(world.store_tries - tries, 1, 12); /* with backoff */
+    assert_int_equal(world.events[EVENT_STORE_FAILED], 1);
+    assert_int_equal(world.events[EVENT_STORE_RECOVERED], 0);
+    controller_view(world.controller, &view);
+    assert_string_equal(view.store_problem, "the disk is full");
+    world.ledgers_fail = false;
+    world_all_report();
+    world_run(11000);
+    assert_int_equal(world.events[EVENT_STORE_RECOVERED], 1);
+    assert_non_null(strstr(buffer_text(&world.trace), "write ledger/mongo; "));
+    assert_non_null(strstr(buffer_text(&world.trace), "start initiate"));
+}
+
 static int apply(const char *text, int64_t if_match, bool dry_run, struct spec_outcome *outcome,
                  struct error *err)
 {
@@ -178,6 +210,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         test(nothing_is_done_while_the_store_fails),
+        test(room_for_a_small_record_is_not_taken_for_recovery),
         test(what_needs_no_memory_waits_for_the_store_too),
         test(a_spec_that_is_not_durable_is_not_in_force),
         test(a_dry_run_changes_nothing_and_tells_what_would),

@@ -75,7 +75,8 @@ static int write_records(struct store *store, const struct store_record *records
                          struct error *err)
 {
     (void)store;
-    if (world.store_fails)
+    world.store_tries++;
+    if (world.store_fails || (world.ledgers_fail && strncmp(records[0].key, "ledger/", 7) == 0))
         return error_set(err, ERROR_IO, "the disk is full");
     for (size_t i = 0; i < count; i++) {
         buffer_printf(&world.trace, "write %s; ", records[i].key);

@@ -43,7 +43,8 @@ struct world {
     int64_t wake_ms; /* -1: none asked for */
     struct kept_record records[WORLD_RECORDS_MAX];
     size_t record_count;
-    bool store_fails;
+    bool store_fails, ledgers_fail; /* the latter: there is room for small records alone */
+    unsigned store_tries;
     struct store store;
     struct mongo mongo;
     uint64_t last_action; /* id */
