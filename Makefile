@@ -81,10 +81,11 @@ bench-kubernetes: all ## memory of an agent with ten members among 2,000 foreign
 sim: all ## simulated histories (SIM_HISTORIES=20000), what they reached, and each planted bug: some minutes
 	@tests/sim/check.sh build/bin/atoll-sim $(SIM_HISTORIES) coverage plants
 
-fuzz: deps-develop ## each fuzz target for FUZZ_SECONDS (60)
+fuzz: ## each fuzz target for FUZZ_SECONDS (60); TARGETS="spec intent" picks some
+	@deploy/dependencies.sh build fuzz
 	@[ -f build/fuzz/build.ninja ] || cmake --preset fuzz
 	@cmake --build build/fuzz --parallel $(JOBS) --target fuzz_all
-	@tests/fuzz/run.sh build/fuzz $(FUZZ_SECONDS)
+	@JOBS=$(JOBS) tests/fuzz/run.sh build/fuzz $(FUZZ_SECONDS) $(TARGETS)
 
 install: all ## into $(DESTDIR)$(PREFIX), /usr/local by default
 	@DESTDIR=$(DESTDIR) cmake --install build/release --prefix $(PREFIX)

@@ -1,7 +1,7 @@
 #!/bin/bash
 # Installs what Atoll's build and tests need on Debian 12, through apt; says nothing when all is there.
 #
-#   deploy/dependencies.sh [build] [test] [develop]     default: build test
+#   deploy/dependencies.sh [build] [test] [fuzz] [develop]     default: build test
 #   deploy/dependencies.sh --list [GROUP]...            only print the names
 #
 # Installs as root or through `sudo -n`; when neither is possible it prints the command to run and exits 1.
@@ -10,20 +10,21 @@ set -euo pipefail
 build=(gcc libc6-dev make cmake ninja-build pkg-config libuv1-dev libcurl4-openssl-dev libssl-dev libyaml-dev
     libcjson-dev libmongoc-dev libbson-dev libc-ares-dev libwebsockets-dev libsqlite3-dev zlib1g-dev libcmocka-dev)
 test=(python3 python3-pytest python3-pymongo python3-yaml python3-jsonschema python3-psutil curl procps openssl)
-develop=(clang clang-format clang-tidy libclang-rt-14-dev file dpkg-dev shellcheck) # lint, fuzz, format, package
+fuzz=(clang libclang-rt-14-dev)
+develop=("${fuzz[@]}" clang-format clang-tidy file dpkg-dev shellcheck) # lint, fuzz, format, package
 
 list_only=no
 groups=()
 for argument in "$@"; do
     case $argument in
     --list) list_only=yes ;;
-    build | test | develop) groups+=("$argument") ;;
+    build | test | fuzz | develop) groups+=("$argument") ;;
     --help | -h)
         sed -n '2,7s/^# \{0,1\}//p' "$0"
         exit 0
         ;;
     *)
-        echo "dependencies.sh: unknown argument '$argument'; it takes build, test, develop, --list" >&2
+        echo "dependencies.sh: unknown argument '$argument'; it takes build, test, fuzz, develop, --list" >&2
         exit 2
         ;;
     esac

@@ -118,7 +118,7 @@ enum mongod_answer {
 
 struct mongod_view {
     enum mongod_answer answer;
-    const char *problem;          /* a sentence, when SILENT */
+    const char *problem;          /* a sentence, when SILENT or when its configuration can't be read */
     int64_t age_ms;               /* since the answer, when the report was sent; -1: never answered */
     const char *version;          /* "7.0.14" */
     enum member_state state;

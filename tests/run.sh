@@ -65,12 +65,28 @@ kubernetes() {
     whole_programs kubernetes release build/bin
 }
 
-for phase in ${PHASES:-unit lint kubernetes integration asan}; do
+# New inputs for every parser of outside data, some seconds each; what was found before is replayed by the unit tests.
+fuzz() {
+    say "fuzzing: ${FUZZ_SECONDS:-6} s for each target"
+    if ! deploy/dependencies.sh fuzz || ! echo 'int LLVMFuzzerTestOneInput(const unsigned char *d, long n){return d && n < 0;}' |
+        clang -fsanitize=fuzzer -x c - -o "$results/probe" 2>"$results/fuzz-clang.log"; then
+        echo "not run: there is no clang with libFuzzer here, and it can't be installed (deploy/dependencies.sh fuzz)"
+        return
+    fi
+    [ -f build/fuzz/build.ninja ] || cmake --preset fuzz >"$results/configure-fuzz.log" 2>&1 ||
+        { cat "$results/configure-fuzz.log" && exit 1; }
+    cmake --build build/fuzz --parallel "$jobs" --target fuzz_all || exit 1
+    FUZZ_SEED=${FUZZ_SEED:-1} JOBS=$jobs JUNIT=$results/fuzz.xml tests/fuzz/run.sh build/fuzz "${FUZZ_SECONDS:-6}" ||
+        [ -f "$results/fuzz.xml" ] || echo "tests/fuzz/run.sh itself failed" >"$results/fuzz.broken"
+}
+
+for phase in ${PHASES:-unit lint kubernetes integration asan fuzz}; do
     case $phase in
     unit) build release; unit release ;;
     lint) build release; lint ;;
     integration) build release; integration release build/bin ;;
     kubernetes) build release; kubernetes ;;
+    fuzz) fuzz ;;
     asan) build asan; unit asan; integration asan build/asan/bin -m asan ;;
     *) echo "run.sh: there is no phase '$phase'" >&2 && exit 2 ;;
     esac

@@ -157,7 +157,7 @@ static int ask_config(struct target *target, struct error *err)
 {
     bool asks_commitment = target->view.state == MEMBER_PRIMARY && can_tell_commitment(target);
     bson_t command = BSON_INITIALIZER, reply;
-    struct error ignored;
+    struct error refused = {.code = ERROR_NONE};
     bson_append_int32(&command, "replSetGetConfig", -1, 1);
     if (asks_commitment)
         bson_append_bool(&command, "commitmentStatus", -1, true);
@@ -166,8 +166,10 @@ static int ask_config(struct target *target, struct error *err)
     target->config = mongod_view_empty().config;
     target->commitment = (struct mongod_commitment){false, false};
     if (result == 0 && mongod_reply_config(&reply, &target->config_arena, &target->config,
-                                           &target->commitment, &ignored) == 0)
+                                           &target->commitment, &refused) == 0)
         target->config_at_ms = clock_monotonic_ms(&target->clock);
+    else if (refused.code != ERROR_NONE) /* people are told why its configuration isn't known */
+        target->view.problem = arena_string(&target->arena, refused.message);
     if (arena_failed(&target->config_arena))
         target->config = mongod_view_empty().config;
     bson_destroy(&reply);

@@ -1,10 +1,14 @@
 /* MongoDB's configuration document: see config_document.h. */
 #include "controller/act/config_document.h"
 
+#include <limits.h>
 #include <math.h>
 #include <string.h>
 
-enum { CONFIG_TAGS_MAX = 64 };
+enum {
+    REPLICA_SET_ID_LENGTH = 24,
+    PRIORITY_MAX = 1000, /* https://www.mongodb.com/docs/manual/reference/replica-configuration/ */
+};
 
 static const char *const delay_texts[] = {[DELAY_BY_DOCUMENT] = "secondaryDelaySecs",
                                           [DELAY_OLD] = "slaveDelay",
@@ -23,45 +27,115 @@ static bool is_number(const bson_iter_t *iter)
     return BSON_ITER_HOLDS_NUMBER(iter);
 }
 
+static int beyond(struct error *err, const char *what, int most, const char *bound)
+{
+    return error_set(err, ERROR_TOO_LARGE, "the configuration that the server sent has more than %d %s (%s)",
+                     most, what, bound);
+}
+
+/* A whole number within least..most. */
+static bool read_int(const bson_iter_t *iter, int64_t least, int64_t most, int64_t *out)
+{
+    if (!is_number(iter))
+        return false;
+    double real = bson_iter_as_double(iter);
+    if (!(real >= (double)least && real <= (double)most)) /* nor NaN */
+        return false;
+    *out = bson_iter_as_int64(iter);
+    return *out >= least && *out <= most;
+}
+
+/* A string of at most `most` bytes, UTF-8 and without NUL; NULL when it is none. */
+static const char *read_text(const bson_iter_t *iter, size_t most)
+{
+    uint32_t length = 0;
+    if (!BSON_ITER_HOLDS_UTF8(iter))
+        return NULL;
+    const char *text = bson_iter_utf8(iter, &length);
+    return length <= most && bson_utf8_validate(text, length, false) ? text : NULL;
+}
+
+/* Reading ends silently where bytes are no BSON: half a document would be taken for a whole one. (bson_validate() recurses as deep
+ * as the sender likes.) */
+static bool recurse_whole(const bson_iter_t *value, bson_iter_t *out)
+{
+    uint32_t end = sizeof(int32_t);
+    if (!(BSON_ITER_HOLDS_DOCUMENT(value) || BSON_ITER_HOLDS_ARRAY(value)) || !bson_iter_recurse(value, out))
+        return false;
+    while (bson_iter_next(out))
+        end = out->next_off;
+    return bson_iter_recurse(value, out) && end == out->len - 1;
+}
+
+static bool has_key(const struct key_value *list, size_t count, const char *key)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(list[i].key, key) == 0)
+            return true;
+    return false;
+}
+
 static int read_tags(const bson_iter_t *value, struct arena *arena, struct config_member *member,
                      struct error *err)
 {
     bson_iter_t iter;
-    if (!BSON_ITER_HOLDS_DOCUMENT(value) || !bson_iter_recurse(value, &iter))
+    if (!BSON_ITER_HOLDS_DOCUMENT(value) || !recurse_whole(value, &iter))
         return not_a_config(err, "tags is not a document");
-    struct key_value *tags = arena_array(arena, CONFIG_TAGS_MAX, sizeof *tags);
+    struct key_value *tags = arena_array(arena, LABELS_MAX, sizeof *tags);
     size_t count = 0;
     while (tags && bson_iter_next(&iter)) {
-        if (count == CONFIG_TAGS_MAX || !BSON_ITER_HOLDS_UTF8(&iter))
-            return not_a_config(err, "tags of a member are too many or not strings");
-        tags[count].key = arena_string(arena, bson_iter_key(&iter));
-        tags[count++].value = arena_string(arena, bson_iter_utf8(&iter, NULL));
+        const char *key = bson_iter_key(&iter), *text = read_text(&iter, LABEL_VALUE_LENGTH_MAX);
+        if (count == LABELS_MAX)
+            return beyond(err, "tags of one member", LABELS_MAX, "LABELS_MAX");
+        if (!text || strlen(key) > LABEL_KEY_LENGTH_MAX)
+            return not_a_config(err, "a tag of a member is no string, or longer than LABEL_VALUE_LENGTH_MAX");
+        if (has_key(tags, count, key))
+            return not_a_config(err, "a member has a tag twice");
+        tags[count].key = arena_string(arena, key);
+        tags[count++].value = arena_string(arena, text);
     }
     member->tags = tags;
     member->tag_count = count;
     return 0;
 }
 
+/* The numbers of a member; 0: `key` is none of them. */
+static int read_member_number(const bson_iter_t *iter, const char *key, struct config_member *member)
+{
+    int64_t number = 0;
+    bool good;
+    if (strcmp(key, "_id") == 0) {
+        good = read_int(iter, 0, INT_MAX, &number);
+        member->id = (int)number;
+    } else if (strcmp(key, "votes") == 0) {
+        good = read_int(iter, 0, 1, &number);
+        member->votes = (int)number;
+    } else if (strcmp(key, "slaveDelay") == 0 || strcmp(key, "secondaryDelaySecs") == 0) {
+        good = read_int(iter, 0, INT_MAX, &member->secondary_delay_secs);
+    } else if (strcmp(key, "priority") == 0) {
+        member->priority = is_number(iter) ? bson_iter_as_double(iter) : -1;
+        good = member->priority >= 0 && member->priority <= PRIORITY_MAX; /* nor NaN */
+    } else {
+        return 0;
+    }
+    return good ? 1 : -1;
+}
+
 static int read_member_field(const bson_iter_t *iter, struct arena *arena, struct config_member *member,
                              struct error *err)
 {
-    const char *key = bson_iter_key(iter);
-    if (strcmp(key, "_id") == 0 && is_number(iter))
-        member->id = (int)bson_iter_as_int64(iter);
-    else if (strcmp(key, "host") == 0 && BSON_ITER_HOLDS_UTF8(iter))
-        member->host = arena_string(arena, bson_iter_utf8(iter, NULL));
-    else if (strcmp(key, "votes") == 0)
-        member->votes = (int)bson_iter_as_int64(iter);
-    else if (strcmp(key, "priority") == 0)
-        member->priority = bson_iter_as_double(iter);
+    const char *key = bson_iter_key(iter), *text = read_text(iter, HOST_LENGTH_MAX);
+    int number = read_member_number(iter, key, member);
+    if (number)
+        return number > 0 ? 0 : not_a_config(err, "a number of a member is out of its range");
+    if (strcmp(key, "host") == 0 && text)
+        member->host = arena_string(arena, text);
     else if (strcmp(key, "hidden") == 0)
         member->hidden = bson_iter_as_bool(iter);
     else if (strcmp(key, "arbiterOnly") == 0)
         member->arbiter_only = bson_iter_as_bool(iter);
     else if (strcmp(key, "newlyAdded") == 0)
         member->newly_added = bson_iter_as_bool(iter);
-    else if (strcmp(key, "slaveDelay") == 0 || strcmp(key, "secondaryDelaySecs") == 0)
-        member->secondary_delay_secs = bson_iter_as_int64(iter);
     else if (strcmp(key, "tags") == 0)
         return read_tags(iter, arena, member, err);
     return 0;
@@ -72,13 +146,13 @@ static int read_member(const bson_iter_t *value, struct arena *arena, struct con
 {
     bson_iter_t iter;
     *member = (struct config_member){.id = -1, .host = "", .votes = 1, .priority = 1};
-    if (!BSON_ITER_HOLDS_DOCUMENT(value) || !bson_iter_recurse(value, &iter))
+    if (!BSON_ITER_HOLDS_DOCUMENT(value) || !recurse_whole(value, &iter))
         return not_a_config(err, "a member is not a document");
     while (bson_iter_next(&iter))
         if (read_member_field(&iter, arena, member, err))
             return -1;
-    if (member->id < 0 || !*member->host || strlen(member->host) > HOST_LENGTH_MAX)
-        return not_a_config(err, "a member without _id or host");
+    if (member->id < 0 || !*member->host)
+        return not_a_config(err, "a member without _id or host, or with one beyond HOST_LENGTH_MAX");
     return 0;
 }
 
@@ -87,46 +161,87 @@ static int read_members(const bson_t *document, struct arena *arena, struct repl
 {
     bson_iter_t iter, list;
     if (!bson_iter_init_find(&iter, document, "members") || !BSON_ITER_HOLDS_ARRAY(&iter) ||
-        !bson_iter_recurse(&iter, &list))
+        !recurse_whole(&iter, &list))
         return not_a_config(err, "no members");
     struct config_member *members = arena_array(arena, SET_MEMBERS_MAX, sizeof *members);
     size_t count = 0;
     while (members && bson_iter_next(&list)) {
         if (count == SET_MEMBERS_MAX)
-            return not_a_config(err, "more members than SET_MEMBERS_MAX");
-        if (read_member(&list, arena, &members[count++], err))
+            return beyond(err, "members", SET_MEMBERS_MAX, "SET_MEMBERS_MAX");
+        if (read_member(&list, arena, &members[count], err))
             return -1;
+        for (size_t i = 0; i < count; i++)
+            if (members[i].id == members[count].id)
+                return not_a_config(err, "two members have one _id");
+        count++;
     }
     config->members = members;
     config->member_count = count;
     return 0;
 }
 
-static int read_settings(const bson_t *document, struct arena *arena, struct replica_config *config)
+static int read_setting(const bson_iter_t *iter, struct arena *arena, struct replica_config *config,
+                        struct setting *settings, struct error *err)
+{
+    const char *key = bson_iter_key(iter);
+    bool is_bool = BSON_ITER_HOLDS_BOOL(iter);
+    if (strcmp(key, "replicaSetId") == 0 && BSON_ITER_HOLDS_OID(iter)) {
+        char text[REPLICA_SET_ID_LENGTH + 1];
+        bson_oid_to_string(bson_iter_oid(iter), text);
+        config->replica_set_id = arena_string(arena, text);
+    }
+    if (!is_bool && !is_number(iter))
+        return 0;
+    if (config->setting_count == SETTINGS_MAX)
+        return beyond(err, "settings", SETTINGS_MAX, "SETTINGS_MAX");
+    for (size_t i = 0; i < config->setting_count; i++)
+        if (strcmp(settings[i].name, key) == 0)
+            return not_a_config(err, "a setting is there twice");
+    if (!is_bool && !isfinite(bson_iter_as_double(iter)))
+        return not_a_config(err, "a setting is no finite number");
+    settings[config->setting_count++] =
+        (struct setting){.name = arena_string(arena, key),
+                         .value = is_bool ? bson_iter_bool(iter) : bson_iter_as_double(iter),
+                         .is_bool = is_bool};
+    return 0;
+}
+
+static int read_settings(const bson_t *document, struct arena *arena, struct replica_config *config,
+                         struct error *err)
 {
     bson_iter_t iter, list;
-    if (!bson_iter_init_find(&iter, document, "settings") || !BSON_ITER_HOLDS_DOCUMENT(&iter) ||
-        !bson_iter_recurse(&iter, &list))
+    if (!bson_iter_init_find(&iter, document, "settings"))
         return 0;
+    if (!BSON_ITER_HOLDS_DOCUMENT(&iter) || !recurse_whole(&iter, &list))
+        return not_a_config(err, "settings is not a document");
     struct setting *settings = arena_array(arena, SETTINGS_MAX, sizeof *settings);
-    size_t count = 0;
-    while (settings && bson_iter_next(&list)) {
-        if (strcmp(bson_iter_key(&list), "replicaSetId") == 0 && BSON_ITER_HOLDS_OID(&list)) {
-            char text[25];
-            bson_oid_to_string(bson_iter_oid(&list), text);
-            config->replica_set_id = arena_string(arena, text);
-        }
-        bool is_bool = BSON_ITER_HOLDS_BOOL(&list);
-        if (count == SETTINGS_MAX || (!is_bool && !is_number(&list)))
-            continue;
-        settings[count++] =
-            (struct setting){.name = arena_string(arena, bson_iter_key(&list)),
-                             .value = is_bool ? bson_iter_bool(&list) : bson_iter_as_double(&list),
-                             .is_bool = is_bool};
-    }
+    while (settings && bson_iter_next(&list))
+        if (read_setting(&list, arena, config, settings, err))
+            return -1;
     config->settings = settings;
-    config->setting_count = count;
     return 0;
+}
+
+/* Each key once: which of two a server would take is nobody's to guess. */
+static int check_keys(const bson_t *document, struct error *err)
+{
+    static const char *const once[] = {"_id", "version", "term", "members", "settings"};
+    unsigned seen = 0;
+    uint32_t end = sizeof(int32_t);
+    bson_iter_t iter;
+    if (!bson_iter_init(&iter, document))
+        return not_a_config(err, "it is no document");
+    while (bson_iter_next(&iter)) {
+        end = iter.next_off;
+        for (size_t i = 0; i < sizeof once / sizeof *once; i++) {
+            if (strcmp(bson_iter_key(&iter), once[i]) != 0)
+                continue;
+            if (seen & 1U << i)
+                return not_a_config(err, "a key is there twice");
+            seen |= 1U << i;
+        }
+    }
+    return end == document->len - 1 ? 0 : not_a_config(err, "it is broken");
 }
 
 int config_document_read(const bson_t *document, struct arena *arena, struct replica_config *out,
@@ -134,15 +249,17 @@ int config_document_read(const bson_t *document, struct arena *arena, struct rep
 {
     struct replica_config config = {.set = "", .replica_set_id = "", .term = -1};
     bson_iter_t iter;
-    if (bson_iter_init_find(&iter, document, "_id") && BSON_ITER_HOLDS_UTF8(&iter))
+    if (check_keys(document, err))
+        return -1;
+    if (bson_iter_init_find(&iter, document, "_id") && read_text(&iter, TEXT_LENGTH_MAX))
         config.set = arena_string(arena, bson_iter_utf8(&iter, NULL));
-    if (bson_iter_init_find(&iter, document, "version") && is_number(&iter))
-        config.version = bson_iter_as_int64(&iter);
-    if (bson_iter_init_find(&iter, document, "term") && is_number(&iter))
-        config.term = bson_iter_as_int64(&iter);
+    if (bson_iter_init_find(&iter, document, "version"))
+        read_int(&iter, 1, INT_MAX - 1, &config.version);
+    if (bson_iter_init_find(&iter, document, "term"))
+        read_int(&iter, -1, INT64_C(1) << 53, &config.term);
     if (!*config.set || config.version < 1)
         return not_a_config(err, "no _id or version");
-    if (read_members(document, arena, &config, err) || read_settings(document, arena, &config))
+    if (read_members(document, arena, &config, err) || read_settings(document, arena, &config, err))
         return -1;
     if (arena_failed(arena))
         return error_set(err, ERROR_NO_MEMORY, "no memory for a configuration");
@@ -331,7 +448,7 @@ static void append_settings(bson_t *out, const bson_iter_t *before, const struct
                 bson_append_iter(&settings, NULL, 0, &iter);
         }
     for (size_t i = 0; i < wanted->setting_count; i++)
-        if (!bson_has_field(&seen, wanted->settings[i].name))
+        if (!bson_iter_init_find(&iter, &seen, wanted->settings[i].name)) /* bson_has_field() takes a dot for a path */
             append_number(&settings, wanted->settings[i].name, wanted->settings[i].value,
                           wanted->settings[i].is_bool ? BSON_TYPE_BOOL : BSON_TYPE_INT32);
     bson_append_document_end(out, &settings);

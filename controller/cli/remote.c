@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "controller/cli/console.h"
+#include "controller/cli/sse.h"
 
 /* One request while the loop runs. */
 struct waiting {
@@ -15,7 +16,7 @@ struct waiting {
     struct error *err;
     int (*on_data)(void *context, const char *data, size_t length);
     void *context;
-    bool done, failed, enough;
+    bool done, failed, enough, unreadable;
 };
 
 int remote_open(struct remote *remote, const char *url, struct error *err)
@@ -67,9 +68,10 @@ static void on_done(void *context, const struct http_answer *answer, const struc
 static int on_stream(void *context, const char *data, size_t length)
 {
     struct waiting *waiting = context;
-    if (waiting->on_data(waiting->context, data, length) == 0)
-        return 0;
-    return waiting->enough = true, 1;
+    int result = waiting->on_data(waiting->context, data, length);
+    waiting->enough = result > 0;
+    waiting->unreadable = result < 0;
+    return result != 0;
 }
 
 static int run(struct remote *remote, const struct http_call_options *options, struct waiting *waiting)
@@ -88,6 +90,10 @@ static int run(struct remote *remote, const struct http_call_options *options, s
     if (waiting->enough)
         return 0;
     buffer_finish(&waiting->reply->body);
+    if (waiting->unreadable)
+        return error_set(err, ERROR_PROTOCOL,
+                         "the controller at %s sent a line of more than %d bytes (SSE_LINE_MAX), or memory is out", remote->url,
+                         SSE_LINE_MAX);
     if (err->code == ERROR_IO)
         err->code = ERROR_UNREACHABLE;
     return error_wrap(err, "the controller at %s can't be reached", remote->url);

@@ -11,7 +11,7 @@ struct sse {
     struct buffer line, data;
     char name[SSE_NAME_MAX]; /* the event's name; "" means message */
     char id[SSE_ID_MAX];     /* the last id seen: what Last-Event-ID resumes from */
-    /* Non-zero ends the reading. */
+    /* Above zero ends the reading. */
     int (*on_event)(void *context, const char *name, const char *data);
     void *context;
 };
@@ -20,7 +20,8 @@ void sse_init(struct sse *sse, int (*on_event)(void *context, const char *name, 
 void sse_finish(struct sse *sse);
 /* A new stream begins: what was half read is forgotten, the id stays. */
 void sse_restart(struct sse *sse);
-/* Fits http_call_options.on_data with a struct sse as context. Non-zero when on_event ended it or a line passes the limit. */
+/* Fits http_call_options.on_data with a struct sse as context. Non-zero when on_event ended it (what it returned), or -1 when a line or
+ * an event passes SSE_LINE_MAX or memory is out. */
 int sse_feed(void *sse, const char *data, size_t length);
 
 #endif

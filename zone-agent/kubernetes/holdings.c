@@ -25,6 +25,19 @@ static const char *name_of(const struct json *object)
     return json_get_text(metadata_of(object), "name", "");
 }
 
+/* What goes into the report: who may write into the cluster must not be able to make one that the controller refuses, and so
+ * silence the zone. A name that is longer than it can be is as good as none. */
+static const char *bounded(struct arena *arena, const char *text, size_t most)
+{
+    return strlen(text) <= most ? arena_string(arena, text) : "";
+}
+
+static int64_t count_of(const struct json *object, const char *key)
+{
+    int64_t count = json_get_int(object, key, 0);
+    return count < 0 ? 0 : count > INT32_MAX ? INT32_MAX : count;
+}
+
 static bool is_going(const struct json *object)
 {
     return json_get(metadata_of(object), "deletionTimestamp") != NULL;
@@ -125,13 +138,13 @@ static struct pod_holding pod_holding(const struct json *pod, struct arena *aren
     struct pod_holding out = {.name = "", .node = "", .image_id = "", .last_exit = ""};
     if (!pod)
         return out;
-    out.name = arena_string(arena, name_of(pod));
-    out.node = arena_string(arena, json_get_text(json_get(pod, "spec"), "nodeName", ""));
-    out.image_id = arena_string(arena, json_get_text(mongod_of(pod), "imageID", ""));
+    out.name = bounded(arena, name_of(pod), TEXT_LENGTH_MAX);
+    out.node = bounded(arena, json_get_text(json_get(pod, "spec"), "nodeName", ""), TEXT_LENGTH_MAX);
+    out.image_id = bounded(arena, json_get_text(mongod_of(pod), "imageID", ""), TEXT_LENGTH_MAX);
     out.running = is_running(pod);
     out.terminating = is_going(pod);
     out.ready = out.running && !out.terminating && json_get_bool(json_get(pod, "status"), "ready", false);
-    out.restarts = json_get_int(mongod_of(pod), "restartCount", 0);
+    out.restarts = count_of(mongod_of(pod), "restartCount");
     out.last_exit = last_exit(pod, arena);
     return out;
 }
@@ -164,14 +177,16 @@ static struct disk_holding disk_holding(const struct holdings_input *input,
     if (*input->zone->project && !volume)
         return out;
     if (!wanted)
-        out.name = arena_string(arena, volume ? volume_name : name_of(claim));
-    out.id = arena_string(arena, volume ? annotation(volume, ANNOTATION_DISK_ID)
-                                        : json_get_text(metadata_of(claim), "uid", ""));
+        out.name = bounded(arena, volume ? volume_name : name_of(claim), TEXT_LENGTH_MAX);
+    out.id = bounded(arena,
+                     volume ? annotation(volume, ANNOTATION_DISK_ID)
+                            : json_get_text(metadata_of(claim), "uid", ""),
+                     TEXT_LENGTH_MAX);
     bool lost = strcmp(json_get_text(json_get(claim, "status"), "phase", ""), "Lost") == 0;
     out.state = lost ? DISK_FAILED : runs ? DISK_ATTACHED : DISK_READY;
     out.used = strcmp(annotation(claim, ANNOTATION_USED), "true") == 0;
     out.adopted = strcmp(annotation(claim, ANNOTATION_ADOPTED), "true") == 0;
-    out.replica_set_id = arena_string(arena, annotation(claim, ANNOTATION_REPLICA_SET));
+    out.replica_set_id = bounded(arena, annotation(claim, ANNOTATION_REPLICA_SET), NAME_LENGTH_MAX);
     out.size_bytes = size_of(claim);
     return out;
 }
@@ -186,8 +201,9 @@ static const char *address_of(const struct json *service, struct arena *arena)
     const struct json *port = json_first(json_get(json_get(service, "spec"), "ports"));
     if (!*ip && !*name)
         return "";
-    return arena_printf(arena, strchr(ip, ':') ? "[%s]:%lld" : "%s:%lld", *ip ? ip : name,
-                        (long long)json_get_int(port, "port", 0));
+    const char *host = arena_printf(arena, strchr(ip, ':') ? "[%s]:%lld" : "%s:%lld", *ip ? ip : name,
+                                    (long long)json_get_int(port, "port", 0));
+    return strlen(host) <= HOST_LENGTH_MAX ? host : "";
 }
 
 bool holdings_drift(const struct json *wanted, const struct json *live, char where[static 256])
@@ -270,7 +286,7 @@ static void build_member(const struct holdings_input *input, const char *set, in
     out->service_exists = service != NULL;
     out->address = service ? address_of(service, arena) : "";
     out->controller_exists = controller != NULL;
-    out->replicas = (int)json_get_int(json_get(controller, "spec"), "replicas", 0);
+    out->replicas = (int)count_of(json_get(controller, "spec"), "replicas");
     add_note(out, note_of(input, set, ordinal), arena);
     if (!wanted || wanted->run == RUN_ABSENT)
         return;
@@ -292,7 +308,7 @@ static bool is_listed(const struct holdings *out, const char *set, int ordinal)
 static void add_member(const struct holdings_input *input, const char *set, int ordinal, struct arena *arena,
                        struct member_holding *members, struct holdings *out)
 {
-    if (!*set || !ordinal || out->member_count == HOLDINGS_MEMBERS_MAX || is_listed(out, set, ordinal))
+    if (!*set || strlen(set) > NAME_LENGTH_MAX || !ordinal || out->member_count == HOLDINGS_MEMBERS_MAX || is_listed(out, set, ordinal))
         return;
     build_member(input, set, ordinal, arena, &members[out->member_count++]);
 }

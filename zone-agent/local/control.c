@@ -12,7 +12,7 @@
 
 #include "zone-agent/local/local_internal.h"
 
-enum { CONTROL_LINE_MAX = 4096, CONTROL_PEERS_MAX = 16, SLOW_MS_MAX = 60000, UNIX_PATH_MAX = 107 };
+enum { CONTROL_PEERS_MAX = 16, UNIX_PATH_MAX = 107 };
 
 struct control_peer {
     struct control_peer *next;
@@ -46,44 +46,20 @@ static void fault_zone(struct local_driver *driver, enum fault fault, int64_t sl
     driver->zone_cut(driver->events.context, fault == FAULT_CUT);
 }
 
-static int read_fault(const char *name, enum fault *out)
+static int obey(struct local_driver *driver, const struct control_order *order, struct json *answer, struct error *err)
 {
-    static const struct {
-        const char *name;
-        enum fault fault;
-    } known[] = {{"cut", FAULT_CUT}, {"refuse", FAULT_REFUSE}, {"slow", FAULT_SLOW}, {"heal", FAULT_NONE}};
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-        if (strcmp(known[i].name, name) == 0) {
-            *out = known[i].fault;
-            return 0;
-        }
-    return -1;
-}
-
-static int obey(struct local_driver *driver, const struct json *order, struct json *answer, struct error *err)
-{
-    const char *name = json_get_text(order, "fault", ""), *node = json_get_text(order, "member", NULL);
-    int64_t ms = json_get_int(order, "ms", 0);
-    enum fault fault = FAULT_NONE;
-    struct local_member *member = node ? find_by_node(driver, node) : NULL;
-    if (node && !member)
-        return error_set(err, ERROR_NOT_FOUND, "this zone has no member %s", node);
-    if (strcmp(name, "move-address") == 0) {
-        if (!member)
-            return error_set(err, ERROR_INVALID, "move-address needs a member");
+    struct local_member *member = *order->member ? find_by_node(driver, order->member) : NULL;
+    if (*order->member && !member)
+        return error_set(err, ERROR_NOT_FOUND, "this zone has no member %s", order->member);
+    if (order->move) {
         if (local_service_move(member, err))
             return -1;
-    } else if (read_fault(name, &fault)) {
-        return error_set(err, ERROR_INVALID,
-                         "unknown fault %.40s; there are move-address, cut, slow, refuse and heal", name);
-    } else if (fault == FAULT_SLOW && (ms < 1 || ms > SLOW_MS_MAX)) {
-        return error_set(err, ERROR_INVALID, "slow needs ms from 1 to %d", SLOW_MS_MAX);
     } else if (member) {
-        member->service.fault = fault;
-        member->service.slow_ms = ms;
+        member->service.fault = order->fault;
+        member->service.slow_ms = order->slow_ms;
         local_fault_changed(member);
     } else {
-        fault_zone(driver, fault, ms);
+        fault_zone(driver, order->fault, order->slow_ms);
     }
     json_set_bool(answer, "ok", true);
     if (member)
@@ -125,14 +101,14 @@ static void on_answered(uv_write_t *request, int status)
 static void answer_line(struct control_peer *peer, size_t length)
 {
     struct error err = {0};
+    struct control_order order;
     struct json *answer = json_object();
-    struct json *order = json_parse(buffer_text(&peer->line), length, CONTROL_LINE_MAX, &err);
-    if (!order || obey(peer->driver, order, answer, &err)) {
+    if (control_order_read(buffer_text(&peer->line), length, &order, &err) ||
+        obey(peer->driver, &order, answer, &err)) {
         json_destroy(answer);
         answer = json_object();
         json_set_string(answer, "error", err.message);
     }
-    json_destroy(order);
     int failed =
         json_print(answer, JSON_COMPACT, &peer->answer, &err) || buffer_append_text(&peer->answer, "\n");
     json_destroy(answer);
@@ -160,7 +136,9 @@ static void on_read(uv_stream_t *stream, ssize_t length, const uv_buf_t *chunk)
         return;
     }
     const char *end = memchr(peer->line.data, '\n', peer->line.length);
-    if (end)
+    if (!end && peer->line.length > CONTROL_LINE_MAX)
+        answer_line(peer, peer->line.length); /* says that it is too long */
+    else if (end)
         answer_line(peer, (size_t)(end - peer->line.data));
 }
 
@@ -171,7 +149,7 @@ static void on_connection(uv_stream_t *listener, int status)
     if (!peer)
         return;
     peer->driver = driver;
-    buffer_init(&peer->line, CONTROL_LINE_MAX);
+    buffer_init(&peer->line, CONTROL_LINE_MAX + sizeof peer->chunk);
     buffer_init(&peer->answer, CONTROL_LINE_MAX);
     uv_pipe_init(driver->loop, &peer->pipe, 0);
     local_handle_opened(driver);

@@ -7,6 +7,7 @@
 #include <uv.h>
 
 #include "proto/base/json.h"
+#include "zone-agent/local/control_order.h"
 #include "zone-agent/local/local.h"
 
 enum {
@@ -69,8 +70,6 @@ struct local_pod {
     uv_timer_t restart, kill, check;
     uv_tcp_t *dialing; /* the check whether it listens */
 };
-
-enum fault { FAULT_NONE, FAULT_CUT, FAULT_REFUSE, FAULT_SLOW };
 
 struct connection;
 

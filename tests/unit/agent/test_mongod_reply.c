@@ -266,9 +266,54 @@ static void garbage_is_no_crash(void **state)
     struct mongod_view view = status(reply, &version, &term);
     assert_int_equal(view.state, MEMBER_UNKNOWN);
     assert_int_equal(view.peer_count, 0);
-    assert_int_equal(mongod_reply_config(reply, &arena, &config, NULL, &err), 0);
-    assert_int_equal(config.member_count, 0);
+    assert_int_equal(mongod_reply_config(reply, &arena, &config, NULL, &err), -1);
+    assert_int_equal(err.code, ERROR_PROTOCOL);
     bson_destroy(reply);
+}
+
+/* What is beyond a bound is refused with its name: half a configuration would be edited and sent back as a whole one. */
+static void a_configuration_beyond_a_bound_is_refused_by_its_name(void **state)
+{
+    (void)state;
+    for (int member_count = SET_MEMBERS_MAX; member_count <= SET_MEMBERS_MAX + 1; member_count++) {
+        struct replica_config config;
+        struct error err = {.code = ERROR_NONE};
+        bson_t reply = BSON_INITIALIZER, document, members;
+        arena_finish(&arena);
+        BSON_APPEND_DOUBLE(&reply, "ok", 1);
+        BSON_APPEND_DOCUMENT_BEGIN(&reply, "config", &document);
+        BSON_APPEND_UTF8(&document, "_id", "mongo");
+        BSON_APPEND_INT32(&document, "version", 1);
+        BSON_APPEND_ARRAY_BEGIN(&document, "members", &members);
+        for (int i = 0; i < member_count; i++) {
+            bson_t member;
+            BSON_APPEND_DOCUMENT_BEGIN(&members, "x", &member);
+            BSON_APPEND_INT32(&member, "_id", i);
+            BSON_APPEND_UTF8(&member, "host", "a:1");
+            bson_append_document_end(&members, &member);
+        }
+        bson_append_array_end(&document, &members);
+        bson_append_document_end(&reply, &document);
+        bool fits = member_count <= SET_MEMBERS_MAX;
+        assert_int_equal(mongod_reply_config(&reply, &arena, &config, NULL, &err), fits ? 0 : -1);
+        if (!fits) {
+            assert_int_equal(err.code, ERROR_TOO_LARGE);
+            assert_non_null(strstr(err.message, "SET_MEMBERS_MAX"));
+        }
+        bson_destroy(&reply);
+    }
+}
+
+/* "not initialized" is a word that a birth rests upon: only its own number says it. */
+static void a_code_is_taken_only_as_it_is(void **state)
+{
+    (void)state;
+    bson_t *wide = BCON_NEW("ok", BCON_DOUBLE(0), "code", BCON_INT64((INT64_C(1) << 32) + MONGOD_NOT_YET_INITIALIZED));
+    bson_t *zero = BCON_NEW("ok", BCON_DOUBLE(0), "code", BCON_INT32(0));
+    assert_int_equal(mongod_reply_code(wide), -1);
+    assert_int_equal(mongod_reply_code(zero), -1);
+    bson_destroy(wide);
+    bson_destroy(zero);
 }
 
 int main(void)
@@ -285,6 +330,8 @@ int main(void)
         cmocka_unit_test(later_versions_tell_commitment_terms_and_delays),
         cmocka_unit_test(version_and_hello),
         cmocka_unit_test(garbage_is_no_crash),
+        cmocka_unit_test(a_configuration_beyond_a_bound_is_refused_by_its_name),
+        cmocka_unit_test(a_code_is_taken_only_as_it_is),
     };
     return cmocka_run_group_tests(tests, open_recordings, close_recordings);
 }
