@@ -178,6 +178,31 @@ static int read_spec(struct controller *controller, const struct spec_request *r
     return 0;
 }
 
+static bool auth_of(const struct spec *spec, const char *set)
+{
+    const struct spec_set *found = spec ? spec_find_set(spec, set) : NULL;
+    return found ? found->auth : true;
+}
+
+/* Whether the change opens or closes a door; a first spec is held against the defaults, which close all. */
+static bool touches_access(const struct spec *before, const struct spec *after)
+{
+    bool tls = before ? before->tls : true, anonymous = before && before->access_anonymous_status;
+    bool touched = tls != after->tls || anonymous != after->access_anonymous_status;
+    for (size_t i = 0; i < after->set_count; i++)
+        touched |= after->sets[i].auth != auth_of(before, after->sets[i].name);
+    return touched;
+}
+
+static int check_access(const struct controller *controller, const struct spec_request *request, const struct spec_holder *holder,
+                        struct error *err)
+{
+    if (!request->keep_access || !touches_access(controller->spec ? &controller->spec->spec : NULL, &holder->spec))
+        return 0;
+    return error_set(err, ERROR_REFUSED,
+                     "this changes tls, auth or access, which say who may read and speak: it needs the role admin; nothing was applied");
+}
+
 static int remember_spec(struct controller *controller, const struct buffer *text,
                          struct spec_revision revision, struct error *err)
 {
@@ -203,6 +228,7 @@ static int apply(struct controller *controller, const struct spec_request *reque
                  struct error *err)
 {
     if (check_match(controller, request, err) || read_spec(controller, request, holder, outcome, err) ||
+        check_access(controller, request, holder, err) ||
         spec_write(&holder->spec, SPEC_JSON, text, err))
         return -1;
     size_t lines =

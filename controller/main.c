@@ -292,7 +292,7 @@ static int start_serving(struct daemon *self, struct error *err)
     const struct endpoint *main_end = &self->options.listen, *read_end = &self->options.read_listen;
     struct backend backend = controller_backend(self->controller);
     char url[128], read_url[128];
-    if (site_init(&self->site, &backend, &clock_system, err))
+    if (site_init(&self->site, &backend, die_at_store(&self->options.die_at, self->store), &clock_system, err))
         return -1;
     self->site_ready = true;
     if (site_listen(&self->site, &self->loop, main_end->address, main_end->port, false, err))

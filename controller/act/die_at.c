@@ -68,7 +68,32 @@ static void close_inner(struct store *store)
     inner->functions->close(inner);
 }
 
-static const struct store_functions store_functions = {load, write_and_die, close_inner};
+/* The audit log isn't among the moments: it decides nothing. */
+static int log_append(struct store *store, const char *text, size_t length, int64_t *id, struct error *err)
+{
+    struct store *inner = of_store(store)->inner_store;
+    return inner->functions->log_append(inner, text, length, id, err);
+}
+
+static int log_end(struct store *store, int64_t id, const char *text, size_t length, struct error *err)
+{
+    struct store *inner = of_store(store)->inner_store;
+    return inner->functions->log_end(inner, id, text, length, err);
+}
+
+static int log_read(struct store *store, int64_t before, size_t most, struct arena *arena, const struct store_line **out,
+                    size_t *count, struct error *err)
+{
+    struct store *inner = of_store(store)->inner_store;
+    return inner->functions->log_read(inner, before, most, arena, out, count, err);
+}
+
+static const struct store_functions store_functions = {.load = load,
+                                                       .write = write_and_die,
+                                                       .close = close_inner,
+                                                       .log_append = log_append,
+                                                       .log_end = log_end,
+                                                       .log_read = log_read};
 
 struct store *die_at_store(struct die_at *self, struct store *store)
 {

@@ -194,9 +194,9 @@ void store_sqlite_destroy(struct store_sqlite *self)
 {
     if (!self)
         return;
-    sqlite3_finalize(self->put);
-    sqlite3_finalize(self->remove);
-    sqlite3_finalize(self->count);
+    sqlite3_stmt *const statements[] = {self->put, self->remove, self->count, self->append, self->trim, self->end};
+    for (size_t i = 0; i < sizeof statements / sizeof *statements; i++)
+        sqlite3_finalize(statements[i]);
     sqlite3_close(self->db);
     free(self);
 }
@@ -206,7 +206,12 @@ static void sqlite_close(struct store *store)
     store_sqlite_destroy((struct store_sqlite *)store);
 }
 
-static const struct store_functions sqlite_functions = {store_sqlite_load, sqlite_write, sqlite_close};
+static const struct store_functions sqlite_functions = {.load = store_sqlite_load,
+                                                        .write = sqlite_write,
+                                                        .close = sqlite_close,
+                                                        .log_append = store_sqlite_log_append,
+                                                        .log_end = store_sqlite_log_end,
+                                                        .log_read = store_sqlite_log_read};
 
 /* Not to detect malice, but bits that flip: FNV-1a over key and data. */
 static void sum_of_record(sqlite3_context *context, int count, sqlite3_value **values)
@@ -250,7 +255,8 @@ static int open_database(struct store_sqlite *self, struct error *err)
                              "ON CONFLICT (key) DO UPDATE SET data = excluded.data, sum = excluded.sum",
                              &self->put, err) ||
         store_sqlite_prepare(self, "DELETE FROM record WHERE key = ?1", &self->remove, err) ||
-        store_sqlite_prepare(self, "SELECT count(*) FROM record", &self->count, err))
+        store_sqlite_prepare(self, "SELECT count(*) FROM record", &self->count, err) ||
+        store_sqlite_log_prepare(self, err))
         return -1;
     sqlite3_db_config(self->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
     return 0;

@@ -1,6 +1,6 @@
 /* What the parts of the SQLite store share: store_sqlite.c (records), store_sqlite_format.c (whose file it
- * is, whether it is whole, how a new one is made), store_sqlite_backup.c (images of it). Only these three
- * name SQLite. */
+ * is, whether it is whole, how a new one is made), store_sqlite_backup.c (images of it), store_sqlite_log.c (the audit
+ * log's lines). Only these name SQLite. */
 #ifndef ATOLL_CONTROLLER_ACT_STORE_SQLITE_INTERNAL_H
 #define ATOLL_CONTROLLER_ACT_STORE_SQLITE_INTERNAL_H
 
@@ -10,7 +10,7 @@
 #include "controller/act/store.h"
 
 enum {
-    STORE_FORMAT = 2,               /* PRAGMA user_version: 1 had no checksums */
+    STORE_FORMAT = 3,               /* PRAGMA user_version: 1 had no checksums, 2 no log */
     STORE_APPLICATION = 0x41746f6c, /* PRAGMA application_id: "Atol" */
     STORE_BUSY_MS = 2000,
     STORE_PATH_MAX = 4096,
@@ -29,6 +29,7 @@ struct store_sqlite {
     struct store store;
     sqlite3 *db;
     sqlite3_stmt *put, *remove, *count;
+    sqlite3_stmt *append, *trim, *end; /* of the log */
     char path[];
 };
 
@@ -47,6 +48,14 @@ int store_sqlite_run(struct store_sqlite *self, const char *sql, struct error *e
 int store_sqlite_prepare(struct store_sqlite *self, const char *sql, sqlite3_stmt **out, struct error *err);
 int store_sqlite_load(struct store *store, struct arena *arena, const struct store_record **out,
                       size_t *count, struct error *err);
+
+/* ---- store_sqlite_log.c ---- */
+
+int store_sqlite_log_prepare(struct store_sqlite *self, struct error *err);
+int store_sqlite_log_append(struct store *store, const char *text, size_t length, int64_t *id, struct error *err);
+int store_sqlite_log_end(struct store *store, int64_t id, const char *text, size_t length, struct error *err);
+int store_sqlite_log_read(struct store *store, int64_t before, size_t most, struct arena *arena, const struct store_line **out,
+                          size_t *count, struct error *err);
 
 /* ---- store_sqlite_format.c ---- */
 

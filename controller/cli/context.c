@@ -54,7 +54,7 @@ static int wrong(const struct spec_mark *mark, struct error *err, const char *me
     return error_set(err, ERROR_INVALID, "%s:%d:%d: error: %s", mark->file, mark->line, mark->column, message);
 }
 
-static int find_context(const struct tree_node *root, const char **url, struct error *err)
+static int find_context(const struct tree_node *root, const char **url, const char **token_file, struct error *err)
 {
     const struct tree_node *current = tree_get(root, "currentContext"), *contexts = tree_get(root, "contexts");
     if (!current)
@@ -65,6 +65,8 @@ static int find_context(const struct tree_node *root, const char **url, struct e
             continue;
         if (!controller || !*controller->text)
             return wrong(&item->mark, err, "the context has no controller; write `controller: URL`");
+        const struct tree_node *token = tree_get(item, "tokenFile");
+        *token_file = token ? token->text : "";
         return *url = controller->text, 0;
     }
     if (strcmp(current->text, "sandbox") == 0)
@@ -72,13 +74,17 @@ static int find_context(const struct tree_node *root, const char **url, struct e
     return wrong(&current->mark, err, "there is no context of this name under contexts");
 }
 
-/* The current context's URL into `url`; left empty when nothing is configured. */
-static int read_config(char *url, size_t size, struct error *err)
+/* What the current context says; left empty where nothing is configured. */
+struct configured {
+    char url[REMOTE_URL_MAX], token_file[PATH_MAX];
+};
+
+static int read_config(struct configured *out, struct error *err)
 {
     char path[PATH_MAX];
     struct buffer text;
-    const char *found = NULL;
-    *url = '\0';
+    const char *found = NULL, *token_file = "";
+    *out = (struct configured){.url = ""};
     buffer_init(&text, 0);
     if (config_path(path))
         return 0;
@@ -95,22 +101,36 @@ static int read_config(char *url, size_t size, struct error *err)
     if (problems && problems->errors)
         result = wrong(&problems->items[0].mark, err, problems->items[0].message);
     else if (root)
-        result = find_context(root, &found, err);
-    if (result == 0 && found)
-        snprintf(url, size, "%s", found);
+        result = find_context(root, &found, &token_file, err);
+    if (result == 0 && found) {
+        snprintf(out->url, sizeof out->url, "%s", found);
+        snprintf(out->token_file, sizeof out->token_file, "%s", token_file);
+    }
     arena_finish(&arena);
     free(problems);
     buffer_finish(&text);
     return result;
 }
 
+/* `token_file` may be NULL or "". */
+static int open_with_token(struct remote *remote, const char *url, const char *token_file, struct error *err)
+{
+    if (remote_open(remote, url, err))
+        return -1;
+    if (!token_file || !*token_file || remote_show_token(remote, token_file, err) == 0)
+        return 0;
+    remote_close(remote);
+    return -1;
+}
+
 static int open_default(struct remote *remote, struct error *err)
 {
-    char url[REMOTE_URL_MAX], dir[PATH_MAX];
-    if (read_config(url, sizeof url, err))
+    struct configured configured;
+    char dir[PATH_MAX];
+    if (read_config(&configured, err))
         return -1;
-    if (*url)
-        return remote_open(remote, url, err);
+    if (*configured.url)
+        return open_with_token(remote, configured.url, configured.token_file, err);
     if (sandbox_folder(NULL, dir, err) == 0 && sandbox_exists(dir))
         return context_open_sandbox(dir, remote, err);
     return error_set(err, ERROR_UNREACHABLE,
@@ -118,7 +138,7 @@ static int open_default(struct remote *remote, struct error *err)
                      "~/.config/atoll/config.yaml, or start a sandbox with `atoll sandbox up`");
 }
 
-int context_open(const struct invocation *invocation, struct remote *remote, struct error *err)
+static int open_meant(const struct invocation *invocation, struct remote *remote, struct error *err)
 {
     const char *url = invocation_text(invocation, "controller"), *dir = invocation_text(invocation, "dir");
     const char *env_url = getenv("ATOLL_CONTROLLER"), *env_dir = getenv("ATOLL_SANDBOX_DIR");
@@ -132,4 +152,26 @@ int context_open(const struct invocation *invocation, struct remote *remote, str
     if (!dir && !(env_dir && *env_dir))
         return open_default(remote, err);
     return sandbox_folder(dir, folder, err) ? -1 : context_open_sandbox(folder, remote, err);
+}
+
+/* Who asks, and what for. */
+static int introduce(const struct invocation *invocation, struct remote *remote, struct error *err)
+{
+    const char *token_file = invocation_text(invocation, "token-file");
+    const char *why = command_option(invocation->command, "why") ? invocation_text(invocation, "why") : NULL;
+    if (!token_file)
+        token_file = getenv("ATOLL_TOKEN_FILE");
+    if (token_file && *token_file && remote_show_token(remote, token_file, err))
+        return -1;
+    return why && *why ? remote_say_why(remote, why, err) : 0;
+}
+
+int context_open(const struct invocation *invocation, struct remote *remote, struct error *err)
+{
+    if (open_meant(invocation, remote, err))
+        return -1;
+    if (introduce(invocation, remote, err) == 0)
+        return 0;
+    remote_close(remote);
+    return -1;
 }

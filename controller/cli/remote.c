@@ -2,12 +2,15 @@
 #include "controller/cli/remote.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "controller/cli/console.h"
 #include "controller/cli/sse.h"
+#include "proto/base/file.h"
 
 /* One request while the loop runs. */
 struct waiting {
@@ -24,6 +27,7 @@ int remote_open(struct remote *remote, const char *url, struct error *err)
     size_t length = strlen(url);
     if (strncmp(url, "http://", 7) != 0 && strncmp(url, "https://", 8) != 0)
         return error_set(err, ERROR_INVALID, "\"%s\" is no controller's URL: it begins with http:// or https://", url);
+    remote->authorization[0] = remote->why[0] = 0;
     while (length > 8 && url[length - 1] == '/')
         length--;
     if (length >= sizeof remote->url)
@@ -39,8 +43,58 @@ int remote_open(struct remote *remote, const char *url, struct error *err)
     return 0;
 }
 
+static bool is_private(const char *url)
+{
+    static const char *const loopbacks[] = {"http://127.", "http://localhost:", "http://localhost/", "http://[::1]"};
+    bool is = strncmp(url, "https://", 8) == 0 || strcmp(url, "http://localhost") == 0;
+    for (size_t i = 0; i < sizeof loopbacks / sizeof *loopbacks; i++)
+        is |= strncmp(url, loopbacks[i], strlen(loopbacks[i])) == 0;
+    return is;
+}
+
+static int check_owner(const char *file, struct error *err)
+{
+    struct stat facts;
+    if (stat(file, &facts))
+        return error_set_errno(err, errno, "the token file %s", file);
+    if (facts.st_mode & 077)
+        return error_set(err, ERROR_REFUSED, "the token file %s can be read by others: chmod 600 it, and revoke the token if somebody may have", file);
+    return 0;
+}
+
+int remote_show_token(struct remote *remote, const char *file, struct error *err)
+{
+    struct buffer text;
+    if (!is_private(remote->url))
+        return error_set(err, ERROR_REFUSED, "a token isn't sent to %s, where it could be read on the way: use https://", remote->url);
+    buffer_init(&text, REMOTE_TOKEN_MAX);
+    int result = check_owner(file, err) || file_read(file, REMOTE_TOKEN_MAX, &text, err) ? -1 : 0;
+    size_t length = strcspn(buffer_text(&text), " \t\r\n");
+    if (result == 0 && (!length || buffer_text(&text)[length + strspn(buffer_text(&text) + length, " \t\r\n")]))
+        result = error_set(err, ERROR_INVALID, "the file %s holds no token: one line, as `atoll token create` prints it", file);
+    if (result == 0)
+        snprintf(remote->authorization, sizeof remote->authorization, "Authorization: Bearer %.*s", (int)length, buffer_text(&text));
+    if (text.data)
+        explicit_bzero(text.data, text.capacity);
+    buffer_finish(&text);
+    return result;
+}
+
+int remote_say_why(struct remote *remote, const char *text, struct error *err)
+{
+    struct buffer encoded;
+    if (strlen(text) > REMOTE_WHY_MAX)
+        return error_set(err, ERROR_INVALID, "--why takes at most %d bytes, and this has %zu", REMOTE_WHY_MAX, strlen(text));
+    buffer_init(&encoded, 0);
+    path_append(&encoded, text);
+    snprintf(remote->why, sizeof remote->why, "Atoll-Why: %s", buffer_text(&encoded));
+    buffer_finish(&encoded);
+    return 0;
+}
+
 void remote_close(struct remote *remote)
 {
+    explicit_bzero(remote->authorization, sizeof remote->authorization);
     http_client_destroy(remote->client);
     remote->client = NULL;
     uv_run(&remote->loop, UV_RUN_DEFAULT);
@@ -99,9 +153,24 @@ static int run(struct remote *remote, const struct http_call_options *options, s
     return error_wrap(err, "the controller at %s can't be reached", remote->url);
 }
 
+/* The caller's headers and ours, in `out`. */
+static const char *const *with_ours(const struct remote *remote, const char *const *headers, const char *out[REMOTE_HEADERS_MAX + 3])
+{
+    size_t count = 0;
+    for (; headers && *headers && count < REMOTE_HEADERS_MAX; headers++)
+        out[count++] = *headers;
+    if (*remote->authorization)
+        out[count++] = remote->authorization;
+    if (*remote->why)
+        out[count++] = remote->why;
+    out[count] = NULL;
+    return out;
+}
+
 int remote_call(struct remote *remote, const struct request *request, struct reply *reply, struct error *err)
 {
     char url[REMOTE_URL_MAX + REMOTE_PATH_MAX];
+    const char *headers[REMOTE_HEADERS_MAX + 3];
     struct error own;
     *reply = (struct reply){0};
     if (strlen(request->path) >= REMOTE_PATH_MAX)
@@ -109,7 +178,7 @@ int remote_call(struct remote *remote, const struct request *request, struct rep
     snprintf(url, sizeof url, "%s%s", remote->url, request->path);
     struct waiting waiting = {.reply = reply, .err = err ? err : &own};
     struct http_call_options options = {
-        .method = request->method ? request->method : "GET", .url = url, .headers = request->headers,
+        .method = request->method ? request->method : "GET", .url = url, .headers = with_ours(remote, request->headers, headers),
         .body = request->body, .body_length = request->body_length,
         .timeout_ms = request->timeout_ms ? request->timeout_ms : REMOTE_TIMEOUT_MS,
         .body_limit = REMOTE_BODY_MAX, .done = on_done, .context = &waiting,
@@ -200,10 +269,11 @@ int remote_stream(struct remote *remote, const char *path, const char *const *he
 {
     char url[REMOTE_URL_MAX + REMOTE_PATH_MAX];
     struct reply reply = {0};
+    const char *all[REMOTE_HEADERS_MAX + 3];
     struct waiting waiting = {.reply = &reply, .err = err, .on_data = on_data, .context = context};
     snprintf(url, sizeof url, "%s%.*s", remote->url, REMOTE_PATH_MAX - 1, path);
     struct http_call_options options = {
-        .method = "GET", .url = url, .headers = headers, .silence_ms = REMOTE_SILENCE_MS, .body_limit = 1 << 20,
+        .method = "GET", .url = url, .headers = with_ours(remote, headers, all), .silence_ms = REMOTE_SILENCE_MS, .body_limit = 1 << 20,
         .on_data = on_stream, .done = on_done, .context = &waiting,
     };
     if (run(remote, &options, &waiting))

@@ -14,6 +14,9 @@ enum {
     REMOTE_PATH_MAX = 512,
     REMOTE_TIMEOUT_MS = 20 * 1000,
     REMOTE_SILENCE_MS = 45 * 1000, /* the controller's stream says something every 15 s */
+    REMOTE_TOKEN_MAX = 256,
+    REMOTE_WHY_MAX = 500,
+    REMOTE_HEADERS_MAX = 8,
     REMOTE_BODY_MAX = 64 << 20,    /* a status document of a thousand zones is about 2 MiB */
 };
 
@@ -21,6 +24,8 @@ struct remote {
     char url[REMOTE_URL_MAX]; /* without a slash at the end */
     uv_loop_t loop;
     struct http_client *client;
+    char why[3 * REMOTE_WHY_MAX + 16]; /* "Atoll-Why: TEXT", percent-encoded, or "" */
+    char authorization[REMOTE_TOKEN_MAX + 32]; /* "Authorization: Bearer TOKEN", or "" */
 };
 
 struct reply {
@@ -41,6 +46,13 @@ struct request {
 /* `url` must be http:// or https://. Nothing is dialled yet. On success the caller closes it. */
 int remote_open(struct remote *remote, const char *url, struct error *err);
 void remote_close(struct remote *remote);
+
+/* Shows the token in this file with every request from here on. It must be readable by its owner alone, and is never sent where it could be
+ * read on the way: over https://, or to a loopback address. */
+int remote_show_token(struct remote *remote, const char *file, struct error *err);
+
+/* Says with every request from here on what for, which the audit log keeps. At most REMOTE_WHY_MAX bytes. */
+int remote_say_why(struct remote *remote, const char *text, struct error *err);
 
 /* 0 whenever there was an answer, whatever its status: reply_finish() it. -1: the controller can't be reached. */
 int remote_call(struct remote *remote, const struct request *request, struct reply *reply, struct error *err);

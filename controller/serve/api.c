@@ -70,6 +70,7 @@ static void answer_invalid(struct exchange *exchange, const struct spec_outcome 
 {
     struct json *root = json_object();
     struct json *error = json_set(root, "error", json_object());
+    gate_note(exchange, "%s", err->message);
     json_set_string(error, "code", error_code_name(err->code));
     json_set_string(error, "message", err->message);
     struct json *details = json_set(error, "details", json_array());
@@ -88,6 +89,7 @@ static void answer_outcome(struct exchange *exchange, const struct spec_outcome 
     json_set_int(root, "revision", outcome->revision);
     if (!diff_only)
         json_set_bool(root, "changed", outcome->changed);
+    gate_note(exchange, "revision %lld, %s", (long long)outcome->revision, outcome->changed ? "changed" : "unchanged");
     append_problems(json_set(root, "warnings", json_array()), &outcome->problems, SPEC_WARNING);
     append_lines(json_set(root, "diff", json_array()), buffer_text(&outcome->diff));
     answer_json(exchange, 200, root, diff_only ? NULL : headers);
@@ -115,7 +117,10 @@ static void apply(struct exchange *exchange, bool dry_run, bool diff_only)
 {
     const struct http_request *request = exchange->request;
     struct spec_outcome *outcome = calloc(1, sizeof *outcome);
-    struct spec_request wish = {{"request body", request->body, request->length}, -1, dry_run};
+    struct spec_request wish = {.source = {"request body", request->body, request->length},
+                                .if_match = -1,
+                                .dry_run = dry_run,
+                                .keep_access = exchange->caller.kind < CALLER_ADMIN};
     struct error err = {0};
     if (!outcome) {
         http_respond_error(exchange->listener->server, request->id, 503, "no_memory",

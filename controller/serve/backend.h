@@ -9,6 +9,7 @@ struct spec_request {
     struct spec_source source;
     int64_t if_match; /* the revision that it was made on; -1: any */
     bool dry_run;
+    bool keep_access; /* refuse a change of who may read or speak (tls, access, auth): those are an admin's */
 };
 
 struct spec_outcome {

@@ -17,6 +17,8 @@
 
 #include "proto/base/error.h"
 
+enum { HTTP_BODY_SMALL = 16384 /* a body that is taken from anybody */ };
+
 struct http_server;
 struct http_fields; /* the parsed head: see http_request.h */
 struct caller;      /* who a client's certificate names: see controller/trust/access.h */
@@ -54,6 +56,11 @@ struct http_handler {
     /* The client of a request that isn't answered yet, or of a stream, went away (a client that waits for an answer is not
      * read from, so that it is noticed only when that is written; a stream's is noticed at once). May be NULL. */
     void (*gone)(void *context, uint64_t id);
+    /* A request that the handler got is being answered with this status, by whomever. May be NULL; may not answer anything. */
+    void (*answered)(void *context, uint64_t id, int status);
+    /* The bytes that this request's body may have, by its head (id 0, no body), when they aren't there yet: at most body_max of the
+     * options, which is what NULL means. */
+    size_t (*body_max)(void *context, const struct http_request *head);
     void *context;
 };
 
@@ -87,6 +94,8 @@ int http_respond(struct http_server *server, uint64_t id, const struct http_resp
 
 /* {"error":{"code":…,"message":…,"details":[]}} */
 int http_respond_error(struct http_server *server, uint64_t id, int status, const char *code, const char *message);
+/* With "Name: value" lines, NULL at the end. */
+int http_respond_error_with(struct http_server *server, uint64_t id, int status, const char *code, const char *message, const char *const *headers);
 int http_respond_not_found(struct http_server *server, uint64_t id);
 int http_respond_method_not_allowed(struct http_server *server, uint64_t id, const char *allowed); /* "GET, HEAD" */
 

@@ -36,8 +36,17 @@ static int flush_answer(struct http_connection *connection)
     return 0;
 }
 
+/* Refusals of the server's own have no id, and nobody to be told. */
+static void tell_answered(const struct http_connection *connection, int status)
+{
+    const struct http_server *server = connection->server;
+    if (connection->id && server->handler.answered)
+        server->handler.answered(server->handler.context, connection->id, status);
+}
+
 static int respond(struct http_connection *connection, const struct http_response *response)
 {
+    tell_answered(connection, response->status);
     struct http_reply_frame frame = frame_of(connection);
     if (http_reply_append(&connection->out, response, &frame, &connection->server->packed))
         return http_connection_kill(connection);
@@ -82,12 +91,17 @@ int http_connection_respond_error(struct http_connection *connection, int status
     return result;
 }
 
-int http_respond_error(struct http_server *server, uint64_t id, int status, const char *code, const char *message)
+int http_respond_error_with(struct http_server *server, uint64_t id, int status, const char *code, const char *message, const char *const *headers)
 {
     struct http_connection *connection = http_connection_find(server, id, STATE_ANSWERING);
     if (!connection)
         return -1;
-    return http_connection_respond_error(connection, status, code, message, NULL);
+    return http_connection_respond_error(connection, status, code, message, headers);
+}
+
+int http_respond_error(struct http_server *server, uint64_t id, int status, const char *code, const char *message)
+{
+    return http_respond_error_with(server, id, status, code, message, NULL);
 }
 
 int http_respond_not_found(struct http_server *server, uint64_t id)
@@ -113,6 +127,7 @@ int http_stream_begin(struct http_server *server, uint64_t id, const char *conte
     struct http_connection *connection = http_connection_find(server, id, STATE_ANSWERING);
     if (!connection)
         return -1;
+    tell_answered(connection, 200);
     if (connection->http_1_0)
         connection->keep_alive = false; /* its end is the connection's */
     struct http_reply_frame frame = frame_of(connection);

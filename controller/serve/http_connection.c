@@ -175,6 +175,30 @@ static void note_head(struct http_connection *connection, const struct http_fiel
     connection->gzip = fields->accepts_gzip;
 }
 
+static struct http_request head_of(const struct http_connection *connection)
+{
+    const struct http_fields *fields = connection->server->fields;
+    return (struct http_request){.method = connection->head_alone ? "GET" : fields->method,
+                                 .path = fields->path,
+                                 .remote = connection->remote,
+                                 .body = "",
+                                 .peer = connection->has_peer ? &connection->peer : NULL,
+                                 .fields = fields};
+}
+
+/* A large body is room in our memory, so that the handler may have to know first whose it is. */
+static size_t body_max_of(const struct http_connection *connection)
+{
+    const struct http_server *server = connection->server;
+    const struct http_handler *handler = &server->handler;
+    size_t most = server->options.body_max, least = HTTP_BODY_SMALL;
+    if (!handler->body_max || server->fields->content_length <= least)
+        return most;
+    struct http_request head = head_of(connection);
+    size_t wanted = handler->body_max(handler->context, &head);
+    return wanted < most ? wanted : most;
+}
+
 /* 1 when a whole request is in the buffer, 0 when more must come, -1 when it was refused. */
 static int look_for_request(struct http_connection *connection)
 {
@@ -190,9 +214,11 @@ static int look_for_request(struct http_connection *connection)
     if (found == 0)
         return 0;
     note_head(connection, fields);
-    if (fields->content_length > server->options.body_max) {
+    size_t body_max = body_max_of(connection);
+    if (fields->content_length > body_max) {
         char message[96];
-        snprintf(message, sizeof message, "a body may have at most %zu bytes", server->options.body_max);
+        snprintf(message, sizeof message, "a body may have at most %zu bytes%s", body_max,
+                 body_max < server->options.body_max ? " from somebody who hasn't shown who they are" : "");
         refuse(connection, 413, "too_large", message);
         return -1;
     }
@@ -228,14 +254,10 @@ static void hand_over(struct http_connection *connection)
         return;
     }
     connection->id = ++server->serial << 16 | connection->slot;
-    struct http_request request = {.id = connection->id,
-                                   .method = connection->head_alone ? "GET" : fields->method,
-                                   .path = fields->path,
-                                   .remote = connection->remote,
-                                   .body = body,
-                                   .length = (size_t)fields->content_length,
-                                   .peer = connection->has_peer ? &connection->peer : NULL,
-                                   .fields = fields};
+    struct http_request request = head_of(connection);
+    request.id = connection->id;
+    request.body = body;
+    request.length = (size_t)fields->content_length;
     body[fields->content_length] = 0; /* the first byte of a pipelined request, or the buffer's own end */
     server->handler.request(server->handler.context, &request);
     body[fields->content_length] = after;

@@ -66,6 +66,7 @@ int http_status_of(enum error_code code)
 
 void answer_error(struct exchange *exchange, const struct error *err)
 {
+    gate_note(exchange, "%s", err->message);
     http_respond_error(exchange->listener->server, exchange->request->id, http_status_of(err->code),
                        error_code_name(err->code), err->message);
 }
@@ -99,14 +100,6 @@ static void add_method(char *allowed, size_t size, const char *method)
         add_method(allowed, size, "HEAD");
 }
 
-static void refuse_reading_only(struct exchange *exchange)
-{
-    char message[256];
-    snprintf(message, sizeof message, "this listener is for reading only: send %s %s to %s",
-             exchange->request->method, exchange->request->path, exchange->site->changing_url);
-    http_respond_error(exchange->listener->server, exchange->request->id, 403, "refused", message);
-}
-
 static void answer_unknown_path(struct exchange *exchange)
 {
     struct json *root = json_object();
@@ -130,37 +123,6 @@ static bool is_reading(const struct http_request *request)
     return strcmp(request->method, "GET") == 0 || strcmp(request->method, "HEAD") == 0;
 }
 
-/* Without TLS nobody can show who they are: whoever reaches a listener of the loopback is trusted, as far as that listener goes. */
-static void find_caller(struct exchange *exchange)
-{
-    exchange->caller = (struct caller){.kind = CALLER_NOBODY};
-    if (!exchange->listener->reading_only)
-        exchange->caller = (struct caller){.kind = CALLER_ADMIN, .proof = PROOF_LOOPBACK};
-}
-
-static bool spec_opens_status(struct site *site)
-{
-    struct federation_view view;
-    site->backend.view(site->backend.context, &view);
-    return view.spec && view.spec->access_anonymous_status;
-}
-
-static bool is_admitted(struct exchange *exchange, const struct route *route)
-{
-    struct access_question question = {.rule = route->rule,
-                                       .reading_listener = exchange->listener->reading_only,
-                                       .anonymous_status = route->rule == ACCESS_STATUS && spec_opens_status(exchange->site),
-                                       .zone = exchange->name};
-    struct access_answer answer;
-    access_decide(&exchange->caller, &question, &answer);
-    if (answer.verdict == ACCESS_ELSEWHERE)
-        refuse_reading_only(exchange);
-    else if (answer.verdict != ACCESS_ALLOWED)
-        http_respond_error(exchange->listener->server, exchange->request->id, answer.status,
-                           answer.verdict == ACCESS_LOGIN ? "unauthenticated" : "refused", answer.message);
-    return answer.verdict == ACCESS_ALLOWED;
-}
-
 static void dispatch(void *context, const struct http_request *request)
 {
     struct exchange exchange = {.listener = context, .request = request};
@@ -168,21 +130,20 @@ static void dispatch(void *context, const struct http_request *request)
     exchange.site->requests++;
     char allowed[64] = "";
     bool reads_only = true;
-    find_caller(&exchange);
     for (size_t i = 0; i < ROUTE_COUNT; i++) {
         if (!matches(routes[i].pattern, request->path, exchange.name))
             continue;
         if (strcmp(request->method, routes[i].method) == 0) {
-            if (is_admitted(&exchange, &routes[i]))
+            if (gate_admits(&exchange, routes[i].rule))
                 routes[i].function(&exchange);
             return;
         }
         add_method(allowed, sizeof allowed, routes[i].method);
         reads_only &= access_rule_reads(routes[i].rule);
     }
-    if (exchange.listener->reading_only && !is_reading(request) && (!*allowed || !reads_only))
-        refuse_reading_only(&exchange);
-    else if (*allowed)
+    if (!gate_admits(&exchange, !is_reading(request) && (!*allowed || !reads_only) ? ACCESS_VIEW : ACCESS_PUBLIC))
+        return;
+    if (*allowed)
         http_respond_method_not_allowed(exchange.listener->server, request->id, allowed);
     else
         answer_unknown_path(&exchange);
@@ -212,6 +173,8 @@ struct stream *stream_open(struct exchange *exchange, enum stream_kind kind, con
         return NULL;
     struct stream *stream = &site->streams[site->stream_count++];
     *stream = (struct stream){.listener = exchange->listener, .id = exchange->request->id, .kind = kind};
+    if (exchange->caller.proof == PROOF_TOKEN)
+        memcpy(stream->token, exchange->caller.mark, sizeof stream->token);
     return stream;
 }
 
@@ -228,10 +191,22 @@ bool stream_write(struct site *site, struct stream *stream, const char *data, si
     return false;
 }
 
+static void answered(void *context, uint64_t id, int status)
+{
+    struct listener *listener = context;
+    gate_answered(&listener->site->gate, listener, id, status);
+}
+
+static size_t body_max(void *context, const struct http_request *head)
+{
+    return gate_body_max(context, head);
+}
+
 static void gone(void *context, uint64_t id)
 {
     struct listener *listener = context;
     struct site *site = listener->site;
+    gate_answered(&site->gate, listener, id, 0);
     for (size_t i = 0; i < site->stream_count; i++)
         if (site->streams[i].listener == listener && site->streams[i].id == id) {
             stream_remove(site, &site->streams[i]);
@@ -268,6 +243,11 @@ void site_tick(struct site *site)
     EACH_STREAM(site, i)
     {
         struct stream *stream = &site->streams[i];
+        if (*stream->token && !tokens_counts(&site->gate.tokens, stream->token, clock_wall_ms(site->clock))) {
+            http_stream_end(stream->listener->server, stream->id);
+            stream_remove(site, stream);
+            continue;
+        }
         if (stream->kind == STREAM_INTENT)
             agents_tick(site, stream, now_ms);
         else
@@ -277,7 +257,7 @@ void site_tick(struct site *site)
 
 /* ---- life ---- */
 
-int site_init(struct site *site, const struct backend *backend, const struct clock *clock, struct error *err)
+int site_init(struct site *site, const struct backend *backend, struct store *store, const struct clock *clock, struct error *err)
 {
     *site = (struct site){.backend = *backend, .clock = clock};
     site->streams = calloc(SITE_STREAMS_MAX, sizeof *site->streams);
@@ -287,6 +267,11 @@ int site_init(struct site *site, const struct backend *backend, const struct clo
         free(site->streams);
         return error_set(err, ERROR_NO_MEMORY, "no memory for the streams");
     }
+    if (gate_init(&site->gate, store, err)) {
+        event_ring_finish(&site->ring);
+        free(site->streams);
+        return -1;
+    }
     status_cache_init(&site->status);
     return 0;
 }
@@ -295,6 +280,7 @@ void site_finish(struct site *site)
 {
     event_ring_finish(&site->ring);
     status_cache_finish(&site->status);
+    gate_finish(&site->gate);
     free(site->streams);
     *site = (struct site){0};
 }
@@ -311,7 +297,7 @@ int site_listen(struct site *site, uv_loop_t *loop, const char *address, int por
     if (site->listener_count == SITE_LISTENERS_MAX)
         return error_set(err, ERROR_TOO_LARGE, "there are %d listeners already", SITE_LISTENERS_MAX);
     struct listener *listener = &site->listeners[site->listener_count];
-    struct http_handler handler = {dispatch, gone, listener};
+    struct http_handler handler = {dispatch, gone, answered, body_max, listener};
     struct http_server_options options = {.address = address,
                                           .port = port,
                                           .name = "atoll-controller/" ATOLL_VERSION,

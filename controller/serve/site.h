@@ -1,13 +1,13 @@
 /* What the controller serves: all listeners together, on one loop. The handlers of routes.def are in
- * agents.c, status.c, events.c, api.c, health.c and metrics.c. */
+ * agents.c, reading.c, events.c, api.c, people.c, health.c and metrics.c. */
 #ifndef ATOLL_CONTROLLER_SERVE_SITE_H
 #define ATOLL_CONTROLLER_SERVE_SITE_H
 
 #include "controller/serve/backend.h"
 #include "controller/serve/event.h"
+#include "controller/serve/gate.h"
 #include "controller/serve/http.h"
 #include "controller/serve/status.h"
-#include "controller/trust/access.h"
 #include "proto/base/clock.h"
 
 enum {
@@ -25,6 +25,7 @@ struct listener {
     struct site *site;
     struct http_server *server;
     bool reading_only;
+    bool tls; /* callers can show certificates, and whoever shows nothing is nobody */
 };
 
 enum stream_kind { STREAM_INTENT, STREAM_EVENTS };
@@ -37,6 +38,7 @@ struct stream {
     uint64_t last_event;
     char etag[STATUS_ETAG_MAX]; /* EVENTS: the status that was told last */
     int64_t next_sign_ms;       /* monotonic: bookmark or comment */
+    char token[CALLER_MARK_MAX + 1]; /* the id of the token that opened it, or "": it ends with that */
 };
 
 struct site {
@@ -47,6 +49,7 @@ struct site {
     char changing_url[128]; /* where the reading listener sends those who want to change something */
     struct event_ring ring;
     struct status_cache status;
+    struct gate gate;
     struct stream *streams;
     size_t stream_count;
     uint64_t requests, streams_refused;
@@ -61,7 +64,8 @@ struct exchange {
     char name[NAME_LENGTH_MAX + 1]; /* what {name} stood for */
 };
 
-int site_init(struct site *site, const struct backend *backend, const struct clock *clock, struct error *err);
+/* The store is that of tokens and audit log; it outlives the site. */
+int site_init(struct site *site, const struct backend *backend, struct store *store, const struct clock *clock, struct error *err);
 
 /* Listens; the first call is for the main listener, the second for the one for reading only. */
 int site_listen(struct site *site, uv_loop_t *loop, const char *address, int port, bool reading_only,

@@ -60,23 +60,37 @@ const char *http_request_header(const struct http_request *request, const char *
     return http_fields_header(request->fields, name);
 }
 
+static void answered(uint64_t id, int status)
+{
+    world.answers++;
+    world.handler.answered(world.handler.context, id, status);
+}
+
 int http_respond(struct http_server *server, uint64_t id, const struct http_response *response)
 {
-    (void)server, (void)id;
+    (void)server;
     assert(response->status >= 200 && response->status < 600);
     assert(response->length == 0 || (response->body && response->content_type));
     for (size_t i = 0; response->headers && response->headers[i]; i++)
         assert(!strpbrk(response->headers[i], "\r\n"));
-    world.answers++;
+    answered(id, response->status);
     return 0;
 }
 
 int http_respond_error(struct http_server *server, uint64_t id, int status, const char *code, const char *message)
 {
-    (void)server, (void)id;
+    (void)server;
     assert(status >= 400 && status < 600 && *code && *message);
-    world.answers++;
+    answered(id, status);
     return 0;
+}
+
+int http_respond_error_with(struct http_server *server, uint64_t id, int status, const char *code, const char *message,
+                            const char *const *headers)
+{
+    for (size_t i = 0; headers && headers[i]; i++)
+        assert(!strpbrk(headers[i], "\r\n"));
+    return http_respond_error(server, id, status, code, message);
 }
 
 int http_respond_not_found(struct http_server *server, uint64_t id)
@@ -91,8 +105,8 @@ int http_respond_method_not_allowed(struct http_server *server, uint64_t id, con
 
 int http_stream_begin(struct http_server *server, uint64_t id, const char *content_type, const char *const *headers)
 {
-    (void)server, (void)id, (void)content_type, (void)headers;
-    world.answers++;
+    (void)server, (void)content_type, (void)headers;
+    answered(id, 200);
     return 0;
 }
 
@@ -100,6 +114,12 @@ int http_stream_write(struct http_server *server, uint64_t id, const void *data,
 {
     (void)server, (void)id;
     assert(data && length);
+    return 0;
+}
+
+int http_stream_end(struct http_server *server, uint64_t id)
+{
+    (void)server, (void)id;
     return 0;
 }
 
@@ -118,6 +138,28 @@ static int keep(struct store *store, const struct store_record *records, size_t 
     (void)store, (void)err;
     for (size_t i = 0; i < count; i++)
         assert(strlen(records[i].key) < STORE_KEY_MAX);
+    return 0;
+}
+
+static int log_append(struct store *store, const char *text, size_t length, int64_t *id, struct error *err)
+{
+    (void)store, (void)err;
+    assert(strlen(text) == length && length <= STORE_LINE_BYTES_MAX);
+    *id = 1;
+    return 0;
+}
+
+static int log_end(struct store *store, int64_t id, const char *text, size_t length, struct error *err)
+{
+    return log_append(store, text, length, &id, err);
+}
+
+static int log_read(struct store *store, int64_t before, size_t most, struct arena *arena, const struct store_line **out, size_t *count,
+                    struct error *err)
+{
+    (void)store, (void)before, (void)most, (void)arena, (void)err;
+    *out = NULL;
+    *count = 0;
     return 0;
 }
 
@@ -201,11 +243,11 @@ static void set_up(struct store *store, struct mongo *mongo)
     world.now_ms = 1000000;
     world.wake_ms = -1;
     const struct backend backend = {.context = NULL};
-    assert(site_init(&world.site, &backend, &virtual_clock, &err) == 0);
+    assert(site_init(&world.site, &backend, store, &virtual_clock, &err) == 0);
     assert(controller_start(&environment, &world.controller, &err) == 0);
     world.site.backend = controller_backend(world.controller);
     assert(site_listen(&world.site, NULL, "127.0.0.1", 0, false, &err) == 0);
-    struct spec_request request = {{"first", three_zones, strlen(three_zones)}, -1, false};
+    struct spec_request request = {.source = {"first", three_zones, strlen(three_zones)}, .if_match = -1};
     struct spec_outcome *outcome = calloc(1, sizeof *outcome);
     assert(outcome);
     spec_outcome_init(outcome);
@@ -244,7 +286,8 @@ static size_t ask(const char *data, size_t size, uint64_t id)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const struct store_functions store_functions = {.load = load, .write = keep};
+    static const struct store_functions store_functions = {
+        .load = load, .write = keep, .log_append = log_append, .log_end = log_end, .log_read = log_read};
     static const struct mongo_functions mongo_functions = {start};
     struct store store = {.functions = &store_functions};
     struct mongo mongo = {.functions = &mongo_functions};

@@ -19,7 +19,7 @@ def tree(root, path, text, more=()):
 
 
 HEADERS = [(name, "/* A header. */\n") for name in ("proto/base/arena.h", "proto/model.h", "config/spec.h", "controller/decide/plan.h",
-                                                   "controller/act/store.h", "zone-agent/agent.h", "zone-agent/driver.h")]
+                                                   "controller/act/mongo.h", "zone-agent/agent.h", "zone-agent/driver.h")]
 
 
 @pytest.mark.parametrize("path, include, refused", [
@@ -27,13 +27,13 @@ HEADERS = [(name, "/* A header. */\n") for name in ("proto/base/arena.h", "proto
     ("proto/base/x.c", '"proto/model.h"', "base may not see proto"),
     ("proto/x.c", '"config/spec.h"', "proto may not see config"),
     ("controller/decide/x.c", '"config/spec.h"', None),
-    ("controller/decide/x.c", '"controller/act/store.h"', "decide may not see act"),
+    ("controller/decide/x.c", '"controller/act/mongo.h"', "decide may not see act"),
     ("controller/serve/x.c", '"controller/decide/plan.h"', None),
-    ("controller/cli/x.c", '"controller/act/store.h"', "cli may not see act"),
+    ("controller/cli/x.c", '"controller/act/mongo.h"', "cli may not see act"),
     ("controller/x.c", '"zone-agent/agent.h"', "controller may not see agent"),
     ("zone-agent/local/x.c", '"zone-agent/driver.h"', None),
     ("zone-agent/local/x.c", '"zone-agent/agent.h"', "local may not see agent"),
-    ("tests/unit/x.c", '"controller/act/store.h"', None),
+    ("tests/unit/x.c", '"controller/act/mongo.h"', None),
     ("proto/x.c", '"nowhere.h"', "does not exist"),
     ("proto/x.c", '"model.h"', "write the path from the root"),
     ("controller/decide/x.c", "<time.h>", "may be included only in"),

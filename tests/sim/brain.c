@@ -159,7 +159,7 @@ void brain_result(struct brain *brain, const struct mongo_result *result)
 
 static void apply(struct brain *brain, const struct buffer *text)
 {
-    struct spec_request request = {{"spec", buffer_text(text), text->length}, -1, false};
+    struct spec_request request = {.source = {"spec", buffer_text(text), text->length}, .if_match = -1};
     struct spec_outcome *outcome = calloc(1, sizeof *outcome);
     struct error err = {0};
     spec_outcome_init(outcome);

@@ -149,7 +149,7 @@ static void usage_is_the_contracts(void **state)
         {"sandbox down", "atoll sandbox down [--yes] [--dir DIR]"},
         {"sandbox fault", "atoll sandbox fault ZONE|MEMBER move-address|cut|slow=MS|refuse|heal [--dir DIR]"},
         {"validate", "atoll validate -f FILE... [--output text|json|yaml]"},
-        {"apply", "atoll apply -f FILE... [--wait] [--timeout SECS] [--dry-run] [--output text|json]"},
+        {"apply", "atoll apply -f FILE... [--wait] [--timeout SECS] [--dry-run] [--why TEXT] [--output text|json]"},
         {"status", "atoll status [SET] [--output table|wide|json|yaml] [--watch] [--exit-code]"},
         {"explain", "atoll explain SET [--why-not ACTION] [--output text|json]"},
         {"events", "atoll events [SET] [--follow] [--output text|json]"},

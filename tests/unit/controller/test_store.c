@@ -226,6 +226,73 @@ static void numbers_are_strict(void **state)
 
 #define on_disk(name) cmocka_unit_test_setup_teardown(name, make_folder, remove_folder)
 
+/* ---- the log ---- */
+
+static int64_t append(struct store *store, const char *text)
+{
+    struct error err = {0};
+    int64_t id = 0;
+    if (store->functions->log_append(store, text, strlen(text), &id, &err))
+        fail_msg("%s", err.message);
+    return id;
+}
+
+static void log_is(struct store *store, int64_t before, size_t most, const char *expected)
+{
+    struct arena arena;
+    struct error err = {0};
+    const struct store_line *lines = NULL;
+    size_t count = 0;
+    char found[256] = "";
+    arena_init(&arena, 0);
+    assert_int_equal(store->functions->log_read(store, before, most, &arena, &lines, &count, &err), 0);
+    for (size_t i = 0; i < count; i++)
+        snprintf(found + strlen(found), sizeof found - strlen(found), "%s%lld=%s", i ? " " : "", (long long)lines[i].id, lines[i].text);
+    assert_string_equal(found, expected);
+    arena_finish(&arena);
+}
+
+static void a_line_of_the_log_is_ended_once_and_kept(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    struct store *store = open_store();
+    log_is(store, 0, 10, "");
+    assert_int_equal(append(store, "one"), 1);
+    assert_int_equal(append(store, "two"), 2);
+    assert_int_equal(store->functions->log_end(store, 1, "ONE", 3, &err), 0);
+    assert_int_equal(store->functions->log_end(store, 1, "again", 5, &err), -1);
+    assert_int_equal(err.code, ERROR_NOT_FOUND);
+    store->functions->close(store);
+    store = open_store();
+    log_is(store, 0, 10, "2=two 1=ONE");
+    log_is(store, 2, 10, "1=ONE");
+    log_is(store, 0, 1, "2=two");
+    holds(store, "");
+    store->functions->close(store);
+}
+
+static void the_log_keeps_so_many_lines(void **state)
+{
+    (void)state;
+    sqlite3 *db = NULL;
+    struct store *store = open_store();
+    append(store, "oldest");
+    append(store, "second");
+    store->functions->close(store);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    char sql[96];
+    snprintf(sql, sizeof sql, "UPDATE sqlite_sequence SET seq = %d", STORE_LINES_MAX);
+    assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(db);
+    store = open_store();
+    assert_int_equal(append(store, "newest"), STORE_LINES_MAX + 1);
+    char expected[64];
+    snprintf(expected, sizeof expected, "%d=newest 2=second", STORE_LINES_MAX + 1);
+    log_is(store, 0, 10, expected);
+    store->functions->close(store);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -238,6 +305,8 @@ int main(void)
         cmocka_unit_test(a_ledger_is_read_as_it_was_written),
         cmocka_unit_test(a_ledger_that_can_not_be_understood_is_an_error),
         cmocka_unit_test(numbers_are_strict),
+        cmocka_unit_test_setup_teardown(a_line_of_the_log_is_ended_once_and_kept, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(the_log_keeps_so_many_lines, make_folder, remove_folder),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -86,7 +86,7 @@ static void room_for_a_small_record_is_not_taken_for_recovery(void **state)
 static int apply(const char *text, int64_t if_match, bool dry_run, struct spec_outcome *outcome,
                  struct error *err)
 {
-    struct spec_request request = {{"test", text, strlen(text)}, if_match, dry_run};
+    struct spec_request request = {.source = {"test", text, strlen(text)}, .if_match = if_match, .dry_run = dry_run};
     return controller_apply_spec(world.controller, &request, outcome, err);
 }
 

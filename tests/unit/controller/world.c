@@ -85,7 +85,7 @@ static int write_records(struct store *store, const struct store_record *records
     return 0;
 }
 
-static const struct store_functions store_functions = {load, write_records, NULL};
+static const struct store_functions store_functions = {.load = load, .write = write_records};
 
 /* ---- MongoDB ---- */
 
@@ -236,7 +236,7 @@ int world_teardown(void **state)
 
 void world_apply(const char *spec)
 {
-    struct spec_request request = {{"test", spec, strlen(spec)}, -1, false};
+    struct spec_request request = {.source = {"test", spec, strlen(spec)}, .if_match = -1};
     struct spec_outcome *outcome = calloc(1, sizeof *outcome);
     struct error err = {0};
     assert_non_null(outcome);

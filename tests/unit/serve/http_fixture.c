@@ -114,7 +114,7 @@ static void stop_server(struct fixture *fixture)
 void fixture_restart_server(struct fixture *fixture, const struct http_server_options *options)
 {
     struct error err;
-    const struct http_handler handler = {on_request, on_gone, fixture};
+    const struct http_handler handler = {.request = on_request, .gone = on_gone, .context = fixture};
     if (fixture->server)
         stop_server(fixture);
     fixture->server = http_server_create(&fixture->loop, options, &handler, &err);
