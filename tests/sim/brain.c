@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/sim/story.h"
 #include "tests/sim/world.h"
 
 static int64_t monotonic(void *context)
@@ -72,6 +73,7 @@ static void status_changed(void *context)
 static void event_happened(void *context, const struct event *event)
 {
     struct brain *brain = context;
+    story_event(brain, event);
     if (brain->world->tracing && event->reason != EVENT_WAIT_BEGAN && event->reason != EVENT_WAIT_ENDED)
         world_trace(brain->world, brain_name(brain), "%s", event->message);
 }
@@ -85,6 +87,7 @@ static int plan(const struct plan_input *input, struct arena *arena, struct plan
     for (size_t i = 0; i < out->member_count; i++)
         coverage_rule(out->members[i].rule);
     check_plan(the_world, input, out);
+    story_planned(input, out);
     return 0;
 }
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/sim/story.h"
 #include "tests/sim/world.h"
 
 static int64_t monotonic(void *context)
@@ -61,6 +62,7 @@ static void note(void *context, bool is_problem, const char *sentence)
     struct site *site = context;
     (void)is_problem;
     world_trace(site->world, site->name, "%s", sentence);
+    story_note(site, sentence);
 }
 
 static void probe(void *context, uint64_t id, const struct agent_probe *what)

@@ -11,6 +11,7 @@
 
 #include "tests/sim/run.h"
 #include "tests/sim/shrink.h"
+#include "tests/sim/story.h"
 
 enum { HISTORIES_MOST = 100000000, JOBS_MOST = 64 };
 
@@ -29,12 +30,16 @@ static const char usage[] =
     "usage: atoll-sim [--histories N] [--seed S] [--jobs J] [--plant NAME|list] [--coverage] [--json] "
     "[--all]\n"
     "       atoll-sim --seed S --trace [--shrink]\n"
+    "       atoll-sim --seed S --shrink\n"
+    "       atoll-sim --story FILE|FOLDER [--rewrite]\n"
     "\n"
     "  --histories N   how many (1000); they have the seeds S, S+1, ...\n"
     "  --seed S        the first seed (1); the same seed is the same history, byte for byte\n"
     "  --jobs J        processes (the number of processors)\n"
     "  --trace         tell the one history of seed S\n"
-    "  --shrink        with --trace: leave out the faults that its violation does not need\n"
+    "  --shrink        leave out the faults that its violation does not need; without --trace: print it as a .story\n"
+    "  --story PATH    tell a story, or all of a folder; what they reach counts for --coverage when --histories is given\n"
+    "  --rewrite       write into each story what was told\n"
     "  --plant NAME    switch a known bug on in the code under test; \"list\" names them\n"
     "  --coverage      how often each fault fired and each decision was taken; what never was fails\n"
     "  --all           go on after a violation and name the seed of each\n"
@@ -44,7 +49,8 @@ static const char usage[] =
 
 struct choices {
     struct run_options run;
-    bool trace, shrink, coverage, json;
+    bool trace, shrink, coverage, json, histories, rewrite;
+    const char *story; /* NULL: none */
 };
 
 static int bad(const char *what, const char *value)
@@ -87,6 +93,13 @@ static int take(int option, struct choices *out)
         if (number(optarg, HISTORIES_MOST, &value))
             return -1;
         out->run.histories = (int)value;
+        out->histories = true;
+        return 0;
+    case 'S':
+        out->story = optarg;
+        return 0;
+    case 'w':
+        out->rewrite = true;
         return 0;
     case 's':
         return number(optarg, UINT64_MAX / 4, &out->run.seed);
@@ -128,6 +141,8 @@ static int read_options(int argc, char **argv, struct choices *out)
                                             {"shrink", no_argument, NULL, 'k'},
                                             {"coverage", no_argument, NULL, 'c'},
                                             {"all", no_argument, NULL, 'a'},
+                                            {"story", required_argument, NULL, 'S'},
+                                            {"rewrite", no_argument, NULL, 'w'},
                                             {"json", no_argument, NULL, 'o'},
                                             {"help", no_argument, NULL, 'h'},
                                             {NULL, 0, NULL, 0}};
@@ -228,6 +243,11 @@ int main(int argc, char **argv)
         .run = {.seed = 1, .histories = 1000, .jobs = (int)sysconf(_SC_NPROCESSORS_ONLN)}};
     if (read_options(argc, argv, &choices))
         return 2;
+    int failed = choices.story ? stories_run(choices.story, &(struct story_options){choices.rewrite}) : 0;
+    if (failed || (choices.story && !choices.histories))
+        return failed ? 1 : 0;
+    if (choices.shrink && !choices.trace)
+        return story_of_seed(choices.run.seed) ? 1 : 0;
     if (choices.trace) {
         run_traced(choices.run.seed, NULL, NULL, &tally);
         tell_story(choices.run.seed, tally.invariant, choices.shrink);

@@ -14,6 +14,8 @@ enum {
     HAPPENINGS_MOST = 400000, /* a history that never comes to rest is a bug of its own */
 };
 
+#define NEVER_MS (INT64_MAX / 4)
+
 struct world *the_world;
 
 const char *slot_name(const struct member_slot *slot)
@@ -86,9 +88,8 @@ static void init_brains(struct world *world)
     world_later(world, 400, H_SPEC, 0, 0);
 }
 
-void world_init(struct world *world, uint64_t seed)
+void world_init_quiet(struct world *world, uint64_t seed)
 {
-    struct chance faults = {seed * 2 + 1};
     memset(world, 0, sizeof *world);
     world->seed = seed;
     world->chance.state = seed * 2;
@@ -99,8 +100,21 @@ void world_init(struct world *world, uint64_t seed)
     }
     for (int i = 0; i < 256; i++)
         world->id_owner[i] = 0;
+    world->settle_from_ms = NEVER_MS;
+}
+
+void world_init(struct world *world, uint64_t seed)
+{
+    struct chance faults = {seed * 2 + 1};
+    world_init_quiet(world, seed);
+    world->settle_from_ms = 0;
     wishes_init(world);
     faults_plan(world, &faults);
+    world_begin(world);
+}
+
+void world_begin(struct world *world)
+{
     init_brains(world);
     init_sites(world);
     for (int i = 0; i < world->fault_count; i++) {
@@ -245,17 +259,29 @@ static bool goes_on(struct world *world, int happenings)
     return !world->violated && !world->operator_needed;
 }
 
+static bool turn(struct world *world, struct happening *happening)
+{
+    if (!queue_pop(&world->queue, happening))
+        return false;
+    world->now_ms = happening->at_ms;
+    happen(world, happening);
+    free(happening->text);
+    return true;
+}
+
+void world_turn(struct world *world)
+{
+    struct happening happening;
+    turn(world, &happening);
+}
+
 void world_run(struct world *world)
 {
     struct happening happening;
     int happenings = 0;
     the_world = world;
-    while (goes_on(world, ++happenings) && queue_pop(&world->queue, &happening)) {
-        world->now_ms = happening.at_ms;
-        happen(world, &happening);
-        free(happening.text);
+    while (goes_on(world, ++happenings) && turn(world, &happening))
         if (happening.kind == H_CHECK && settled_for_long(world))
             break;
-    }
     the_world = NULL;
 }

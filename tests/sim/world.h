@@ -288,6 +288,10 @@ extern struct world *the_world; /* environment.plan has no context */
 /* world.c */
 void world_run(struct world *world); /* until it is settled or something is violated */
 void world_init(struct world *world, uint64_t seed);
+/* Without wishes, faults and an end; who calls it makes the wishes, then world_begin()s, and turns it. */
+void world_init_quiet(struct world *world, uint64_t seed);
+void world_begin(struct world *world);
+void world_turn(struct world *world); /* the next thing that happens */
 void world_finish(struct world *world);
 void world_later(struct world *world, int64_t delay_ms, enum happening_kind kind, int who, uint64_t life);
 void world_at(struct world *world, const struct happening *happening);

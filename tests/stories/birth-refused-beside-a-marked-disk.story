@@ -1,0 +1,28 @@
+# Before the birth one of the disks carries the mark of a replica set. Somebody lost a store, or took a wrong disk: the set may
+# exist, so it is not born until a person gives the member a disk of its own.
+
+foreign-disk node3
+start
+wait row 12
+    The controller started with epoch 1.
+    Revision 1 of the federation was applied: 5 changes.
+    Set mongo is Provisioning; it was not looked at before.
+    Zones z1, z2, z3 have not reported what they hold: the set is initiated only when every zone has proven that its member is new. To start without one, take its members out of the spec. (row 30)
+    mongo-node1 is not started on a new disk before every zone has reported, so that a set that exists is not taken for a new one. (row 215)
+    The disk of mongo-node3 carries the id of a replica set, so set mongo exists and is not initiated again; none of its members shows its configuration yet. (row 12)
+wait 60 seconds
+    mongo-node1 is not started on a new disk before every zone has reported, so that a set that exists is not taken for a new one. (row 215)
+    mongo-node2 is not started on a new disk before every zone has reported, so that a set that exists is not taken for a new one. (row 215)
+expect births 0
+own-disk node3
+wait healthy
+    Not yet proven new: mongo-node1, mongo-node2, mongo-node3. (row 31)
+    Set mongo is Initiating; it was Provisioning.
+    All members are ready and proven new: mongo-node1 is told to initiate the set with all of them. (row 32)
+    replSetInitiate is under way on mongo-node1. (row 20)
+    No primary is seen: the members are electing one, or can't be seen. (row 43)
+    Set mongo is Joining; it was Initiating.
+    mongo-node1 is the primary of set mongo.
+    Set mongo is Reconfiguring; it was Joining.
+    Set mongo is Healthy; it was Reconfiguring.
+expect births 1

@@ -1,0 +1,28 @@
+# The controller dies after it has told a node to initiate and before it has heard the answer. The next one knows from the store
+# that it may have been said, and to whom; it reads what came of it and does not say it to another.
+
+start
+wait initiate-sent
+    The controller started with epoch 1.
+    Revision 1 of the federation was applied: 5 changes.
+    Set mongo is Provisioning; it was not looked at before.
+    Zones z1, z2, z3 have not reported what they hold: the set is initiated only when every zone has proven that its member is new. To start without one, take its members out of the spec. (row 30)
+    mongo-node1 is not started on a new disk before every zone has reported, so that a set that exists is not taken for a new one. (row 215)
+    mongo-node3 is not started on a new disk before every zone has reported, so that a set that exists is not taken for a new one. (row 215)
+    Not yet proven new: mongo-node1, mongo-node2, mongo-node3. (row 31)
+    Set mongo is Initiating; it was Provisioning.
+    All members are ready and proven new: mongo-node1 is told to initiate the set with all of them. (row 32)
+    replSetInitiate is under way on mongo-node1. (row 20)
+kill controller
+wait 20 seconds
+start controller
+    The controller started with epoch 2.
+wait healthy
+    Set mongo is Initiating; it was not looked at before.
+    mongo-node1 was told to initiate the set and has not answered since; only it may be told again. (row 24)
+    Set mongo is Degraded; it was Initiating.
+    mongo-node1 is the primary of set mongo.
+    mongo-node1 is primary by the word of the others, but no word comes from the agent of zone z1: nothing is changed until it does. (row 52)
+    Set mongo is Healthy; it was Degraded.
+expect births 1
+expect node1 id 0

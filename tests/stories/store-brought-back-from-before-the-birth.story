@@ -1,0 +1,42 @@
+# An old image of the store is brought back, from before the set was born, while one zone is silent. All that the controller
+# remembers says: give birth. It must not, before every zone has spoken.
+
+start
+wait 1 seconds
+    The controller started with epoch 1.
+    Revision 1 of the federation was applied: 5 changes.
+    Set mongo is Provisioning; it was not looked at before.
+    Zones z1, z2, z3 have not reported what they hold: the set is initiated only when every zone has proven that its member is new. To start without one, take its members out of the spec. (row 30)
+    mongo-node1 is not started on a new disk before every zone has reported, so that a set that exists is not taken for a new one. (row 215)
+    mongo-node3 is not started on a new disk before every zone has reported, so that a set that exists is not taken for a new one. (row 215)
+store copy
+wait healthy
+    mongo-node1 is not started on a new disk before every zone has reported, so that a set that exists is not taken for a new one. (row 215)
+    Not yet proven new: mongo-node1, mongo-node2, mongo-node3. (row 31)
+    Set mongo is Initiating; it was Provisioning.
+    All members are ready and proven new: mongo-node1 is told to initiate the set with all of them. (row 32)
+    replSetInitiate is under way on mongo-node1. (row 20)
+    No primary is seen: the members are electing one, or can't be seen. (row 43)
+    Set mongo is Degraded; it was Initiating.
+    Set mongo is Joining; it was Degraded.
+    mongo-node1 is the primary of set mongo.
+    Set mongo is Reconfiguring; it was Joining.
+    Set mongo is Healthy; it was Reconfiguring.
+kill controller
+store restore
+silence z1
+start controller
+    The controller started with epoch 2.
+apply
+wait 60 seconds
+    Set mongo is Provisioning; it was not looked at before.
+    Zones z1, z2, z3 have not reported what they hold: the set is initiated only when every zone has proven that its member is new. To start without one, take its members out of the spec. (row 30)
+    Set mongo is Degraded; it was Provisioning.
+    No primary is seen: the members are electing one, or can't be seen. (row 43)
+expect births 1
+hear z1
+wait healthy
+    mongo-node1 is the primary of set mongo.
+    Set mongo is Healthy; it was Degraded.
+expect births 1
+expect never row 23

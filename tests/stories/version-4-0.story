@@ -1,0 +1,46 @@
+# MongoDB 4.0 knows no configuration terms and does not say whether a configuration is committed: that is worked out from what
+# the members have, and one vote at a time is our rule, not the server's.
+begins: healthy
+version: 4.0
+
+add node4 in z1
+    Revision 2 of the federation was applied: 1 change.
+wait healthy
+    Set mongo is Joining; it was not looked at before.
+    mongo-node1 is the primary of set mongo.
+    mongo-node4 is ready: it is added without vote and priority, to copy the data first. (row 80)
+    mongo-node4 has the data: it gets its vote. (row 81)
+    Set mongo is Reconfiguring; it was Joining.
+    Priorities, tags or settings differ from the spec and are set (mongo-node4). (row 82)
+    Set mongo is Healthy; it was Reconfiguring.
+move-address node2
+wait healthy
+    Set mongo is Reconfiguring; it was Healthy.
+    mongo-node2 has moved from address 2a to address 2b: the configuration follows, under the same _id. (row 50)
+    mongo-node2 is reached at address 2b; it was address 2a.
+    Set mongo is Healthy; it was Reconfiguring.
+kill primary
+wait healthy
+    Set mongo is Degraded; it was Healthy.
+    No primary of set mongo is seen; it was mongo-node1.
+    No primary is seen: the members are electing one, or can't be seen. (row 43)
+    Set mongo is Healthy; it was Degraded.
+    mongo-node4 is the primary of set mongo.
+remove node4
+    Revision 3 of the federation was applied: 1 change.
+wait healthy
+    Set mongo is Reconfiguring; it was not looked at before.
+    mongo-node4 is the primary of set mongo.
+    mongo-node4 is to leave or to have no vote, and is primary: it is told to step down. (row 71)
+    The step-down of set mongo failed: it did not step down.
+    The last command (step-down: it did not step down) failed; it is worked out anew soon. (row 44)
+    Set mongo is Degraded; it was Reconfiguring.
+    No primary of set mongo is seen; it was mongo-node4.
+    Set mongo is Reconfiguring; it was Degraded.
+    mongo-node2 is the primary of set mongo.
+    The step-down of set mongo failed: it did not step down.
+    mongo-node4 is to leave or to have no vote: its vote and priority are taken away. (row 72)
+    mongo-node4 has no vote any more: it is taken out of the configuration. (row 74)
+    Set mongo is Degraded; it was Reconfiguring.
+    Set mongo is Healthy; it was Degraded.
+expect births 1
