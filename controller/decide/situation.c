@@ -258,8 +258,24 @@ static const struct peer_view *seen_by_others(const struct situation *situation,
     return NULL;
 }
 
-static enum member_state find_state(const struct member_situation *member)
+/* It says, or last said before its agent fell silent, that it leads, in a term that others have left behind. */
+static bool is_deposed(const struct situation *situation, const struct member_situation *member)
 {
+    return has(member->facts, M_IS_MEMBER | M_LEADS) && member->view->mongod.term < situation->term;
+}
+
+/* A primary repeats what it heard last of the one before it until that one's silence is long enough: only one leads. */
+static enum member_state state_by_others(const struct situation *situation, const struct member_situation *member)
+{
+    bool refuted = member->peer && member->peer->state == MEMBER_PRIMARY &&
+                   (situation->primary || is_deposed(situation, member));
+    return member->peer && !refuted ? member->peer->state : MEMBER_UNKNOWN;
+}
+
+static enum member_state find_state(const struct situation *situation, const struct member_situation *member)
+{
+    if (is_deposed(situation, member))
+        return state_by_others(situation, member);
     if (has(member->facts, M_IS_MEMBER))
         return member->view->mongod.state;
     if (has(member->facts, M_ANSWERS))
@@ -268,7 +284,7 @@ static enum member_state find_state(const struct member_situation *member)
         return MEMBER_UNKNOWN;
     if (member->zone_state == ZONE_CONNECTED && has(member->facts, M_ZONE_SEEN))
         return MEMBER_DOWN;
-    return member->peer ? member->peer->state : MEMBER_UNKNOWN;
+    return state_by_others(situation, member);
 }
 
 static bool serves(enum member_state state)
@@ -276,18 +292,15 @@ static bool serves(enum member_state state)
     return state == MEMBER_PRIMARY || state == MEMBER_SECONDARY || state == MEMBER_ARBITER;
 }
 
-/* A member is healthy when it serves and, where there is a primary, the primary reaches it too. One that
- * still says that it leads, in an older term, has been deposed and doesn't know it, or said so before: two
- * primaries are never well. */
+/* A member is healthy when it serves and, where there is a primary, the primary reaches it too. */
 static bool is_healthy(const struct situation *situation, const struct member_situation *member)
 {
-    if (!member->listed || !serves(member->state))
+    if (!member->listed || !serves(member->state) || is_deposed(situation, member))
         return false;
     if (situation->primary == member)
         return true;
     if (situation->primary)
-        return member->state != MEMBER_PRIMARY && member->peer && member->peer->healthy &&
-               serves(member->peer->state);
+        return member->peer && member->peer->healthy && serves(member->peer->state);
     return member->fresh;
 }
 
@@ -324,7 +337,7 @@ static void find_place(const struct situation *situation, struct member_situatio
 {
     if (member->listed)
         member->peer = seen_by_others(situation, member);
-    member->state = find_state(member);
+    member->state = find_state(situation, member);
     if (member->state == MEMBER_STARTUP || member->state == MEMBER_STARTUP2 ||
         member->state == MEMBER_RECOVERING)
         member->facts |= M_SYNCING;

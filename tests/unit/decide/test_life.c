@@ -459,6 +459,31 @@ static void a_primary_of_an_older_term_is_not_believed(void **state)
     fixture_finish(f);
 }
 
+/* The zone of the primary was cut: for as long as its last word was fresh, two members were told as PRIMARY and
+ * healthy, also once the others had elected another one. */
+static void a_deposed_primary_is_what_the_others_say(void **state)
+{
+    WITH_FIXTURE(3);
+    fixture_healthy(f);
+    f->views[1].mongod.term = 2; /* an election is under way */
+    const struct plan *plan = fixture_plan(f);
+    assert_int_equal(plan->members[0].state, MEMBER_UNKNOWN);
+    assert_false(plan->members[0].healthy);
+    f->views[1].mongod.state = MEMBER_PRIMARY;
+    assert_int_equal(fixture_plan(f)->members[0].state, MEMBER_UNKNOWN);
+    fixture_zone_silent(f, 1); /* the new primary still says what it heard of the old one */
+    plan = fixture_plan(f);
+    assert_int_equal(plan->members[0].state, MEMBER_UNKNOWN);
+    assert_false(plan->members[0].healthy);
+    f->peers[0] = (struct peer_view){.id = 0, .host = "127.0.1.1:27017", .state = MEMBER_DOWN};
+    plan = fixture_plan(f);
+    assert_int_equal(plan->primary, 2);
+    assert_int_equal(plan->members[0].state, MEMBER_DOWN);
+    assert_false(plan->members[0].healthy);
+    assert_int_equal(plan->phase, PHASE_DEGRADED);
+    fixture_finish(f);
+}
+
 /* A status with two primaries was Healthy for a moment: the zone of the former one was heard again, its
  * report was old. */
 static void a_set_of_two_that_say_they_lead_is_not_healthy(void **state)
@@ -471,6 +496,7 @@ static void a_set_of_two_that_say_they_lead_is_not_healthy(void **state)
     const struct plan *plan = fixture_plan(f);
     assert_int_equal(plan->primary, 2);
     assert_false(plan->members[0].healthy);
+    assert_int_not_equal(plan->members[0].state, MEMBER_PRIMARY);
     assert_int_not_equal(plan->phase, PHASE_HEALTHY);
     f->views[0].mongod.state = MEMBER_SECONDARY;
     f->views[0].mongod.term = 2;
@@ -562,6 +588,7 @@ int main(void)
         cmocka_unit_test(what_is_just_initiated_is_no_lost_majority),
         cmocka_unit_test(an_election_is_waited_for),
         cmocka_unit_test(a_primary_of_an_older_term_is_not_believed),
+        cmocka_unit_test(a_deposed_primary_is_what_the_others_say),
         cmocka_unit_test(a_set_of_two_that_say_they_lead_is_not_healthy),
         cmocka_unit_test(a_moment_behind_is_no_lag),
         cmocka_unit_test(waits_keep_their_since),
