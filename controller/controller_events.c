@@ -11,6 +11,14 @@ void controller_tell(struct controller *controller, enum event_reason reason, co
     controller->environment.event_happened(controller->environment.context, &event);
 }
 
+static const struct member_plan *plan_of(const struct plan *plan, int ordinal)
+{
+    for (size_t i = 0; plan && i < plan->member_count; i++)
+        if (plan->members[i].ordinal == ordinal)
+            return &plan->members[i];
+    return NULL;
+}
+
 /* The names that a set's events use. */
 struct teller {
     struct controller *controller;
@@ -166,9 +174,9 @@ static void tell_waits(struct teller *teller, enum event_reason reason, const st
     for (size_t i = 0; of && i < of->wait_count; i++)
         if (!has_wait(other, &of->waits[i]) && !is_of_action(&of->waits[i]))
             tell_wait(teller, reason, NULL, &of->waits[i]);
-    for (size_t i = 0; of && i < of->member_count && i < teller->set->member_count; i++)
+    for (size_t i = 0; of && i < of->member_count; i++) /* one may be of a spec before, with other members */
         if (of->members[i].waiting && !has_wait(other, &of->members[i].wait))
-            tell_wait(teller, reason, node_name(teller, i), &of->members[i].wait);
+            tell_wait(teller, reason, of->members[i].wait.subject, &of->members[i].wait);
 }
 
 void controller_tell_plan(struct controller *controller, const struct spec_set *set,
@@ -181,7 +189,7 @@ void controller_tell_plan(struct controller *controller, const struct spec_set *
     tell_primary(&teller, before, after);
     tell_conditions(&teller, before, after);
     for (size_t i = 0; i < after->member_count && i < set->member_count; i++)
-        tell_member(&teller, i, before ? &before->members[i] : NULL, &after->members[i]);
+        tell_member(&teller, i, plan_of(before, after->members[i].ordinal), &after->members[i]);
     tell_waits(&teller, EVENT_WAIT_ENDED, before, after);
     tell_waits(&teller, EVENT_WAIT_BEGAN, after, before);
     arena_finish(&teller.arena);

@@ -124,7 +124,7 @@ void controller_plan_set(struct controller *controller, struct set_state *set)
 {
     struct plan_slot *before = &set->slots[set->current], *slot = &set->slots[!set->current];
     struct error err = {0};
-    bool former_fits = before->filled && before->spec == controller->spec;
+    bool former_fits = before->filled && before->spec == controller->spec; /* patience begins anew with a spec */
     slot_clear(slot);
     set->act = false;
     if (make_plan(controller, set, slot, former_fits ? &before->plan : NULL, &err)) {
@@ -148,7 +148,7 @@ void controller_plan_set(struct controller *controller, struct set_state *set)
     } else {
         set->due_ms = controller->store_retry_at_ms;
     }
-    controller_tell_plan(controller, set->set, former_fits ? &before->plan : NULL, &slot->plan);
+    controller_tell_plan(controller, set->set, before->filled ? &before->plan : NULL, &slot->plan);
     controller->environment.status_changed(controller->environment.context);
 }
 

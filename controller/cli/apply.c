@@ -1,15 +1,41 @@
 /* atoll apply: make a spec the one that the controller works towards. */
 #include "controller/cli/apply.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "controller/cli/console.h"
 #include "controller/cli/context.h"
+#include "controller/cli/sandbox_start.h"
 #include "controller/cli/text.h"
 #include "controller/cli/waiting.h"
 
-struct json *apply_send(struct remote *remote, const char *method, const char *path, const struct spec_files *files, struct error *err)
+/* The errors of a change, with the places of the files: where several were merged, or a sandbox made something else of them,
+ * the controller only knows places in what it was sent. False when there is nothing to say so. */
+static bool say_places(struct remote *remote, struct spec_files *files)
+{
+    struct arena arena;
+    struct buffer text;
+    struct spec before;
+    if (spec_files_name(files))
+        return false;
+    struct spec_problems *ours = calloc(1, sizeof *ours);
+    struct json *applied = remote_get(remote, "/v1/federation", NULL);
+    arena_init(&arena, SPEC_ARENA_MAX);
+    buffer_init(&text, 0);
+    bool known = ours && applied && json_print(applied, JSON_COMPACT, &text, NULL) == 0;
+    struct spec_source source = {.name = "what is applied", .text = buffer_text(&text), .length = text.length};
+    known = known && spec_read(&source, 1, &arena, &before, ours) == 0;
+    bool said = known && spec_check_change(&before, &files->spec, &files->arena, &files->problems) && spec_files_say_errors(files);
+    json_destroy(applied);
+    buffer_finish(&text);
+    arena_finish(&arena);
+    free(ours);
+    return said;
+}
+
+struct json *apply_send(struct remote *remote, const char *method, const char *path, struct spec_files *files, struct error *err)
 {
     const char *headers[] = {NULL, NULL};
     struct buffer body;
@@ -19,15 +45,27 @@ struct json *apply_send(struct remote *remote, const char *method, const char *p
     if (spec_files_body(files, &body, &headers[0], err) == 0) {
         struct request request = {.method = method, .path = path, .headers = headers, .body = body.data, .body_length = body.length};
         if (remote_call(remote, &request, &reply, err) == 0) {
-            if (reply_check(&reply, err))
-                reply_say_details(&reply, spec_files_name(files));
-            else
+            if (reply_check(&reply, err)) {
+                if (reply.status != 422 || !say_places(remote, files))
+                    reply_say_details(&reply, spec_files_name(files));
+            } else {
                 answer = reply_json(&reply, err);
+            }
             reply_finish(&reply);
         }
     }
     buffer_finish(&body);
     return answer;
+}
+
+int apply_fit_sandbox(const struct remote *remote, struct spec_files *files, struct error *err)
+{
+    struct sandbox *sandbox = *remote->sandbox ? calloc(1, sizeof *sandbox) : NULL;
+    int result = *remote->sandbox && !sandbox ? error_set(err, ERROR_NO_MEMORY, "out of memory") : 0;
+    if (sandbox)
+        result = sandbox_read(remote->sandbox, sandbox, err) || sandbox_fit_spec(sandbox, files, err) ? -1 : 0;
+    free(sandbox);
+    return result;
 }
 
 static bool was_said(const char *warning, const struct spec_problems *problems)
@@ -85,13 +123,13 @@ static int wait_until_healthy(const struct invocation *invocation, struct remote
 {
     struct error err;
     int64_t timeout_ms = invocation_number(invocation, "timeout", WAIT_DEFAULT_SECS) * 1000;
-    if (wait_for(remote, &(struct condition){.revision = revision}, timeout_ms, NULL, &err) == 0) {
+    if (wait_for(remote, &(struct condition){.revision = revision, .reached = true}, timeout_ms, NULL, &err) == 0) {
         console_say("Every set is healthy.");
         return EXIT_DONE;
     }
     bool over = err.code == ERROR_TIMEOUT;
     error_wrap(&err, "the spec was applied, but waiting until every set is healthy failed");
-    int status = console_fail(&err, "`atoll explain SET` says why");
+    int status = console_fail(&err, "`atoll status` shows which is not, and `atoll explain` of that one why");
     return over ? EXIT_NEGATIVE : status;
 }
 
@@ -115,7 +153,9 @@ int command_apply(const struct invocation *invocation)
         spec_files_destroy(files);
         return console_fail(&err, NULL);
     }
-    struct json *answer = apply_send(&remote, "PUT", dry_run ? "/v1/federation?dryRun=true" : "/v1/federation", files, &err);
+    struct json *answer = apply_fit_sandbox(&remote, files, &err)
+                              ? NULL
+                              : apply_send(&remote, "PUT", dry_run ? "/v1/federation?dryRun=true" : "/v1/federation", files, &err);
     int status;
     if (!answer) {
         error_wrap(&err, "applying %s", files->sources[0].name);

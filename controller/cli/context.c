@@ -35,7 +35,10 @@ int context_open_sandbox(const char *dir, struct remote *remote, struct error *e
         }
         console_pause(SANDBOX_POLL_MS);
     }
-    return remote_open(remote, url, err);
+    if (remote_open(remote, url, err))
+        return -1;
+    snprintf(remote->sandbox, sizeof remote->sandbox, "%s", dir);
+    return 0;
 }
 
 static int config_path(char path[PATH_MAX])

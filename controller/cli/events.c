@@ -134,6 +134,19 @@ static void filtered(struct buffer *path, const char *base, const char *set)
     }
 }
 
+/* The events of a set that is gone are still told; a name that nothing was ever told of is a mistake. */
+static bool is_known(struct remote *remote, const char *set, struct error *err)
+{
+    struct buffer path;
+    buffer_init(&path, 0);
+    buffer_append_text(&path, "/status/sets/");
+    path_append(&path, set);
+    struct json *answer = remote_get(remote, buffer_text(&path), err);
+    buffer_finish(&path);
+    json_destroy(answer);
+    return answer || err->code != ERROR_NOT_FOUND;
+}
+
 static int show(struct remote *remote, const char *set, bool follows, bool json)
 {
     struct error err;
@@ -147,6 +160,12 @@ static int show(struct remote *remote, const char *set, bool follows, bool json)
     }
     struct following following = {.json = json};
     const struct json *events = json_get(answer, "events");
+    if (set && json_count(events) == 0 && !is_known(remote, set, &err)) {
+        json_destroy(answer);
+        error_set(&err, ERROR_NOT_FOUND, "there is no set \"%s\", and no event tells of one", set);
+        console_fail(&err, "`atoll status` shows what there is");
+        return EXIT_NEGATIVE;
+    }
     int64_t last = 0;
     for (const struct json *event = json_first(events); event; event = json_next(event))
         last = json_get_int(event, "id", 0) > last ? json_get_int(event, "id", 0) : last;

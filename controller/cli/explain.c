@@ -70,8 +70,10 @@ size_t explain_why_not(const struct json *answer, const char *action, struct buf
         if (json_get_bool(rule, "fires", false)) {
             buffer_append_text(out, ": its conditions are met");
         } else {
-            buffer_append_text(out, ": not met: ");
-            text_escape(*get(rule, "unmet") ? get(rule, "unmet") : "an earlier rule decides", out);
+            const char *unmet = *get(rule, "unmet") ? get(rule, "unmet") : "an earlier rule decides";
+            bool hinders = strncmp(unmet, "not: ", 5) == 0; /* it holds, and must not */
+            buffer_append_text(out, hinders ? ": in the way: " : ": not met: ");
+            text_escape(hinders ? unmet + 5 : unmet, out);
         }
         buffer_append_text(out, "\n");
     }

@@ -34,6 +34,7 @@ int remote_open(struct remote *remote, const char *url, struct error *err)
         return error_set(err, ERROR_INVALID, "the controller's URL is longer than %d bytes", REMOTE_URL_MAX - 1);
     memcpy(remote->url, url, length);
     remote->url[length] = '\0';
+    remote->sandbox[0] = '\0';
     int failed = uv_loop_init(&remote->loop);
     if (failed)
         return error_set(err, ERROR_INTERNAL, "starting an event loop: %s", uv_strerror(failed));

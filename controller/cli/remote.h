@@ -2,6 +2,7 @@
 #ifndef ATOLL_CLI_REMOTE_H
 #define ATOLL_CLI_REMOTE_H
 
+#include <limits.h>
 #include <uv.h>
 
 #include "proto/base/buffer.h"
@@ -22,6 +23,7 @@ enum {
 
 struct remote {
     char url[REMOTE_URL_MAX]; /* without a slash at the end */
+    char sandbox[PATH_MAX];   /* the directory of the sandbox whose controller it is; "": of none that is known */
     uv_loop_t loop;
     struct http_client *client;
     char why[3 * REMOTE_WHY_MAX + 16]; /* "Atoll-Why: TEXT", percent-encoded, or "" */

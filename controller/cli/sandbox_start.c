@@ -80,30 +80,32 @@ static int check_clusters(const struct spec *spec, const struct sandbox *sandbox
     return 0;
 }
 
-static struct spec_files *make_local(struct spec_files *files, const struct sandbox *sandbox, struct error *err)
+int sandbox_fit_spec(const struct sandbox *sandbox, struct spec_files *files, struct error *err)
 {
     struct spec_zone *zones = arena_array(&files->arena, files->spec.zone_count, sizeof *zones);
-    struct buffer text;
     size_t changed = 0;
-    buffer_init(&text, SPEC_BYTES_MAX);
-    for (size_t i = 0; zones && i < files->spec.zone_count; i++) {
+    if (files->spec.zone_count && !zones)
+        return error_set(err, ERROR_NO_MEMORY, "out of memory for %zu zones", files->spec.zone_count);
+    for (size_t i = 0; i < files->spec.zone_count; i++) {
         zones[i] = files->spec.zones[i];
         make_zone_local(&zones[i], sandbox);
         changed += strcmp(zones[i].driver, files->spec.zones[i].driver) != 0;
     }
     files->spec.zones = zones;
+    files->rewritten = changed || sandbox->cluster_count;
     if (sandbox->cluster_count)
         files->spec.name = sandbox->id;
     if (changed)
         console_say("The driver of %zu zone%s becomes local: a sandbox runs on this machine alone.", changed, changed == 1 ? "" : "s");
-    struct spec_files *local = NULL;
-    if (files->spec.zone_count && !zones)
-        error_set(err, ERROR_NO_MEMORY, "out of memory for %zu zones", files->spec.zone_count);
-    else if (check_clusters(&files->spec, sandbox, err) == 0 && spec_write(&files->spec, SPEC_YAML, &text, err) == 0)
-        local = spec_files_from_text("the spec with local zones", buffer_text(&text), err);
-    buffer_finish(&text);
+    return check_clusters(&files->spec, sandbox, err);
+}
+
+static struct spec_files *fitted(struct spec_files *files, const struct sandbox *sandbox, struct error *err)
+{
+    if (!files || sandbox_fit_spec(sandbox, files, err) == 0)
+        return files;
     spec_files_destroy(files);
-    return local;
+    return NULL;
 }
 
 /* One member in each cluster. Whoever can reach a sandbox's Services may: it is for trying things out. */
@@ -121,10 +123,8 @@ static void write_cluster_spec(const struct sandbox *sandbox, struct buffer *out
 
 struct spec_files *sandbox_spec(const char *file, const struct sandbox *sandbox, struct error *err)
 {
-    if (file) {
-        struct spec_files *files = spec_files_read_one(file, err);
-        return files ? make_local(files, sandbox, err) : NULL;
-    }
+    if (file)
+        return fitted(spec_files_read_one(file, err), sandbox, err);
     if (!sandbox->cluster_count)
         return spec_files_from_text("the built-in spec", default_spec, err);
     struct buffer text;
@@ -133,39 +133,6 @@ struct spec_files *sandbox_spec(const char *file, const struct sandbox *sandbox,
     struct spec_files *files = spec_files_from_text("the built-in spec", buffer_text(&text), err);
     buffer_finish(&text);
     return files;
-}
-
-/* The program that the user means by a name, as a shell would find it. */
-static int search_path(const char *name, char out[PATH_MAX])
-{
-    const char *at = getenv("PATH");
-    while (at && *at) {
-        char candidate[PATH_MAX];
-        size_t length = strcspn(at, ":");
-        int written = snprintf(candidate, sizeof candidate, "%.*s/%s", (int)length, at, name);
-        if (length && written < PATH_MAX && access(candidate, X_OK) == 0 && realpath(candidate, out))
-            return 0;
-        at += length + (at[length] == ':');
-    }
-    return -1;
-}
-
-static int choose_mongod(const char *given, char out[PATH_MAX], struct error *err)
-{
-    if (given && strcmp(given, "sim") == 0)
-        return sandbox_program("atoll-mongod-sim", out, err);
-    if (given && !strchr(given, '/') && search_path(given, out) == 0)
-        return 0;
-    if (given && (!realpath(given, out) || access(out, X_OK)))
-        return error_set(err, ERROR_INVALID, "--mongod %s: %s; give the path of a mongod, or sim", given, strerror(errno));
-    if (given)
-        return 0;
-    if (*out && access(out, X_OK) == 0)
-        return 0; /* a resumed sandbox stays with what its data was made by */
-    if (search_path("mongod", out) == 0)
-        return 0;
-    console_say("There is no mongod in PATH: the members are simulated (atoll-mongod-sim). --mongod PATH runs a real one.");
-    return sandbox_program("atoll-mongod-sim", out, err);
 }
 
 static int add_zone(struct sandbox *sandbox, const char *name, struct error *err)
@@ -216,7 +183,7 @@ int sandbox_load(const char *dir, const struct invocation *invocation, struct sa
 int sandbox_plan(const char *dir, const char *mongod, const struct spec_files *spec, struct sandbox *sandbox, struct error *err)
 {
     char path[PATH_MAX];
-    int result = choose_mongod(mongod, sandbox->mongod, err);
+    int result = sandbox_choose_mongod(mongod, sandbox->mongod, err);
     for (size_t i = 0; spec && result == 0 && i < spec->spec.zone_count; i++)
         result = add_zone(sandbox, spec->spec.zones[i].name, err);
     /* What a controller before this one wrote must not be taken for the new one's. */

@@ -12,6 +12,13 @@ int sandbox_prepare(const char *dir, int *lock_fd, bool *healthy_before, struct 
  * zones, or with a member in each of the clusters. A federation with clusters bears the sandbox's id as its name. The caller destroys it. */
 struct spec_files *sandbox_spec(const char *file, const struct sandbox *sandbox, struct error *err);
 
+/* Makes a spec one for this sandbox, as above; says what it changes. */
+int sandbox_fit_spec(const struct sandbox *sandbox, struct spec_files *files, struct error *err);
+
+/* What members run, into `out`: a path, "sim" or, for NULL, what it ran before (`out`), what is in PATH, or the simulated one.
+ * ERROR_INVALID when it is no mongod by its own word. */
+int sandbox_choose_mongod(const char *given, char out[PATH_MAX], struct error *err);
+
 /* What the marker says, with the kubeconfigs of the command line. */
 int sandbox_load(const char *dir, const struct invocation *invocation, struct sandbox *out, struct error *err);
 

@@ -106,7 +106,7 @@ void spec_files_destroy(struct spec_files *files)
 
 int spec_files_body(const struct spec_files *files, struct buffer *body, const char **header, struct error *err)
 {
-    if (files->count > 1) {
+    if (files->count > 1 || files->rewritten) {
         *header = "Content-Type: application/json";
         return spec_write(&files->spec, SPEC_JSON, body, err);
     }
@@ -116,7 +116,13 @@ int spec_files_body(const struct spec_files *files, struct buffer *body, const c
     return 0;
 }
 
+size_t spec_files_say_errors(const struct spec_files *files)
+{
+    say_problems(&files->problems, SPEC_ERROR);
+    return files->problems.errors;
+}
+
 const char *spec_files_name(const struct spec_files *files)
 {
-    return files->count == 1 ? files->sources[0].name : NULL;
+    return files->count == 1 && !files->rewritten ? files->sources[0].name : NULL;
 }

@@ -14,6 +14,7 @@ struct spec_files {
     struct arena arena;
     struct spec spec;
     struct spec_problems problems;
+    bool rewritten; /* `spec` is no longer what the files say */
 };
 
 /* Reads all -f of the invocation ("-" is standard input); says errors and warnings on standard error. NULL and `err` when a
@@ -28,6 +29,8 @@ void spec_files_destroy(struct spec_files *files);
 /* The request's body and its type ("Content-Type: …"): one file as it was written, so that the controller's places in it are
  * the file's own; several merged. */
 int spec_files_body(const struct spec_files *files, struct buffer *body, const char **header, struct error *err);
+/* Says once more what is wrong, with places: of rules that were checked after reading. How many errors there are. */
+size_t spec_files_say_errors(const struct spec_files *files);
 /* The file's name where the body is one file, else NULL. */
 const char *spec_files_name(const struct spec_files *files);
 

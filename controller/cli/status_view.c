@@ -47,6 +47,15 @@ bool status_is_healthy(const struct json *document)
     return json_count(sets) > 0;
 }
 
+bool status_is_reached(const struct json *document)
+{
+    const struct json *zones = json_get(document, "zones");
+    for (const struct json *zone = json_first(zones); zone; zone = json_next(zone))
+        if (!json_get_bool(zone, "upToDate", true))
+            return false;
+    return true;
+}
+
 const struct json *status_find_set(const struct json *document, const char *name)
 {
     const struct json *sets = json_get(document, "sets");
@@ -344,6 +353,11 @@ void status_progress(const struct json *document, const char *name, struct buffe
     for (const struct json *set = json_first(sets); set; set = json_next(set))
         if (!set_is_healthy(set) && !has_left(set)) {
             set_progress(set, out);
+            return;
+        }
+    for (const struct json *zone = json_first(zones); zone; zone = json_next(zone))
+        if (!json_get_bool(zone, "upToDate", true)) {
+            buffer_printf(out, "zone %.100s: its agent has not done yet what the spec asks for", get(zone, "name"));
             return;
         }
     buffer_append_text(out, json_count(sets) ? "everything is healthy" : "the controller has no sets yet");

@@ -26,6 +26,8 @@ void wait_text(const struct json *wait, int64_t now_ms, struct buffer *out);
 /* Whether all of it is healthy: zones connected, sets Healthy, members healthy; and there is a set at all. */
 bool status_is_healthy(const struct json *document);
 bool set_is_healthy(const struct json *set);
+/* Whether every zone's agent has done what it was asked for; a document that doesn't say counts as yes. */
+bool status_is_reached(const struct json *document);
 /* The set of this name in the document, or NULL. */
 const struct json *status_find_set(const struct json *document, const char *name);
 

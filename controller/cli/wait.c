@@ -1,9 +1,11 @@
 /* atoll wait: wait until a set has come to a condition. */
+#include <stdio.h>
 #include <string.h>
 
 #include "controller/cli/console.h"
 #include "controller/cli/context.h"
 #include "controller/cli/waiting.h"
+#include "proto/model.h"
 
 /* The phases of a set that the status document can have. */
 static const char *const phases[] = {"Provisioning", "Initiating", "Joining", "Reconfiguring", "Healthy", "Degraded", "QuorumLost",
@@ -38,8 +40,10 @@ int command_wait(const struct invocation *invocation)
         console_say("Set %s: %s.", condition.set, text);
     } else {
         bool over = err.code == ERROR_TIMEOUT;
+        char next[NAME_LENGTH_MAX + 64];
+        snprintf(next, sizeof next, "`atoll explain %.*s` says why", NAME_LENGTH_MAX, condition.set);
         error_wrap(&err, "waiting for %s of set %s", text, condition.set);
-        status = console_fail(&err, over ? "`atoll explain SET` says why" : NULL);
+        status = console_fail(&err, over ? next : NULL);
         status = over ? EXIT_NEGATIVE : status;
     }
     remote_close(&remote);

@@ -12,7 +12,7 @@ bool condition_holds(const struct condition *condition, const struct json *docum
     if (json_get_int(document, "revision", 0) < condition->revision)
         return false;
     if (!condition->set)
-        return status_is_healthy(document);
+        return status_is_healthy(document) && (!condition->reached || status_is_reached(document));
     const struct json *set = status_find_set(document, condition->set);
     if (condition->phase)
         return set && strcmp(json_get_text(set, "phase", ""), condition->phase) == 0;

@@ -14,6 +14,7 @@ struct condition {
     const char *set;   /* NULL: every set and zone */
     const char *phase; /* a phase of the set; NULL: `primary` says what */
     bool primary;      /* the set has one; false: healthy */
+    bool reached;      /* and every zone's agent has done what the newest intent asks for */
     int64_t revision;  /* of the spec: an older status doesn't count; 0: any */
 };
 

@@ -14,7 +14,7 @@ static const struct {
     {"{zone}", offsetof(struct sentence_values, zone)},     {"{host}", offsetof(struct sentence_values, host)},
     {"{old}", offsetof(struct sentence_values, old)},       {"{state}", offsetof(struct sentence_values, state)},
     {"{detail}", offsetof(struct sentence_values, detail)}, {"{list}", offsetof(struct sentence_values, list)},
-    {"{zones}", offsetof(struct sentence_values, zones)},
+    {"zones {zones}", offsetof(struct sentence_values, counted_zones)},
 };
 
 /* The value of the placeholder that `text` begins with, and the placeholder's length; NULL when there is none. */

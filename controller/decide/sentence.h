@@ -9,7 +9,7 @@ struct sentence_values {
     const char *set, *member, *zone, *host, *old, *state;
     const char *detail; /* a problem, a number: what the row makes of it */
     const char *list;   /* members, with commas */
-    const char *zones;  /* zones, with commas */
+    const char *counted_zones; /* for "zones {zones}": "zone a", or "zones a, b" */
 };
 
 /* Replaces each {name}; what is no placeholder is kept as it is. White space at the end is dropped. Never NULL. */

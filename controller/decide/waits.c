@@ -53,6 +53,12 @@ static const char *list_members(const struct situation *situation, const struct 
     return arena_string(situation->arena, list);
 }
 
+/* "zone a", "zones a, b". */
+static const char *count_zones(const struct situation *situation, const char *list)
+{
+    return arena_printf(situation->arena, "zone%s %s", *list && !strchr(list, ',') ? "" : "s", list);
+}
+
 /* With `unheard` only those that have not reported; otherwise those whose members are unfinished. */
 static const char *list_zones(const struct situation *situation, const struct plan *plan, bool unheard)
 {
@@ -83,7 +89,7 @@ const char *member_sentence(const struct situation *situation, const struct memb
                             const char *pattern)
 {
     struct sentence_values values = member_values(situation, member);
-    values.zones = list_zones(situation, NULL, true);
+    values.counted_zones = count_zones(situation, list_zones(situation, NULL, true));
     return sentence_write(situation->arena, pattern, &values);
 }
 
@@ -99,7 +105,7 @@ const char *set_sentence(const struct situation *situation, const struct plan *p
         values.detail = arena_printf(situation->arena, "%s: %s", action_kind_name(action->kind), action->message);
     values.list = list_members(situation, plan);
     bool unheard = !has(situation->facts, ZONES_HEARD) && !has(situation->facts, BORN);
-    values.zones = list_zones(situation, plan, unheard);
+    values.counted_zones = count_zones(situation, list_zones(situation, plan, unheard));
     return sentence_write(situation->arena, pattern, &values);
 }
 

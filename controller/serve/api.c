@@ -141,10 +141,15 @@ static void apply(struct exchange *exchange, bool dry_run, bool diff_only)
     free(outcome);
 }
 
+/* What is no yes or no is refused: who wrote "maybe" may have meant that nothing should happen. */
 void serve_federation_put(struct exchange *exchange)
 {
     const char *dry_run = http_request_query(exchange->request, "dryRun");
-    apply(exchange, dry_run && strcmp(dry_run, "false") != 0, false);
+    bool wanted = dry_run && strcmp(dry_run, "true") == 0;
+    if (dry_run && !wanted && strcmp(dry_run, "false") != 0)
+        http_respond_error(exchange->listener->server, exchange->request->id, 400, "invalid", "dryRun is true or false");
+    else
+        apply(exchange, wanted, false);
 }
 
 void serve_federation_diff(struct exchange *exchange)

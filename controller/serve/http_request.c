@@ -183,11 +183,10 @@ static bool list_has(const char *list, const char *word)
 static int parse_length(struct http_fields *fields, const char **why)
 {
     const char *text = http_fields_header(fields, "Content-Length");
-    bool sends = !strcmp(fields->method, "PUT") || !strcmp(fields->method, "POST") || !strcmp(fields->method, "PATCH");
     if (http_fields_header(fields, "Transfer-Encoding"))
         return refuse(why, 411, "bodies are taken with a Content-Length alone, not chunked");
     if (!text)
-        return sends ? refuse(why, 411, "a Content-Length is needed") : 0;
+        return 0; /* no body (RFC 9112, 6.3): whether one is needed is the route's to say */
     if (count_header(fields, "Content-Length") > 1 || !*text || strlen(text) > 15 ||
         strspn(text, "0123456789") != strlen(text))
         return refuse(why, 400, "the Content-Length is not one number");

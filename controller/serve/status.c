@@ -217,6 +217,7 @@ struct json *status_write_zone(const struct zone_view *zone, enum status_part pa
         json_set_time(json, "lastReportAt", zone->last_report_at_ms);
     json_set_string(json, "agentVersion", zone->agent_version);
     json_set_int(json, "members", (int64_t)zone->members);
+    json_set_bool(json, "upToDate", zone->intent_revision && zone->reached_revision == zone->intent_revision);
     write_retained(json, zone);
     return json;
 }

@@ -36,6 +36,20 @@ spec:
 """
 
 
+# By its own word a mongod, and none that starts.
+BROKEN_MONGOD = """#!/bin/sh
+[ "$1" = --version ] && echo "db version v7.0.0" && exit
+exit 1
+"""
+
+
+def broken_mongod(folder):
+    path = folder / "mongod"
+    path.write_text(BROKEN_MONGOD)
+    path.chmod(0o755)
+    return path
+
+
 def make_work_dir():
     return pathlib.Path(tempfile.mkdtemp(prefix="atoll-", dir="/tmp"))
 

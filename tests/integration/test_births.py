@@ -78,9 +78,10 @@ def test_a_folder_that_is_somebody_elses_is_refused_and_kept(new_sandbox):
     sandbox.was_up = False
 
 
-def test_a_start_that_fails_is_cleaned_up(new_sandbox):
+def test_a_start_that_fails_is_cleaned_up(new_sandbox, work_dir):
     sandbox = new_sandbox(spec=whole.SPEC)
-    failed = sandbox.atoll("sandbox", "up", "--dir", sandbox.dir, "--spec", sandbox.spec_file, "--mongod", "/bin/false", "--timeout", 3, check=False)
+    failed = sandbox.atoll("sandbox", "up", "--dir", sandbox.dir, "--spec", sandbox.spec_file, "--mongod", sandboxes.broken_mongod(work_dir),
+                           "--timeout", 3, check=False)
     assert failed.returncode == 1
     assert "mongo-node1" in failed.stderr, "it says what was waited for"
     assert not sandbox.processes() and not sandbox.dir.exists()

@@ -285,6 +285,15 @@ def test_what_a_path_does_not_take_is_405_and_says_what_it_takes(applied):
     assert answer.status == 405 and answer.headers["Allow"] == "GET, HEAD"
     assert applied.ask("POST", "/v1/federation").headers["Allow"] == "GET, HEAD, PUT"
     assert applied.ask("GET", "/v1/zones/z1/report").status == 405
+    with socket.create_connection((applied.url.hostname, applied.url.port), PROGRAM_TIMEOUT_SECS) as raw:
+        raw.sendall(b"POST /status HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")  # no body and no length, as curl sends it
+        assert b" 405 " in raw.recv(4096)
+
+
+@pytest.mark.parametrize("word, status", [("true", 200), ("false", 200), ("maybe", 400), ("", 400), ("1", 400)])
+def test_a_dry_run_is_true_or_false(applied, word, status):
+    assert applied.apply(SPEC.replace("mongo:7.0", "mongo:7.1"), f"/v1/federation?dryRun={word}").status == status
+    assert ("mongo:7.1" in applied.get("/v1/federation").body.decode()) == (word == "false")
 
 
 def test_a_body_needs_a_length_and_a_bound(applied):

@@ -128,9 +128,18 @@ def test_a_folder_of_somebody_else_is_refused_and_left_alone(new_sandbox):
     sandbox.was_up = False
 
 
-def test_a_start_that_never_worked_leaves_nothing(new_sandbox):
+def test_a_program_that_is_no_mongod_is_refused_at_once(new_sandbox):
+    """It was started over and over until the patience was over."""
     sandbox = new_sandbox()
-    done = sandbox.atoll("sandbox", "up", "--dir", sandbox.dir, "--timeout", 3, "--mongod", "/bin/false", check=False)
+    for program, says in (("/bin/true", "/bin/true is no mongod"), ("/bin/echo", 'says "--version"'), ("/dev/null", "/dev/null")):
+        done = sandbox.atoll("sandbox", "up", "--dir", sandbox.dir, "--mongod", program, check=False)
+        assert done.returncode == 2 and ("no mongod" in done.stderr or says in done.stderr), done.stderr
+        assert not sandbox.dir.exists() and sandbox.processes() == []
+
+
+def test_a_start_that_never_worked_leaves_nothing(new_sandbox, work_dir):
+    sandbox = new_sandbox()
+    done = sandbox.atoll("sandbox", "up", "--dir", sandbox.dir, "--timeout", 3, "--mongod", sandboxes.broken_mongod(work_dir), check=False)
     assert done.returncode == 1
     assert "Set mongo is" in done.stderr and "removed again" in done.stderr  # what it still waited for
     assert not sandbox.dir.exists() and sandbox.processes() == []
@@ -155,6 +164,22 @@ def test_a_given_spec_runs_on_this_machine_and_it_is_said(new_sandbox):
     done = sandbox.up()
     assert "The driver of 3 zones becomes local" in done.stderr
     assert all(zone["driver"] == "local" for zone in sandbox.status()["zones"])
+
+
+def test_what_is_applied_to_a_sandbox_becomes_local_as_at_its_start(sandbox, work_dir):
+    """A spec for clusters was taken as it is: its zones had agents that the controller knew nothing of any more."""
+    spec = work_dir / "clusters.yaml"
+    spec.write_text(sandbox.spec_file.read_text().replace(", driver: local", ""))
+    same = sandbox.atoll("diff", "-f", spec)
+    assert same.stdout == "" and "The driver of 3 zones becomes local" in same.stderr
+    revision = sandbox.status()["revision"]
+    spec.write_text(spec.read_text().replace("labels: {instance: rod}", "priority: 2, labels: {instance: rod}"))
+    done = sandbox.atoll("apply", "-f", spec, "--wait")
+    assert "becomes local" in done.stderr and sandbox.status()["revision"] == revision + 1
+    assert {zone["driver"] for zone in sandbox.status()["zones"]} == {"local"}
+    assert sandbox.member("mongo-node1")["priority"] == 2
+    told = [each["reason"] for each in sandbox.get("/v1/events?set=mongo&limit=1000", url=sandbox.control_url)["events"]]
+    assert told.count("AddressAssigned") == 3  # once each: an applied spec is no reason to announce everything again
 
 
 def test_a_zone_that_is_applied_later_gets_an_agent(sandbox):
