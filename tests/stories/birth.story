@@ -6,7 +6,7 @@ wait healthy
     The controller started with epoch 1.
     Revision 1 of the federation was applied: 5 changes.
     Set mongo is Provisioning; it was not looked at before.
-    Zones z1, z2, z3 have not reported what they hold: the set is initiated only when every zone has proven that its member is new. To start without one, take its members out of the spec. (row 30)
+    No report yet from zones z1, z2, z3: the set is initiated only when every zone has proven that its member is new. To start without one, take its members out of the spec. (row 30)
     mongo-node1 is not started on a new disk before every zone has reported, so that a set that exists is not taken for a new one. (row 215)
     mongo-node3 is not started on a new disk before every zone has reported, so that a set that exists is not taken for a new one. (row 215)
     Not yet proven new: mongo-node1, mongo-node2, mongo-node3. (row 31)

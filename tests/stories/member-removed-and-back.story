@@ -6,8 +6,7 @@ runs-on: sandbox
 add node4 in z1
     Revision 2 of the federation was applied: 1 change.
 wait healthy
-    Set mongo is Joining; it was not looked at before.
-    mongo-node1 is the primary of set mongo.
+    Set mongo is Joining; it was Healthy.
     mongo-node4 is ready: it is added without vote and priority, to copy the data first. (row 80)
     mongo-node4 has the data: it gets its vote. (row 81)
     Set mongo is Reconfiguring; it was Joining.
@@ -16,8 +15,7 @@ wait healthy
 remove node4
     Revision 3 of the federation was applied: 1 change.
 wait healthy
-    Set mongo is Reconfiguring; it was not looked at before.
-    mongo-node1 is the primary of set mongo.
+    Set mongo is Reconfiguring; it was Healthy.
     mongo-node4 is to leave or to have no vote: its vote and priority are taken away. (row 72)
     mongo-node4 has no vote any more: it is taken out of the configuration. (row 74)
     Set mongo is Degraded; it was Reconfiguring.
@@ -25,8 +23,7 @@ wait healthy
 want node4
     Revision 4 of the federation was applied: 1 change.
 wait healthy
-    Set mongo is Joining; it was not looked at before.
-    mongo-node1 is the primary of set mongo.
+    Set mongo is Joining; it was Healthy.
     mongo-node4 is ready: it is added without vote and priority, to copy the data first. (row 80)
     mongo-node4 has the data: it gets its vote. (row 81)
     Set mongo is Reconfiguring; it was Joining.

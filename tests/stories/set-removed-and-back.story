@@ -5,14 +5,13 @@ begins: healthy
 remove set
     Revision 2 of the federation was applied: 1 change.
 wait row 2
-    Set mongo is Removed; it was not looked at before.
-    mongo-node1 is the primary of set mongo.
+    Set mongo is Removed; it was Healthy.
     The spec takes set mongo away: its Services and ReplicationControllers go, its disks are kept. (row 1)
     No primary of set mongo is seen; it was mongo-node1.
 want set
     Revision 3 of the federation was applied: 1 change.
 wait phase AddressesLost
-    Set mongo is QuorumLost; it was not looked at before.
+    Set mongo is QuorumLost; it was Removed.
     Too many voters are down for a majority: mongo-node1, mongo-node2, mongo-node3. Nothing is forced: bring them back. (row 42)
     Set mongo is AddressesLost; it was QuorumLost.
     Voters run at other addresses than the configuration names (mongo-node1, mongo-node2, mongo-node3), so that no primary can be elected and no reconfiguration is possible without force: give the old addresses back. (row 41)

@@ -5,8 +5,7 @@ add node4 in z1
     Revision 2 of the federation was applied: 1 change.
 store fill
 wait 60 seconds
-    Set mongo is Joining; it was not looked at before.
-    mongo-node1 is the primary of set mongo.
+    Set mongo is Joining; it was Healthy.
     Nothing can be remembered, so nothing is changed any more: the disk is full.
     mongo-node4 is ready: it is added without vote and priority, to copy the data first. (row 80)
 expect never row 81

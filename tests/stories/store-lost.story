@@ -11,7 +11,7 @@ apply
     Revision 1 of the federation was applied: 5 changes.
 wait healthy
     Set mongo is Provisioning; it was not looked at before.
-    Zones z1, z2, z3 have not reported what they hold: the set is initiated only when every zone has proven that its member is new. To start without one, take its members out of the spec. (row 30)
+    No report yet from zones z1, z2, z3: the set is initiated only when every zone has proven that its member is new. To start without one, take its members out of the spec. (row 30)
     Zone z3 had accepted epoch 1: this controller goes on with epoch 2.
     Set mongo is Degraded; it was Provisioning.
     No primary is seen: the members are electing one, or can't be seen. (row 43)

@@ -6,8 +6,7 @@ version: 4.0
 add node4 in z1
     Revision 2 of the federation was applied: 1 change.
 wait healthy
-    Set mongo is Joining; it was not looked at before.
-    mongo-node1 is the primary of set mongo.
+    Set mongo is Joining; it was Healthy.
     mongo-node4 is ready: it is added without vote and priority, to copy the data first. (row 80)
     mongo-node4 has the data: it gets its vote. (row 81)
     Set mongo is Reconfiguring; it was Joining.
@@ -29,8 +28,7 @@ wait healthy
 remove node4
     Revision 3 of the federation was applied: 1 change.
 wait healthy
-    Set mongo is Reconfiguring; it was not looked at before.
-    mongo-node4 is the primary of set mongo.
+    Set mongo is Reconfiguring; it was Healthy.
     mongo-node4 is to leave or to have no vote, and is primary: it is told to step down. (row 71)
     The step-down of set mongo failed: it did not step down.
     The last command (step-down: it did not step down) failed; it is worked out anew soon. (row 44)
