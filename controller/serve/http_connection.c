@@ -56,6 +56,7 @@ struct http_connection *http_connection_find(struct http_server *server, uint64_
 void http_connection_set_deadline(struct http_connection *connection, int64_t after_ms)
 {
     struct http_server *server = connection->server;
+    uv_update_time(server->loop); /* the work that went before, an answer's making, is not the client's time */
     uint64_t now = uv_now(server->loop);
     connection->deadline_ms = after_ms ? now + (uint64_t)after_ms : 0;
     if (after_ms && !server->destroyed &&
