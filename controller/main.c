@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -19,7 +20,7 @@
 #include "proto/base/file.h"
 #include "proto/base/log.h"
 
-enum { PATH_TEXT_MAX = 4096, ADDRESS_MAX = 64, STOP_PATIENCE_MS = 3000, EGRESS_MAX = 16 };
+enum { PATH_TEXT_MAX = 4096, ADDRESS_MAX = 64, STOP_PATIENCE_MS = 3000, EGRESS_MAX = 16, OTHER_FILES = 256 };
 
 struct endpoint {
     bool on;
@@ -287,6 +288,33 @@ static int write_url(const struct daemon *self, const char *name, const char *ur
     return file_replace(path, line, (size_t)length, 0644, err);
 }
 
+/* A file for each connection that may be: the usual soft limit of 1024 is for programs with select(). Gives how many there may be. */
+static unsigned open_files_for_connections(void)
+{
+    struct rlimit limit;
+    rlim_t wanted = SITE_DESCRIPTORS + OTHER_FILES;
+    if (getrlimit(RLIMIT_NOFILE, &limit))
+        return SITE_DESCRIPTORS;
+    if (limit.rlim_cur < wanted) {
+        limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
+        setrlimit(RLIMIT_NOFILE, &limit);
+        getrlimit(RLIMIT_NOFILE, &limit);
+    }
+    if (limit.rlim_cur >= wanted)
+        return SITE_DESCRIPTORS;
+    log_warning("main",
+                "only %llu files may be open, and all limits on connections together need %llu: they are lowered in proportion; raise "
+                "the limit (ulimit -Hn, LimitNOFILE=)",
+                (unsigned long long)limit.rlim_cur, (unsigned long long)wanted);
+    return limit.rlim_cur > 2 * OTHER_FILES ? (unsigned)limit.rlim_cur - OTHER_FILES : OTHER_FILES;
+}
+
+/* Keys and tokens are in this process' memory, and a core dump would be a copy of them on a disk. */
+static void forbid_core_dumps(void)
+{
+    setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
+}
+
 static int start_serving(struct daemon *self, struct error *err)
 {
     const struct endpoint *main_end = &self->options.listen, *read_end = &self->options.read_listen;
@@ -295,6 +323,7 @@ static int start_serving(struct daemon *self, struct error *err)
     if (site_init(&self->site, &backend, die_at_store(&self->options.die_at, self->store), &clock_system, err))
         return -1;
     self->site_ready = true;
+    self->site.descriptors = open_files_for_connections();
     if (site_listen(&self->site, &self->loop, main_end->address, main_end->port, false, err))
         return -1;
     site_url(&self->site.listeners[0], main_end->address, url, sizeof url);
@@ -395,6 +424,7 @@ int main(int argc, char **argv)
         return 2;
     log_configure("atoll-controller", self.options.level);
     signal(SIGPIPE, SIG_IGN);
+    forbid_core_dumps();
     snprintf(workers, sizeof workers, "%d", MONGO_WORKERS);
     setenv("UV_THREADPOOL_SIZE", workers, 0);
     if (lock_folder(&self, &err) || start_loop(&self, &err)) {

@@ -78,6 +78,12 @@ static const struct rate_limit *limit_of(const struct exchange *exchange, char k
     return exchange->listener->reading_only ? &rate_of_local_reader : &rate_of_stranger;
 }
 
+uint64_t gate_caller_hash(const struct exchange *exchange)
+{
+    char key[RATE_KEY_MAX];
+    return limit_of(exchange, key) ? rate_key_hash(key) : 0;
+}
+
 static int64_t time_to_wait(struct exchange *exchange)
 {
     struct rates *rates = &exchange->site->gate.rates;
@@ -280,6 +286,19 @@ static void decide(struct exchange *exchange, enum access_rule rule, struct acce
              http_request_header(exchange->request, "Origin"));
 }
 
+/* Keeps room for whoever has shown who they are; without TLS an agent is known by what it asks for. */
+static bool vouch(struct exchange *exchange, enum access_rule rule)
+{
+    bool is_agent = rule == ACCESS_AGENT || exchange->caller.kind == CALLER_AGENT;
+    if (exchange->caller.kind == CALLER_NOBODY ||
+        http_vouch(exchange->listener->server, exchange->request->id, is_agent ? HTTP_AGENT : HTTP_PERSON) == 0)
+        return true;
+    http_respond_error_with(exchange->listener->server, exchange->request->id, 503, "too_large",
+                            "as many connections are open as can be (SITE_PERSONS_MAX, SITE_AGENTS_MAX): try again later",
+                            (const char *const[]){"Retry-After: 5", NULL});
+    return false;
+}
+
 bool gate_admits(struct exchange *exchange, enum access_rule rule)
 {
     struct access_answer answer;
@@ -297,7 +316,7 @@ bool gate_admits(struct exchange *exchange, enum access_rule rule)
         refuse(exchange, &answer);
         return false;
     }
-    return !changing || begin_change(exchange);
+    return vouch(exchange, rule) && (!changing || begin_change(exchange));
 }
 
 size_t gate_body_max(struct listener *listener, const struct http_request *head)

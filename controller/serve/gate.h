@@ -41,6 +41,9 @@ void gate_answered(struct gate *gate, const struct listener *listener, uint64_t 
 /* What an audited change did, or why it did nothing, for its entry; the last word counts. */
 void gate_note(struct exchange *exchange, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* A number for whoever asks, the same for all requests of one caller (or, of nobody, of one address). */
+uint64_t gate_caller_hash(const struct exchange *exchange);
+
 /* The largest body that is taken for this request, from its head alone: those who haven't shown who they are get room for a join, no more. */
 size_t gate_body_max(struct listener *listener, const struct http_request *head);
 

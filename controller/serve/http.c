@@ -25,6 +25,7 @@ enum {
     CONNECTIONS_MOST = 65535, /* an id's lower 16 bits */
     DESCRIPTORS_OF_OTHERS = 16, /* the library's own: listener, event pipe, … */
     HANDSHAKE_DEFAULT_MS = 10000,
+    FIRST_DEFAULT_MS = 10000,
     IDLE_DEFAULT_MS = 75000,
     REQUEST_DEFAULT_MS = 30000,
     WRITE_DEFAULT_MS = 30000,
@@ -80,14 +81,25 @@ void http_socket_close(struct http_connection *connection)
 
 /* The library's events */
 
+static uint64_t network_of(const struct sockaddr *peer)
+{
+    uint64_t network = 0;
+    if (peer->sa_family == AF_INET)
+        return ntohl(((const struct sockaddr_in *)(const void *)peer)->sin_addr.s_addr);
+    if (peer->sa_family == AF_INET6)
+        memcpy(&network, ((const struct sockaddr_in6 *)(const void *)peer)->sin6_addr.s6_addr, sizeof network);
+    return network;
+}
+
 static void note_remote(struct http_connection *connection)
 {
-    struct sockaddr_storage peer;
+    struct sockaddr_storage peer = {.ss_family = AF_UNSPEC};
     socklen_t length = sizeof peer;
     char host[INET6_ADDRSTRLEN] = "?", port[8] = "?";
     if (getpeername(lws_get_socket_fd(connection->socket), (struct sockaddr *)&peer, &length) == 0)
         getnameinfo((struct sockaddr *)&peer, length, host, sizeof host, port, sizeof port,
                     NI_NUMERICHOST | NI_NUMERICSERV);
+    connection->network = network_of((struct sockaddr *)&peer);
     bool brackets = strchr(host, ':') != NULL;
     snprintf(connection->remote, sizeof connection->remote, brackets ? "[%s]:%s" : "%s:%s", host, port);
 }
@@ -99,6 +111,7 @@ static int on_connected(struct lws *socket)
         return -1;
     lws_set_opaque_user_data(socket, connection);
     note_remote(connection);
+    http_pool_enter(connection);
     return http_tls_open(connection);
 }
 
@@ -191,6 +204,14 @@ static void fill_defaults(struct http_server_options *options)
         options->body_max = BODY_DEFAULT;
     if (!options->connections_max)
         options->connections_max = CONNECTIONS_DEFAULT;
+    if (!options->strangers_max)
+        options->strangers_max = options->connections_max;
+    if (!options->strangers_per_address_max)
+        options->strangers_per_address_max = options->strangers_max;
+    if (!options->persons_max)
+        options->persons_max = options->connections_max;
+    if (!options->first_timeout_ms)
+        options->first_timeout_ms = FIRST_DEFAULT_MS;
     if (!options->stream_queue_max)
         options->stream_queue_max = STREAM_QUEUE_DEFAULT;
     if (!options->handshake_timeout_ms)

@@ -72,6 +72,10 @@ struct http_server_options {
     /* Zero takes the value in brackets. */
     size_t body_max;            /* bytes of a request's body [4 MiB] */
     unsigned connections_max;   /* further ones are hung up on [1024], at most 65535 */
+    unsigned strangers_max;     /* of these, of clients that nobody has vouched for; see http_vouch() [connections_max] */
+    unsigned strangers_per_address_max; /* [strangers_max] */
+    unsigned persons_max;       /* [connections_max] */
+    int64_t first_timeout_ms;   /* until a client's first byte [10 s] */
     size_t stream_queue_max;    /* bytes that wait in one stream for its client [4 MiB] */
     int64_t handshake_timeout_ms; /* of TLS [10 s] */
     int64_t idle_timeout_ms;    /* between two requests [75 s] */
@@ -91,6 +95,19 @@ void http_server_destroy(struct http_server *server, void (*closed)(void *contex
 
 /* Answers. -1 when the client has gone or memory is out (then it is hung up on). */
 int http_respond(struct http_server *server, uint64_t id, const struct http_response *response);
+
+/* How a client stands with those who serve. A connection begins as a stranger's. When there are as many of a standing as may be, room is
+ * made by hanging up on the one of them that can best be spared: of strangers who never sent a whole request the oldest, then whoever has
+ * been idle longest. So a flood of connections pushes itself out, and never those of another standing: agents have the room that the
+ * maxima of the two others leave. */
+enum http_standing { HTTP_STRANGER, HTTP_PERSON, HTTP_AGENT, HTTP_STANDINGS };
+
+/* Says of the client of a request that isn't answered yet who it is, once and for all that it sends. -1 when it has gone, or there is no room
+ * for more of these: then the caller answers 503. */
+int http_vouch(struct http_server *server, uint64_t id, enum http_standing standing);
+
+/* How many connections there are of this standing. */
+unsigned http_server_count(const struct http_server *server, enum http_standing standing);
 
 /* {"error":{"code":…,"message":…,"details":[]}} */
 int http_respond_error(struct http_server *server, uint64_t id, int status, const char *code, const char *message);

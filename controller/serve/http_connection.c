@@ -23,6 +23,7 @@ int http_connection_kill(struct http_connection *connection)
     connection->state = STATE_DEAD;
     connection->id = 0;
     connection->deadline_ms = 1; /* long ago */
+    http_pool_leave(connection);
     if (!server->destroyed)
         uv_timer_start(&server->sweep, on_sweep, 0, 0);
     return -1;
@@ -248,6 +249,7 @@ static void hand_over(struct http_connection *connection)
     char after = body[fields->content_length];
     connection->state = STATE_ANSWERING;
     connection->continued = false;
+    http_pool_touch(connection);
     http_connection_set_deadline(connection, 0);
     if (is_foreign_host(server)) {
         http_connection_respond_error(connection, 403, "foreign_host",
@@ -325,7 +327,7 @@ struct http_connection *http_connection_open(struct http_server *server, struct 
     connection->slot = server->next_slot;
     server->slots[connection->slot] = connection;
     server->count++;
-    http_connection_set_deadline(connection, server->options.idle_timeout_ms);
+    http_connection_set_deadline(connection, server->options.first_timeout_ms);
     return connection;
 }
 
@@ -333,6 +335,7 @@ void http_connection_free(struct http_connection *connection)
 {
     struct http_server *server = connection->server;
     tell_gone(connection);
+    http_pool_leave(connection);
     server->slots[connection->slot] = NULL;
     server->count--;
     http_tls_close(connection);

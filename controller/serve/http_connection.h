@@ -1,5 +1,5 @@
 /* What the parts of the HTTP server share: http.c (sockets, with the library), http_connection.c (a connection's states),
- * http_answer.c (answers and streams). Nobody else includes it. */
+ * http_answer.c (answers and streams), http_tls.c (TLS between the two), http_pool.c (who may stay when there are many). Nobody else includes it. */
 #ifndef ATOLL_CONTROLLER_SERVE_HTTP_CONNECTION_H
 #define ATOLL_CONTROLLER_SERVE_HTTP_CONNECTION_H
 
@@ -40,6 +40,11 @@ struct http_connection {
     size_t sent; /* bytes of `out` */
     size_t request_length; /* bytes of `in` that are the request under way */
     uint64_t deadline_ms; /* on the loop's clock; 0 for none */
+    enum http_standing standing;
+    struct http_connection *older, *newer; /* of the same standing, by when they were last of use */
+    uint64_t came_ms; /* on the loop's clock */
+    uint64_t network; /* whose it is: of an IPv6 address the /64 */
+    bool served;      /* a whole request has come */
     bool http_1_0, keep_alive, head_alone, gzip, continued;
     char remote[INET6_ADDRSTRLEN + 16];
     struct tls_session *tls; /* NULL: plain */
@@ -57,6 +62,10 @@ struct http_server {
     bool loopback;
     struct http_connection **slots; /* connections_max of them */
     unsigned count, next_slot;
+    struct http_pool {
+        struct http_connection *oldest, *newest;
+        unsigned count;
+    } pools[HTTP_STANDINGS];
     uint64_t serial;
     struct http_packed packed;
     struct buffer opened;       /* what TLS gave, while it is looked at */
@@ -97,6 +106,12 @@ int http_connection_kill(struct http_connection *connection); /* soon, from the 
 void http_connection_set_deadline(struct http_connection *connection, int64_t after_ms); /* 0 for none */
 /* The living connection whose request has the id, in that state; or NULL. */
 struct http_connection *http_connection_find(struct http_server *server, uint64_t id, enum http_connection_state state);
+
+/* Who may stay, in http_pool.c. */
+void http_pool_enter(struct http_connection *connection); /* as a stranger; may hang up on another one */
+void http_pool_leave(struct http_connection *connection); /* as often as one likes */
+void http_pool_touch(struct http_connection *connection); /* it has sent a whole request */
+int http_pool_move(struct http_connection *connection, enum http_standing standing); /* -1: no room */
 
 /* Answers, in http_answer.c. */
 int http_connection_respond_error(struct http_connection *connection, int status, const char *code, const char *message,

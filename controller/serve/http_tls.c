@@ -71,6 +71,9 @@ static void note_peer(struct http_connection *connection)
     connection->has_peer = peer != NULL;
     if (peer)
         caller_from_certificate(peer, &connection->peer);
+    /* Who has shown a certificate of ours is no stranger any more; where there is no room they stay one. */
+    if (peer && connection->peer.kind != CALLER_NOBODY)
+        http_pool_move(connection, connection->peer.kind == CALLER_AGENT ? HTTP_AGENT : HTTP_PERSON);
     http_connection_set_deadline(connection, connection->server->options.idle_timeout_ms);
 }
 

@@ -47,6 +47,18 @@ static void write_sets(struct buffer *out, const struct federation_view *view)
                           (long long)view->sets[i].plan->config.version);
 }
 
+static void write_connections(struct buffer *out, const struct site *site)
+{
+    static const char *const standings[HTTP_STANDINGS] = {"stranger", "person", "agent"};
+    head(out, "atoll_http_connections", "gauge", "Connections that are open, by who has them.");
+    for (int standing = 0; standing < HTTP_STANDINGS; standing++) {
+        unsigned count = 0;
+        for (size_t i = 0; i < site->listener_count; i++)
+            count += http_server_count(site->listeners[i].server, (enum http_standing)standing);
+        buffer_printf(out, "atoll_http_connections{of=\"%s\"} %u\n", standings[standing], count);
+    }
+}
+
 enum member_metric { MEMBER_HEALTHY, MEMBER_LAG };
 
 static void write_member_metric(struct buffer *out, const struct set_view *set, enum member_metric metric)
@@ -101,6 +113,9 @@ static void write_counts(struct buffer *out, const struct federation_view *view,
            counts->store_failures);
     number(out, "atoll_http_requests_total", "counter", "Requests that were served.", site->requests);
     number(out, "atoll_http_streams", "gauge", "Streams that are open.", site->stream_count);
+    number(out, "atoll_http_refused_total", "counter", "Requests of callers who may not do what they asked for.", site->gate.refused);
+    number(out, "atoll_http_limited_total", "counter", "Requests that came too often.", site->gate.limited);
+    write_connections(out, site);
     write_actions(out, "atoll_actions_total", "Actions on MongoDB that were begun.", counts->actions_started);
     write_actions(out, "atoll_action_failures_total", "Actions on MongoDB that failed.",
                   counts->actions_failed);

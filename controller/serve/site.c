@@ -160,10 +160,27 @@ size_t stream_count_of(const struct site *site, enum stream_kind kind, const cha
     return count;
 }
 
+static size_t streams_of_caller(const struct site *site, uint64_t caller)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < site->stream_count; i++)
+        count += site->streams[i].kind == STREAM_EVENTS && site->streams[i].caller == caller;
+    return count;
+}
+
 struct stream *stream_open(struct exchange *exchange, enum stream_kind kind, const char *content_type)
 {
     struct site *site = exchange->site;
-    if (site->stream_count == SITE_STREAMS_MAX) {
+    uint64_t caller = gate_caller_hash(exchange);
+    bool full = site->stream_count == SITE_STREAMS_MAX ||
+                (kind == STREAM_EVENTS && stream_count_of(site, kind, NULL) >= SITE_READER_STREAMS_MAX);
+    if (kind == STREAM_EVENTS && !full && streams_of_caller(site, caller) >= SITE_CALLER_STREAMS_MAX) {
+        site->streams_refused++;
+        http_respond_error(exchange->listener->server, exchange->request->id, 429, "too_many_requests",
+                           "this caller has as many streams open as it may (SITE_CALLER_STREAMS_MAX)");
+        return NULL;
+    }
+    if (full) {
         site->streams_refused++;
         http_respond_error(exchange->listener->server, exchange->request->id, 503, "too_large",
                            "as many streams are open as can be (SITE_STREAMS_MAX): try again later");
@@ -172,7 +189,7 @@ struct stream *stream_open(struct exchange *exchange, enum stream_kind kind, con
     if (http_stream_begin(exchange->listener->server, exchange->request->id, content_type, NULL))
         return NULL;
     struct stream *stream = &site->streams[site->stream_count++];
-    *stream = (struct stream){.listener = exchange->listener, .id = exchange->request->id, .kind = kind};
+    *stream = (struct stream){.listener = exchange->listener, .id = exchange->request->id, .kind = kind, .caller = caller};
     if (exchange->caller.proof == PROOF_TOKEN)
         memcpy(stream->token, exchange->caller.mark, sizeof stream->token);
     return stream;
@@ -259,7 +276,7 @@ void site_tick(struct site *site)
 
 int site_init(struct site *site, const struct backend *backend, struct store *store, const struct clock *clock, struct error *err)
 {
-    *site = (struct site){.backend = *backend, .clock = clock};
+    *site = (struct site){.backend = *backend, .clock = clock, .descriptors = SITE_DESCRIPTORS};
     site->streams = calloc(SITE_STREAMS_MAX, sizeof *site->streams);
     /* Ids go on from the wall clock, so that those of a run are above those of the one before. Exact as JSON
      * numbers. */
@@ -291,6 +308,12 @@ void site_url(const struct listener *listener, const char *address, char *out, s
              http_server_port(listener->server));
 }
 
+/* Where the system allows fewer files than all limits together would need, each has its part of them. */
+static unsigned share(const struct site *site, unsigned limit)
+{
+    return site->descriptors >= SITE_DESCRIPTORS ? limit : (unsigned)((uint64_t)limit * site->descriptors / SITE_DESCRIPTORS) + 1;
+}
+
 int site_listen(struct site *site, uv_loop_t *loop, const char *address, int port, bool reading_only,
                 struct error *err)
 {
@@ -302,7 +325,12 @@ int site_listen(struct site *site, uv_loop_t *loop, const char *address, int por
                                           .port = port,
                                           .name = "atoll-controller/" ATOLL_VERSION,
                                           .body_max = REPORT_BYTES_MAX,
-                                          .connections_max = SITE_STREAMS_MAX + 1000};
+                                          .strangers_max = share(site, SITE_STRANGERS_MAX),
+                                          .strangers_per_address_max = share(site, SITE_STRANGERS_PER_ADDRESS_MAX),
+                                          .persons_max = share(site, SITE_PERSONS_MAX)};
+    options.connections_max = options.strangers_max + share(site, SITE_SLACK);
+    if (!reading_only)
+        options.connections_max += options.persons_max + share(site, SITE_AGENTS_MAX);
     *listener = (struct listener){.site = site, .reading_only = reading_only};
     listener->server = http_server_create(loop, &options, &handler, err);
     if (!listener->server)

@@ -66,6 +66,11 @@ static int64_t wait_for_one(double level, const struct rate_limit *limit)
     return wait_ms > 0 ? wait_ms : 1;
 }
 
+uint64_t rate_key_hash(const char *key)
+{
+    return hash_of(0, key);
+}
+
 int64_t rates_take(struct rates *rates, const char *key, const struct rate_limit *limit, int64_t now_ms)
 {
     if (limit->per_second <= 0)

@@ -31,6 +31,7 @@ int64_t rates_look(struct rates *rates, const char *key, const struct rate_limit
 /* The key of an address as in struct http_request ("127.0.0.1:40000", "[2001:db8::1]:40000"): without the port, and of IPv6 only the /64 that one
  * customer has. `prefix` begins it. */
 enum { RATE_KEY_MAX = 96 };
+uint64_t rate_key_hash(const char *key);
 const char *rate_address_key(const char *prefix, const char *remote, char key[RATE_KEY_MAX]);
 
 #endif

@@ -74,6 +74,7 @@ ALLOWED = {
 PLACES = {"/status/sets/{name}": "mongo", "/status/zones/{name}": "z1", "/v1/sets/{name}/explain": "mongo", "/v1/tokens/{name}": "nobody-has-it"}
 
 
+@pytest.mark.asan
 def test_exactly_the_allowed_callers_pass_each_route(controller, tokens):
     callers = {"local": {}, "unknown": bearer("atoll_000000000000_" + "0" * 64), **{role: bearer(tokens[role]) for role in ROLES}}
     assert len(ROUTES) >= 21 and {rule for _, _, _, rule in ROUTES} <= set(ALLOWED)
@@ -180,6 +181,7 @@ def test_bad_wishes_for_tokens_are_refused(controller):
 
 # ---- the audit log ----
 
+@pytest.mark.asan
 def test_every_change_is_in_the_audit_log(controller, tokens):
     changed = SPEC.replace("mongo:7.0", "mongo:7.0.5")
     assert controller.ask("PUT", "/v1/federation", changed, {**bearer(tokens["operator"]), "Atoll-Why": "patch%20of%20%1b%5b2J%0atoday"}).status == 200
