@@ -328,6 +328,30 @@ def test_metrics_are_prometheus_text(applied):
     assert 'atoll_zone_connected{zone="z1"} 1' in lines
 
 
+def test_the_page_of_metrics_lists_what_is_served(applied):
+    """All of them, and nothing else; `ATOLL_REWRITE_GOLDEN=1` brings the page up to date."""
+    all_report(applied)
+    wait_until(lambda: "atoll_set_phase{" in applied.get("/metrics").body.decode(), 60, "the set was planned for")
+    helps, types, labels = {}, {}, {}
+    for line in applied.get("/metrics").body.decode().splitlines():
+        if line.startswith("#"):
+            _, kind, name, rest = line.split(" ", 3)
+            (helps if kind == "HELP" else types)[name] = rest
+        else:
+            name = re.match(r"\w+", line).group()
+            name = re.sub(r"_(bucket|sum|count)$", "", name) if name not in types else name
+            labels.setdefault(name, set()).update(re.findall(r"(\w+)=\"", line))
+    page = SOURCE / "docs/metrics.md"
+    before, _, after = page.read_text().partition("|---|---|---|---|\n")
+    for name in types.keys() - labels.keys():  # nothing is known yet that it could tell: the page's word is taken
+        labels[name] = set(re.findall(r"`(\w+)`", (re.search(rf"^\| `{name}` \| \w+ \|([^|]*)\|", after, re.M) or ["", ""])[1]))
+    rows = [f"| `{name}` | {types[name]} | {', '.join(f'`{each}`' for each in sorted(labels[name]))} | {helps[name]} |" for name in types]
+    wanted = before + "|---|---|---|---|\n" + "\n".join(sorted(rows)) + "\n" + after[after.index("\n\n") + 1 if after.startswith("|") else 0:]
+    if os.environ.get("ATOLL_REWRITE_GOLDEN"):
+        page.write_text(wanted)
+    assert page.read_text() == wanted, "run this test with ATOLL_REWRITE_GOLDEN=1"
+
+
 def test_the_description_knows_every_path(applied):
     described = applied.get("/openapi.json").json()
     routes = re.findall(r'^X\(\w+, "([A-Z]+)", "([^"]+)"', (SOURCE / "controller/serve/routes.def").read_text(), re.M)
