@@ -11,14 +11,14 @@ wait healthy
     mongo-node3 is not started on a new disk before every zone has reported, so that a set that exists is not taken for a new one. (row 215)
     Not yet proven new: mongo-node1, mongo-node2, mongo-node3. (row 31)
     Set mongo is Initiating; it was Provisioning.
-    All members are ready and proven new: mongo-node1 is told to initiate the set with all of them. (row 32)
+    * All members are ready and proven new: mongo-node1 is told to initiate the set with all of them. (row 32)
     replSetInitiate is under way on mongo-node1. (row 20)
     No primary is seen: the members are electing one, or can't be seen. (row 43)
     Set mongo is Degraded; it was Initiating.
     Set mongo is Joining; it was Degraded.
     mongo-node1 is the primary of set mongo.
     Set mongo is Reconfiguring; it was Joining.
-    Set mongo is Healthy; it was Reconfiguring.
+    * Set mongo is Healthy; it was Reconfiguring.
 expect births 1
 expect node1 id 0
 expect node3 id 2

@@ -4,20 +4,20 @@ begins: healthy
 runs-on: sandbox
 
 add node4 in z1
-    Revision 2 of the federation was applied: 1 change.
+    * Revision 2 of the federation was applied: 1 change.
 wait healthy
     Set mongo is Joining; it was Healthy.
-    mongo-node4 is ready: it is added without vote and priority, to copy the data first. (row 80)
-    mongo-node4 has the data: it gets its vote. (row 81)
+    * mongo-node4 is ready: it is added without vote and priority, to copy the data first. (row 80)
+    * mongo-node4 has the data: it gets its vote. (row 81)
     Set mongo is Reconfiguring; it was Joining.
     Priorities, tags or settings differ from the spec and are set (mongo-node4). (row 82)
     Set mongo is Healthy; it was Reconfiguring.
 add node5 in z2
-    Revision 3 of the federation was applied: 1 change.
+    * Revision 3 of the federation was applied: 1 change.
 wait healthy
     Set mongo is Joining; it was Healthy.
-    mongo-node5 is ready: it is added without vote and priority, to copy the data first. (row 80)
-    mongo-node5 has the data: it gets its vote. (row 81)
+    * mongo-node5 is ready: it is added without vote and priority, to copy the data first. (row 80)
+    * mongo-node5 has the data: it gets its vote. (row 81)
     Set mongo is Reconfiguring; it was Joining.
     Priorities, tags or settings differ from the spec and are set (mongo-node5). (row 82)
     Set mongo is Healthy; it was Reconfiguring.

@@ -1,7 +1,6 @@
 # The controller's store is lost entirely. The set lives on; the new controller finds it by its disks and members, takes it over
 # as it is, and gives no second birth.
 begins: healthy
-runs-on: sandbox
 
 kill controller
 store lose

@@ -6,10 +6,10 @@ cut z3
 wait phase Degraded
     Set mongo is Degraded; it was Healthy.
 wait row 210
-    The agent of zone z3 has fallen silent; its members are left as they are.
+    * The agent of zone z3 has fallen silent; its members are left as they are.
     The agent of zone z3 is silent and the primary can't reach mongo-node3: the zone is taken for failed. (row 210)
 heal z3
 wait healthy
-    Set mongo is Healthy; it was Degraded.
+    * Set mongo is Healthy; it was Degraded.
 expect node3 id 2
 expect never row 60
