@@ -6,42 +6,17 @@
 #include <string.h>
 #include <time.h>
 
-/* The code point that `text` begins with and its length in bytes; 0 when it is no UTF-8 (RFC 3629). */
-static size_t code_point(const unsigned char *text, uint32_t *out)
-{
-    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-    size_t length = text[0] < 0x80 ? 1 : text[0] >= 0xf0 ? 4 : text[0] >= 0xe0 ? 3 : 2;
-    if (length == 1)
-        return *out = text[0], 1;
-    if (text[0] < 0xc2 || text[0] > 0xf4)
-        return 0;
-    uint32_t value = text[0] & (0xffU >> (length + 1));
-    for (size_t i = 1; i < length; i++) {
-        if ((text[i] & 0xc0) != 0x80)
-            return 0;
-        value = value << 6 | (text[i] & 0x3f);
-    }
-    if (value < least[length] || value > 0x10ffff || (value >= 0xd800 && value <= 0xdfff))
-        return 0;
-    return *out = value, length;
-}
-
-/* What a terminal would obey instead of show. */
-static bool is_control(uint32_t point)
-{
-    return point < 0x20 || (point >= 0x7f && point <= 0x9f) || point == 0x200e || point == 0x200f || point == 0x2028 ||
-           point == 0x2029 || (point >= 0x202a && point <= 0x202e) || (point >= 0x2066 && point <= 0x2069);
-}
+#include "proto/base/printable.h"
 
 void text_escape(const char *text, struct buffer *out)
 {
     const unsigned char *at = (const unsigned char *)text;
     while (*at) {
         uint32_t point = 0;
-        size_t length = code_point(at, &point);
+        size_t length = printable_point(at, &point);
         if (length == 0)
             buffer_printf(out, "\\x%02x", *at);
-        else if (is_control(point))
+        else if (printable_is_not(point))
             buffer_printf(out, point < 0x80 ? "\\x%02x" : "\\u{%04x}", point);
         else
             buffer_append(out, at, length);
@@ -54,10 +29,10 @@ void text_escape_json(const char *json, struct buffer *out)
     const unsigned char *at = (const unsigned char *)json;
     while (*at) {
         uint32_t point = 0;
-        size_t length = code_point(at, &point);
+        size_t length = printable_point(at, &point);
         if (length == 0)
             buffer_append_text(out, "\\ufffd");
-        else if (is_control(point) && point >= 0x20) /* below it is JSON's own white space */
+        else if (printable_is_not(point) && point >= 0x20) /* below it is JSON's own white space */
             buffer_printf(out, "\\u%04x", point);
         else
             buffer_append(out, at, length);

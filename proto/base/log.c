@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "proto/base/clock.h"
+#include "proto/base/printable.h"
 
 enum { LOG_MESSAGE_MAX = 2048, LOG_LINE_MAX = 4096, LOG_PROGRAM_MAX = 64 };
 
@@ -21,18 +22,23 @@ void log_configure(const char *program, enum log_level least)
     log_least = least;
 }
 
-/* Appends `text` with control characters (also the two-byte ones of UTF-8's C1 range) escaped; cuts at the end. */
+/* Appends `text` with whatever a terminal would obey, and what is no UTF-8, escaped; cuts at the end. */
 static size_t append_escaped(char *line, size_t used, size_t size, const char *text)
 {
-    for (const unsigned char *c = (const unsigned char *)text; *c && used + 8 < size; c++) {
-        int c1 = c[0] == 0xc2 && c[1] >= 0x80 && c[1] <= 0x9f;
-        if (*c == '\n')
+    const unsigned char *at = (const unsigned char *)text;
+    while (*at && used + 12 < size) {
+        uint32_t point = 0;
+        size_t length = printable_point(at, &point);
+        if (*at == '\n')
             used += (size_t)snprintf(line + used, size - used, "\\n");
-        else if (*c < 0x20 || *c == 0x7f || c1)
-            used += (size_t)snprintf(line + used, size - used, "\\x%02x", c1 ? c[1] : c[0]);
+        else if (length == 0 || (point < 0xa0 && printable_is_not(point)))
+            used += (size_t)snprintf(line + used, size - used, "\\x%02x", length ? point : *at);
+        else if (printable_is_not(point))
+            used += (size_t)snprintf(line + used, size - used, "\\u{%04x}", point);
         else
-            line[used++] = (char)*c;
-        c += c1;
+            for (size_t i = 0; i < length; i++)
+                line[used++] = (char)at[i];
+        at += length ? length : 1;
     }
     line[used] = 0;
     return used;
