@@ -60,20 +60,48 @@ static const char *letters(int ordinal, char buffer[16])
     return at;
 }
 
+/* set + infix + ending, as each plan makes hundreds of them: without a format. */
+static const char *join(struct arena *arena, const char *set, const char *infix, const char *ending)
+{
+    size_t one = strlen(set), two = strlen(infix), three = strlen(ending);
+    char *name = arena_alloc(arena, one + two + three + 1);
+    if (!name)
+        return "";
+    memcpy(name, set, one);
+    memcpy(name + one, infix, two);
+    memcpy(name + one + two, ending, three);
+    return name;
+}
+
+static const char *digits(int number, char buffer[16])
+{
+    char *at = buffer + 15;
+    *at = '\0';
+    for (; number > 0; number /= 10)
+        *--at = (char)('0' + number % 10);
+    return at;
+}
+
+const char *spec_node_name(const struct spec_set *set, const struct spec_member *member, struct arena *arena)
+{
+    char buffer[16];
+    assert(member->ordinal > 0);
+    return join(arena, set->name, "-node", digits(member->ordinal, buffer));
+}
+
 struct member_names spec_member_names(const struct spec_set *set, const struct spec_member *member,
                                       struct arena *arena)
 {
     assert(member->ordinal > 0);
-    char buffer[16];
-    int n = member->ordinal;
+    char buffer[16], service[16];
+    const char *n = digits(member->ordinal, buffer);
     bool own_disk = member->disk && *member->disk;
     return (struct member_names){
-        .node = arena_printf(arena, "%s-node%d", set->name, n),
-        .controller = arena_printf(arena, "%s-rc%d", set->name, n),
-        .service = arena_printf(arena, "%s-svc-%s", set->name, letters(n, buffer)),
-        .volume = arena_printf(arena, "%s-persistent-storage%d", set->name, n),
-        .disk =
-            own_disk ? arena_string(arena, member->disk) : arena_printf(arena, "%sdb-disk%d", set->name, n),
+        .node = join(arena, set->name, "-node", n),
+        .controller = join(arena, set->name, "-rc", n),
+        .service = join(arena, set->name, "-svc-", letters(member->ordinal, service)),
+        .volume = join(arena, set->name, "-persistent-storage", n),
+        .disk = own_disk ? arena_string(arena, member->disk) : join(arena, set->name, "db-disk", n),
     };
 }
 

@@ -126,8 +126,12 @@ struct spec spec_default(void);
 /* The priority of a member that states none: 0 when it is hidden, delayed, voteless or an arbiter, else 1. */
 double spec_member_default_priority(const struct spec_member *member);
 
+/* "" for each when the arena runs out. */
 struct member_names spec_member_names(const struct spec_set *set, const struct spec_member *member,
                                       struct arena *arena);
+
+/* The first of these alone, for those who only speak of the member: mongo-node1. */
+const char *spec_node_name(const struct spec_set *set, const struct spec_member *member, struct arena *arena);
 
 /* The headless Service over all members of a set in one cluster: mongo-svc. */
 const char *spec_headless_service(const struct spec_set *set, struct arena *arena);

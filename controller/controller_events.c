@@ -28,7 +28,7 @@ struct teller {
 
 static const char *node_name(struct teller *teller, size_t index)
 {
-    return spec_member_names(teller->set, &teller->set->members[index], &teller->arena).node;
+    return spec_node_name(teller->set, &teller->set->members[index], &teller->arena);
 }
 
 static const char *primary_name(struct teller *teller, int ordinal)
@@ -118,6 +118,10 @@ static void tell_host(struct teller *teller, const struct event_words *who, cons
 static void tell_member(struct teller *teller, size_t index, const struct member_plan *before,
                         const struct member_plan *after)
 {
+    bool same = before && before->phase == after->phase && before->state == after->state &&
+                strcmp(before->host, after->host) == 0;
+    if (same)
+        return;
     struct event_words words = {.set = teller->set->name,
                                 .zone = teller->set->members[index].zone,
                                 .member = node_name(teller, index)};

@@ -5,12 +5,19 @@
 
 #include "proto/fields.h"
 
-struct json *intent_write(const struct intent *intent)
+/* The message is the record's object with a type. */
+int intent_print(const struct intent *intent, struct buffer *out, struct error *err)
 {
-    struct json *json = record_write(&intent_record, intent, 0);
-    if (json)
-        json_set_string(json, "type", "INTENT");
-    return json;
+    static const char type[] = ",\"type\":\"INTENT\"}";
+    size_t before = out->length;
+    if (record_print(&intent_record, intent, 0, out, err))
+        return -1;
+    out->data[--out->length] = '\0';
+    if (buffer_append_text(out, type) == 0)
+        return 0;
+    out->length = before;
+    out->data[before] = '\0';
+    return error_set(err, ERROR_TOO_LARGE, "no room for the intent's text (limit %zu)", out->limit);
 }
 
 /* Two entries for one member would contradict each other. */

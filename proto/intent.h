@@ -17,8 +17,8 @@ struct intent_event {
     struct intent intent;
 };
 
-/* A new JSON object; the caller destroys it. NULL when memory is out. */
-struct json *intent_write(const struct intent *intent);
+/* Appends the JSON text of an INTENT line, without its newline. Errors: the buffer's bound, memory; then nothing was appended. */
+int intent_print(const struct intent *intent, struct buffer *out, struct error *err);
 
 /* Reads one line (without its newline). Every count and length is bounded; unknown keys are ignored, so that an older agent
  * understands a newer controller. */

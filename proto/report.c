@@ -6,14 +6,19 @@
 
 #include "proto/fields.h"
 
-struct json *report_write(const struct report *report, enum report_part part)
+int report_print(const struct report *report, struct buffer *out, struct error *err)
 {
-    return record_write(&report_record, report, part == REPORT_STEADY ? FIELD_VOLATILE : 0);
+    return record_print(&report_record, report, 0, out, err);
 }
 
-struct json *heartbeat_write(const struct heartbeat *heartbeat)
+int heartbeat_print(const struct heartbeat *heartbeat, struct buffer *out, struct error *err)
 {
-    return record_write(&heartbeat_record, heartbeat, 0);
+    return record_print(&heartbeat_record, heartbeat, 0, out, err);
+}
+
+bool report_same_news(const struct report *a, const struct report *b)
+{
+    return record_equal(&report_record, a, b, FIELD_VOLATILE);
 }
 
 struct json *replica_config_write(const struct replica_config *config)

@@ -8,11 +8,13 @@
 
 enum { HEARTBEAT_INTERVAL_MS = 2000, ZONE_SILENT_AFTER_MS = 7000 };
 
-/* New JSON objects; the caller destroys them. NULL when memory is out. With `steady` only what is news when it changes is
- * written (no ages, sequence, optimes, used bytes, peers' optimes): two reports with the same steady text need not both be sent. */
-enum report_part { REPORT_WHOLE, REPORT_STEADY };
-struct json *report_write(const struct report *report, enum report_part part);
-struct json *heartbeat_write(const struct heartbeat *heartbeat);
+/* Append the message's JSON text. Errors: the buffer's bound, memory; then nothing was appended. */
+int report_print(const struct report *report, struct buffer *out, struct error *err);
+int heartbeat_print(const struct heartbeat *heartbeat, struct buffer *out, struct error *err);
+
+/* Whether both say the same but for what changes all the time (ages, sequence, optimes, used bytes, peers' optimes): then not
+ * both need to be sent. */
+bool report_same_news(const struct report *a, const struct report *b);
 
 /* Bounded reading; unknown keys are ignored. `report_read` demands that the body's zone is `zone`. */
 int report_read(const char *text, size_t length, const char *zone, struct arena *arena, struct report *out,

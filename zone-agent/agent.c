@@ -60,13 +60,10 @@ static int save_intent(struct agent *agent, const struct intent *intent, struct 
 {
     struct buffer text;
     buffer_init(&text, INTENT_BYTES_MAX);
-    struct json *json = intent_write(intent);
-    int result =
-        json ? json_print(json, JSON_COMPACT, &text, err) : error_set(err, ERROR_NO_MEMORY, "no memory");
+    int result = intent_print(intent, &text, err);
     if (result == 0)
         result =
             agent->environment.save(agent->environment.context, INTENT_FILE, text.data, text.length, err);
-    json_destroy(json);
     buffer_finish(&text);
     return result;
 }
@@ -141,8 +138,7 @@ struct agent *agent_create(const struct agent_options *options, const struct age
     uuid_text(environment->random, agent->run_id);
     arena_init(&agent->intent_arena, 0);
     arena_init(&agent->holdings_arena, 0);
-    buffer_init(&agent->steady, REPORT_BYTES_MAX);
-    buffer_init(&agent->sent_steady, REPORT_BYTES_MAX);
+    arena_init(&agent->sent_arena, 0);
     buffer_init(&agent->text, REPORT_BYTES_MAX);
     if (load(agent, err)) {
         agent_destroy(agent);
@@ -161,8 +157,7 @@ void agent_destroy(struct agent *agent)
     agent_members_finish(agent);
     arena_finish(&agent->intent_arena);
     arena_finish(&agent->holdings_arena);
-    buffer_finish(&agent->steady);
-    buffer_finish(&agent->sent_steady);
+    arena_finish(&agent->sent_arena);
     buffer_finish(&agent->text);
     free(agent);
 }
@@ -276,13 +271,13 @@ static void take_report_answer(struct agent *agent, const struct link_answer *an
             agent_now(agent) + backoff_ms(report->failures++, AGENT_REPORT_RETRY_FIRST_MS,
                                           AGENT_REPORT_RETRY_MOST_MS, agent->environment.random);
         agent->report_dirty = true;
-        agent->sent_steady_known = false;
+        agent->sent_known = false;
         return;
     }
     report->failures = 0;
     report->not_before_ms = 0;
     agent->acknowledged_sequence = agent->sent_sequence;
-    agent->sent_steady_known = true;
+    agent->sent_known = true;
     if (answer->report_wanted)
         agent->report_dirty = agent->report_forced = true;
 }

@@ -72,8 +72,10 @@ struct agent {
     int64_t sequence, acknowledged_sequence, sent_sequence;
     struct agent_message report, heartbeat;
     int64_t report_sent_at_ms, heartbeat_due_at_ms;
-    struct buffer steady, sent_steady, text; /* now; of the last report sent; scratch */
-    bool sent_steady_known;                  /* the controller acknowledged `sent_steady` */
+    struct arena sent_arena;
+    struct report sent; /* the last one that was sent; in sent_arena */
+    bool sent_known;    /* the controller acknowledged it, or may yet */
+    struct buffer text; /* scratch */
 };
 
 int64_t agent_now(const struct agent *agent);

@@ -57,46 +57,31 @@ static struct report make_report(const struct agent *agent, struct arena *arena)
     return report;
 }
 
-static int print_report(const struct report *report, enum report_part part, struct buffer *out,
-                        struct error *err)
+static bool is_news(const struct agent *agent, const struct report *report)
 {
-    struct json *json = report_write(report, part);
-    buffer_clear(out);
-    int result =
-        json ? json_print(json, JSON_COMPACT, out, err) : error_set(err, ERROR_NO_MEMORY, "no memory");
-    json_destroy(json);
-    return result;
+    return agent->report_forced || !agent->sent_known || !report_same_news(report, &agent->sent);
 }
 
-/* The steady text leaves the sequence out or not as it likes: it is written with 0. */
-static int print_steady(struct agent *agent, struct report *report, struct error *err)
+/* Without memory for the copy the next one counts as news. */
+static void remember_sent(struct agent *agent, const struct report *report)
 {
-    report->sequence = 0;
-    int result = print_report(report, REPORT_STEADY, &agent->steady, err);
-    report->sequence = agent->sent_sequence;
-    return result;
-}
-
-static bool is_news(const struct agent *agent)
-{
-    return agent->report_forced || !agent->sent_steady_known ||
-           agent->steady.length != agent->sent_steady.length ||
-           memcmp(buffer_text(&agent->steady), buffer_text(&agent->sent_steady), agent->steady.length);
+    arena_finish(&agent->sent_arena);
+    agent->sent = report_copy(&agent->sent_arena, report);
+    agent->sent_known = !arena_failed(&agent->sent_arena);
 }
 
 static void dispatch_report(struct agent *agent, struct report *report)
 {
     struct error err = {0};
     report->sequence = agent->sequence + 1;
-    if (print_report(report, REPORT_WHOLE, &agent->text, &err)) {
+    buffer_clear(&agent->text);
+    if (report_print(report, &agent->text, &err)) {
         agent_note(agent, true, "the report can't be written: %s", err.message);
         agent->report.not_before_ms = agent_now(agent) + AGENT_REPORT_RETRY_MOST_MS;
         agent->report_dirty = true;
         return;
     }
-    buffer_clear(&agent->sent_steady);
-    agent->sent_steady_known =
-        buffer_append(&agent->sent_steady, buffer_text(&agent->steady), agent->steady.length) == 0;
+    remember_sent(agent, report);
     agent->sent_sequence = ++agent->sequence;
     agent->report_forced = agent->report_urgent = false;
     agent->report.id = agent_next_id(agent);
@@ -117,13 +102,12 @@ static int64_t report_due(const struct agent *agent)
 static void send_report(struct agent *agent)
 {
     struct arena arena;
-    struct error err = {0};
     arena_init(&arena, 0);
     agent->report_dirty = false;
     struct report report = make_report(agent, &arena);
-    if (arena_failed(&arena) || print_steady(agent, &report, &err))
+    if (arena_failed(&arena))
         agent->report_dirty = true; /* again when it is due again */
-    else if (is_news(agent))
+    else if (is_news(agent, &report))
         dispatch_report(agent, &report);
     else
         agent->report_urgent = false;
@@ -150,15 +134,13 @@ static void send_heartbeat(struct agent *agent)
                                       member->view.optime, member->held ? member->held->disk.used_bytes : -1};
     }
     heartbeat.members = pulses;
-    struct json *json = heartbeat_write(&heartbeat);
     buffer_clear(&agent->text);
-    if (json && json_print(json, JSON_COMPACT, &agent->text, &err) == 0) {
+    if (!arena_failed(&arena) && heartbeat_print(&heartbeat, &agent->text, &err) == 0) {
         agent->heartbeat.id = agent_next_id(agent);
         agent->heartbeat.sent_at_ms = agent_now(agent);
         agent->environment.send(agent->environment.context, LINK_HEARTBEAT, agent->heartbeat.id,
                                 buffer_text(&agent->text), agent->text.length);
     }
-    json_destroy(json);
     arena_finish(&arena);
 }
 

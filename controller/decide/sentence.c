@@ -21,10 +21,11 @@ static const struct {
 static const char *value_at(const char *text, const struct sentence_values *values, size_t *length)
 {
     for (size_t i = 0; i < sizeof placeholders / sizeof *placeholders; i++) {
-        *length = strlen(placeholders[i].name);
-        if (strncmp(text, placeholders[i].name, *length) == 0) {
+        size_t own = strlen(placeholders[i].name);
+        if (strncmp(text, placeholders[i].name, own) == 0) {
             const char *value;
             memcpy(&value, (const char *)values + placeholders[i].offset, sizeof value);
+            *length = own;
             return value ? value : "";
         }
     }
@@ -36,14 +37,12 @@ const char *sentence_write(struct arena *arena, const char *pattern, const struc
     char text[SENTENCE_LENGTH_MAX];
     size_t used = 0;
     while (*pattern && used < sizeof text - 1) {
-        size_t length = 1;
-        const char *value = value_at(pattern, values, &length);
-        if (!value) {
-            text[used++] = *pattern++;
-            continue;
-        }
-        size_t room = sizeof text - 1 - used, take = strlen(value) < room ? strlen(value) : room;
-        memcpy(text + used, value, take);
+        size_t length = strcspn(pattern + 1, "{") + 1; /* up to the next brace, if the first one begins no placeholder */
+        const char *value = *pattern == '{' ? value_at(pattern, values, &length) : NULL;
+        size_t take = value ? strlen(value) : length, room = sizeof text - 1 - used;
+        if (take > room)
+            take = room;
+        memcpy(text + used, value ? value : pattern, take);
         used += take;
         pattern += length;
     }

@@ -121,7 +121,7 @@ static void find_member(const struct situation *situation, const struct spec_mem
     member->wanted = wanted;
     member->view = find_view(input->observation, wanted->ordinal);
     member->booked = ledger_find(input->ledger, wanted->ordinal);
-    member->node = spec_member_names(input->set, wanted, situation->arena).node;
+    member->node = spec_node_name(input->set, wanted, situation->arena);
     member->zone_state = member->view ? member->view->zone_state : ZONE_PENDING;
     member->state = MEMBER_UNKNOWN;
     member->lag_seconds = -1;

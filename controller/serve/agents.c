@@ -14,11 +14,9 @@ enum { REPORT_ARENA_MAX = 16 << 20, HEARTBEAT_BYTES_MAX = 64 << 10 };
 
 static int intent_line(const struct intent *intent, struct buffer *out, struct error *err)
 {
-    struct json *json = intent_write(intent);
-    int result =
-        json ? json_print(json, JSON_COMPACT, out, err) : error_set(err, ERROR_NO_MEMORY, "no memory");
-    json_destroy(json);
-    return result || buffer_append_text(out, "\n") ? -1 : 0;
+    if (intent_print(intent, out, err))
+        return -1;
+    return buffer_append_text(out, "\n") ? error_set(err, ERROR_NO_MEMORY, "no memory for an intent") : 0;
 }
 
 static void send_line(struct site *site, struct stream *stream, const struct buffer *line)

@@ -191,7 +191,7 @@ static void append_member_rules(struct json *list, const struct set_view *set)
     for (size_t i = 0; i < set->plan->member_count; i++) {
         const struct member_plan *member = &set->plan->members[i];
         struct json *json = append_rule(list, rules_find(member->rule), member->sentence, true, NULL);
-        json_set_string(json, "member", spec_member_names(set->set, &set->set->members[i], &arena).node);
+        json_set_string(json, "member", spec_node_name(set->set, &set->set->members[i], &arena));
     }
     arena_finish(&arena);
 }

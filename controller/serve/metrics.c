@@ -67,7 +67,7 @@ static void write_member_metric(struct buffer *out, const struct set_view *set, 
     arena_init(&arena, 0);
     for (size_t i = 0; set->plan && i < set->plan->member_count; i++) {
         const struct member_plan *member = &set->plan->members[i];
-        const char *node = spec_member_names(set->set, &set->set->members[i], &arena).node;
+        const char *node = spec_node_name(set->set, &set->set->members[i], &arena);
         if (metric == MEMBER_HEALTHY)
             buffer_printf(out, "atoll_member_healthy{set=\"%s\",member=\"%s\"} %d\n", set->set->name, node,
                           member->healthy);

@@ -140,7 +140,7 @@ static const char *primary_name(const struct set_view *set, struct arena *arena)
 {
     const struct spec_member *primary =
         set->plan && set->plan->primary ? spec_find_member(set->set, set->plan->primary) : NULL;
-    return primary ? spec_member_names(set->set, primary, arena).node : NULL;
+    return primary ? spec_node_name(set->set, primary, arena) : NULL;
 }
 
 static void write_set_head(struct json *json, const struct set_view *set, struct arena *arena)

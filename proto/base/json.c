@@ -16,6 +16,8 @@
 
 static const double INTEGER_MAX = 9007199254740992.0; /* 2^53: whole numbers are exact up to here */
 
+enum { KEYS_FEW = 32 }; /* of an object that is looked at without allocating */
+
 static const cJSON *node(const struct json *json)
 {
     return (const cJSON *)json;
@@ -42,9 +44,10 @@ static int compare_keys(const void *left, const void *right)
 static int check_keys(const cJSON *object, struct error *err)
 {
     size_t count = json_count(json_of(object)), at = 0;
+    const char *few[KEYS_FEW];
     if (count < 2)
         return 0;
-    const char **keys = malloc(count * sizeof *keys);
+    const char **keys = count <= KEYS_FEW ? few : malloc(count * sizeof *keys);
     if (!keys)
         return error_set(err, ERROR_NO_MEMORY, "out of memory reading JSON");
     for (const cJSON *item = object->child; item; item = item->next)
@@ -54,7 +57,8 @@ static int check_keys(const cJSON *object, struct error *err)
     for (at = 1; at < count && result == 0; at++)
         if (!strcmp(keys[at - 1], keys[at]))
             result = error_set(err, ERROR_INVALID, "the key \"%.100s\" comes twice in one object", keys[at]);
-    free(keys);
+    if (keys != few)
+        free(keys);
     return result;
 }
 
@@ -189,6 +193,14 @@ bool json_truth(const struct json *value)
 static bool is_whole(double number)
 {
     return fabs(number) <= INTEGER_MAX && floor(number) == number;
+}
+
+bool json_whole(const struct json *value, int64_t *out)
+{
+    if (!json_is_number(value) || !is_whole(json_number(value)))
+        return false;
+    *out = (int64_t)json_number(value);
+    return true;
 }
 
 const char *json_get_text(const struct json *object, const char *key, const char *fallback)

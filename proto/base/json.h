@@ -37,6 +37,7 @@ const struct json *json_next(const struct json *value);
 size_t json_count(const struct json *container);
 const char *json_text(const struct json *value);   /* the string, or NULL when it is none */
 double json_number(const struct json *value);      /* the number, or 0 */
+bool json_whole(const struct json *value, int64_t *out); /* false, and nothing written, unless it is a whole number */
 bool json_truth(const struct json *value);         /* true only for true */
 /* Shorthands for what is already known to be well-formed: the value under key, or the fallback. */
 const char *json_get_text(const struct json *object, const char *key, const char *fallback);

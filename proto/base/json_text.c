@@ -240,8 +240,8 @@ void json_print_text(struct json_printer *printer, const char *text)
     size_t left = strlen(text), plain = 0;
     json_print_raw(printer, "\"");
     while (left) {
-        size_t length = utf8_length(bytes + plain, left);
         unsigned char c = bytes[plain];
+        size_t length = c < 0x80 ? 1 : utf8_length(bytes + plain, left);
         if (length && c >= 0x20 && c != '"' && c != '\\' && c != 0x7f) {
             plain += length;
             left -= length;
@@ -260,6 +260,19 @@ void json_print_text(struct json_printer *printer, const char *text)
     json_print_raw(printer, "\"");
 }
 
+/* The digits of `number`, written backwards from `end`. */
+static const char *whole_text(int64_t number, char *end)
+{
+    uint64_t left = number < 0 ? -(uint64_t)number : (uint64_t)number;
+    *--end = '\0';
+    do
+        *--end = (char)('0' + left % 10);
+    while (left /= 10);
+    if (number < 0)
+        *--end = '-';
+    return end;
+}
+
 void json_print_number(struct json_printer *printer, double number)
 {
     char text[40];
@@ -268,7 +281,8 @@ void json_print_number(struct json_printer *printer, double number)
         return;
     }
     if (fabs(number) <= 9007199254740992.0 && floor(number) == number) {
-        snprintf(text, sizeof text, "%lld", (long long)number);
+        json_print_raw(printer, whole_text((int64_t)number, text + sizeof text));
+        return;
     } else {
         for (int digits = 15; digits <= 17; digits++) { /* the shortest that reads back as the same */
             snprintf(text, sizeof text, "%.*g", digits, number);

@@ -1,4 +1,5 @@
-/* The text of JSON, apart from trees: what is let through to the parser, and how values are written. Used by json.c alone. */
+/* The text of JSON, apart from trees: what is let through to the parser, and how values are written. Used by json.c, and by who writes
+ * messages without a tree (proto/record_print.c). */
 #ifndef ATOLL_BASE_JSON_TEXT_H
 #define ATOLL_BASE_JSON_TEXT_H
 

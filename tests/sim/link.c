@@ -135,11 +135,9 @@ static void send_line(struct site *site, const struct intent *intent)
     struct world *world = site->world;
     struct buffer text;
     struct error err = {0};
-    struct json *json = intent_write(intent);
     buffer_init(&text, 0);
-    if (!json || json_print(json, JSON_COMPACT, &text, &err))
+    if (intent_print(intent, &text, &err))
         abort();
-    json_destroy(json);
     int64_t at_ms = world->now_ms + latency(site);
     if (at_ms < site->stream_busy_ms)
         at_ms = site->stream_busy_ms; /* what was said first comes first */

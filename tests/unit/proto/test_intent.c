@@ -17,7 +17,7 @@ static void any_intent_survives_its_way_over_the_wire(void **state)
         arena_init(&read_into, 0);
         struct seeded random = {.state = seed, .arena = &arena};
         struct intent intent = random_intent(&random);
-        print_json(intent_write(&intent), &text);
+        print_message(intent, &intent, &text);
         if (intent_read(text.data, text.length, &read_into, &event, &err) < 0)
             fail_msg("seed %d: %s", (int)seed, err.message);
         assert_false(event.bookmark);
@@ -66,7 +66,7 @@ static void the_names_are_those_of_the_contract(void **state)
                             .members = members,
                             .member_count = 1};
     struct buffer text;
-    assert_string_equal(print_json(intent_write(&intent), &text),
+    assert_string_equal(print_message(intent, &intent, &text),
                         "{\"epoch\":3,\"revision\":118,\"federation\":\"prod\",\"zone\":\"us-east1-b\","
                         "\"members\":[{\"set\":\"mongo\","
                         "\"ordinal\":1,\"run\":\"held\",\"node\":\"mongo-node1\",\"controller\":\"mongo-"

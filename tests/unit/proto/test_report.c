@@ -17,7 +17,7 @@ static void any_report_survives_its_way_over_the_wire(void **state)
         arena_init(&read_into, 0);
         struct seeded random = {.state = seed, .arena = &arena};
         struct report report = random_report(&random);
-        print_json(report_write(&report, REPORT_WHOLE), &text);
+        print_message(report, &report, &text);
         if (report_read(text.data, text.length, report.zone, &read_into, &back, &err) < 0)
             fail_msg("seed %d: %s", (int)seed, err.message);
         buffer_finish(&text);
@@ -38,7 +38,7 @@ static void any_heartbeat_survives_its_way_over_the_wire(void **state)
         arena_init(&arena, 0);
         struct seeded random = {.state = seed, .arena = &arena};
         struct heartbeat heartbeat = random_heartbeat(&random);
-        print_json(heartbeat_write(&heartbeat), &text);
+        print_message(heartbeat, &heartbeat, &text);
         if (heartbeat_read(text.data, text.length, &arena, &back, &err) < 0)
             fail_msg("seed %d: %s", (int)seed, err.message);
         buffer_finish(&text);
@@ -105,7 +105,7 @@ static void what_is_absent_is_not_known(void **state)
     assert_string_equal(mongod->config.set, "");
     /* and what is not known is not written, but for states */
     assert_string_equal(
-        print_json(report_write(&report, REPORT_WHOLE), &text),
+        print_message(report, &report, &text),
         "{\"zone\":\"z\",\"runId\":\"r\",\"sequence\":1,\"epoch\":0,\"revision\":0,\"members\":"
         "[{\"holding\":{\"set\":\"m\",\"ordinal\":2,\"disk\":{\"state\":\"Absent\"}},"
                         "\"mongod\":{\"answer\":\"not-asked\",\"state\":\"UNKNOWN\"}}]}");
@@ -124,7 +124,7 @@ static void zeroes_are_not_taken_for_unknown(void **state)
         .holding = {.set = "m", .ordinal = 1}}; /* NULL strings, ids and terms 0 */
     const struct report report = {.zone = "z", .run_id = "r", .members = &member, .member_count = 1};
     arena_init(&arena, 0);
-    print_json(report_write(&report, REPORT_WHOLE), &text);
+    print_message(report, &report, &text);
     assert_int_equal(read_text(buffer_text(&text), &arena, &back, &err), 0);
     assert_int_equal(back.members[0].mongod.self_id, 0);
     assert_int_equal(back.members[0].mongod.state, MEMBER_STARTUP);
@@ -162,17 +162,11 @@ static void make_sample(struct sample *sample)
     sample->member.mongod.config.members = &sample->config_member;
 }
 
-static const char *steady(const struct sample *sample, struct buffer *text)
-{
-    return print_json(report_write(&sample->report, REPORT_STEADY), text);
-}
-
 #define CHANGES(change, is_news)                                                                             \
     do {                                                                                                     \
         make_sample(&sample);                                                                                \
         change;                                                                                              \
-        bool differs = strcmp(before_text, steady(&sample, &after)) != 0;                                    \
-        buffer_finish(&after);                                                                               \
+        bool differs = !report_same_news(&before.report, &sample.report);                                    \
         if (differs != (is_news))                                                                            \
             fail_msg("%s: %s", #change, differs ? "is told though it is no news" : "is news and not told");  \
     } while (0)
@@ -180,10 +174,8 @@ static const char *steady(const struct sample *sample, struct buffer *text)
 static void only_what_moves_all_the_time_is_no_news(void **state)
 {
     (void)state;
-    struct sample sample;
-    struct buffer before, after;
-    make_sample(&sample);
-    const char *before_text = steady(&sample, &before);
+    struct sample sample, before;
+    make_sample(&before);
     CHANGES(sample.report.sequence = 5, false);
     CHANGES(sample.member.mongod.age_ms = 10, false);
     CHANGES(sample.member.mongod.optime.seconds = 10, false);
@@ -219,7 +211,6 @@ static void only_what_moves_all_the_time_is_no_news(void **state)
     CHANGES(sample.peer.state = MEMBER_SECONDARY, true);
     CHANGES(sample.peer.healthy = true, true);
     CHANGES(sample.peer.config_version = 2, true);
-    buffer_finish(&before);
 }
 
 /* ---- refusals ---- */
@@ -289,7 +280,7 @@ static void a_zone_with_too_many_members_is_refused(void **state)
         struct report back;
         arena_init(&arena, 0);
         report.member_count = ZONE_MEMBERS_MAX + more;
-        print_json(report_write(&report, REPORT_WHOLE), &text);
+        print_message(report, &report, &text);
         assert_int_equal(read_text(buffer_text(&text), &arena, &back, &err), more ? -1 : 0);
         if (more)
             assert_non_null(
@@ -344,7 +335,7 @@ static void sentences_are_made_readable_by_the_writer(void **state)
         struct report report = {
             .zone = "z", .run_id = "r", .zone_problem = {.message = is_long ? endless : table[i].text}};
         arena_init(&arena, 0);
-        print_json(report_write(&report, REPORT_WHOLE), &text);
+        print_message(report, &report, &text);
         if (read_text(buffer_text(&text), &arena, &back, &err) < 0)
             fail_msg("%s", err.message);
         if (is_long)

@@ -35,15 +35,13 @@ void assert_intent_same(const struct intent *a, const struct intent *b);
 void assert_report_same(const struct report *a, const struct report *b);
 void assert_heartbeat_same(const struct heartbeat *a, const struct heartbeat *b);
 
-/* The compact text of `json`, which is destroyed; the caller finishes `out`. */
-static inline const char *print_json(struct json *json, struct buffer *out)
+/* print_message(report, &report, &text): the text of a report, heartbeat or intent; the caller finishes `out`. */
+#define print_message(kind, value, out)                                                                      \
+    (buffer_init((out), 0), printed(kind##_print((value), (out), &(struct error){.message = ""}), (out)))
+
+static inline const char *printed(int result, const struct buffer *out)
 {
-    struct error err = {0};
-    assert_non_null(json);
-    buffer_init(out, 0);
-    if (json_print(json, JSON_COMPACT, out, &err) < 0)
-        fail_msg("printing: %s", err.message);
-    json_destroy(json);
+    assert_int_equal(result, 0);
     return buffer_text(out);
 }
 
