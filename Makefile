@@ -79,7 +79,7 @@ bench-kubernetes: all ## memory of an agent with ten members among 2,000 foreign
 	@ATOLL_BIN=$(CURDIR)/build/bin $(PYTHON) tests/kubernetes/bench_memory.py
 
 sim: all ## simulated histories (SIM_HISTORIES=20000), what they reached, and each planted bug: some minutes
-	@tests/sim/check.sh build/bin/atoll-sim $(SIM_HISTORIES) coverage plants
+	@SIM_HISTORIES=$(SIM_HISTORIES) $(PYTEST) tests/sim $(TESTS)
 
 fuzz: ## each fuzz target for FUZZ_SECONDS (60); TARGETS="spec intent" picks some
 	@deploy/dependencies.sh build fuzz

@@ -23,7 +23,8 @@ struct reading {
     struct arena *arena;
     void *value;
     struct error *err;
-    const struct json **next; /* the key that is likely to be asked for next: writers keep the table's order */
+    const struct json *
+        *next; /* the key that is likely to be asked for next: writers keep the table's order */
 };
 
 static int read_fields(const struct record *record, const struct json *json, const struct place *place,
@@ -64,7 +65,8 @@ static int refuse(const struct reading *in, const struct field *field, const cha
 static const struct json *find(const struct reading *in, const char *key)
 {
     const struct json *likely = *in->next;
-    const struct json *found = likely && strcmp(json_key(likely), key) == 0 ? likely : json_get(in->json, key);
+    const struct json *found =
+        likely && strcmp(json_key(likely), key) == 0 ? likely : json_get(in->json, key);
     if (found)
         *in->next = json_next(found);
     return found;

@@ -1,12 +1,13 @@
-/* Writing the JSON form of records by their tables, straight into text: see record.h. Agents and controller say so much that
- * a tree of values for each message would be most of what they do. */
+/* Writing the JSON form of records by their tables, straight into text: see record.h. Agents and controller
+ * say so much that a tree of values for each message would be most of what they do. */
 #include <string.h>
 
 #include "proto/base/json_text.h"
 #include "proto/model.h"
 #include "proto/record.h"
 
-static void print_fields(struct json_printer *printer, const struct record *record, const void *value, unsigned skip);
+static void print_fields(struct json_printer *printer, const struct record *record, const void *value,
+                         unsigned skip);
 
 /* The length of the UTF-8 sequence that `text` begins with, or 0 when it is none. (RFC 3629: no overlong
  * forms, no surrogates, nothing above U+10FFFF.) */
@@ -101,7 +102,8 @@ static void print_integer(struct json_printer *printer, const struct field *fiel
         json_print_number(printer, (double)number);
 }
 
-static void print_item(struct json_printer *printer, const struct field *field, const char *item, unsigned skip)
+static void print_item(struct json_printer *printer, const struct field *field, const char *item,
+                       unsigned skip)
 {
     if (field->kind == FIELD_LIST) {
         print_fields(printer, field->record, item, skip);
@@ -123,7 +125,8 @@ static void print_item(struct json_printer *printer, const struct field *field, 
     }
 }
 
-static void print_list(struct json_printer *printer, const struct field *field, const void *value, unsigned skip)
+static void print_list(struct json_printer *printer, const struct field *field, const void *value,
+                       unsigned skip)
 {
     size_t size = field_item_size(field), count = field_count(field, value);
     if (count == 0 && !(field->flags & FIELD_REQUIRED))
@@ -141,7 +144,8 @@ static void print_list(struct json_printer *printer, const struct field *field, 
 }
 
 /* One that would be empty is left out, and its key with it. */
-static void print_record(struct json_printer *printer, const struct field *field, const void *value, unsigned skip)
+static void print_record(struct json_printer *printer, const struct field *field, const void *value,
+                         unsigned skip)
 {
     size_t before = printer->out->length;
     print_key(printer, field->key);
@@ -154,7 +158,8 @@ static void print_record(struct json_printer *printer, const struct field *field
     printer->out->data[before] = '\0';
 }
 
-static void print_fields(struct json_printer *printer, const struct record *record, const void *value, unsigned skip)
+static void print_fields(struct json_printer *printer, const struct record *record, const void *value,
+                         unsigned skip)
 {
     json_print_raw(printer, "{");
     for (const struct field *field = record->fields; field < record->fields + record->field_count; field++) {
@@ -184,7 +189,8 @@ static void print_fields(struct json_printer *printer, const struct record *reco
     json_print_raw(printer, "}");
 }
 
-int record_print(const struct record *record, const void *value, unsigned skip, struct buffer *out, struct error *err)
+int record_print(const struct record *record, const void *value, unsigned skip, struct buffer *out,
+                 struct error *err)
 {
     size_t before = out->length;
     struct json_printer printer = {.out = out};
@@ -194,8 +200,8 @@ int record_print(const struct record *record, const void *value, unsigned skip, 
     out->length = before; /* outputs are written only on success */
     if (out->data)
         out->data[before] = '\0';
-    return error_set(err, out->limit ? ERROR_TOO_LARGE : ERROR_NO_MEMORY, "no room for the message's text (limit %zu)",
-                     out->limit);
+    return error_set(err, out->limit ? ERROR_TOO_LARGE : ERROR_NO_MEMORY,
+                     "no room for the message's text (limit %zu)", out->limit);
 }
 
 struct json *record_write(const struct record *record, const void *value, unsigned skip)

@@ -80,13 +80,26 @@ fuzz() {
         [ -f "$results/fuzz.xml" ] || echo "tests/fuzz/run.sh itself failed" >"$results/fuzz.broken"
 }
 
-for phase in ${PHASES:-unit lint kubernetes integration asan fuzz}; do
+# Only this program is needed of the other builds: the same seed must give the same trace in each.
+sim() {
+    local build
+    for build in debug asan; do
+        say "building: atoll-sim, $build"
+        [ -f "build/$build/build.ninja" ] || cmake --preset "$build" >"$results/configure-$build.log" 2>&1
+        cmake --build "build/$build" --parallel "$jobs" --target atoll-sim || exit 1
+    done
+    say "simulated histories"
+    SIM_BUILDS="$PWD/build/debug/bin $PWD/build/asan/bin" whole_programs sim release build/bin
+}
+
+for phase in ${PHASES:-unit lint kubernetes integration asan fuzz sim}; do
     case $phase in
     unit) build release; unit release ;;
     lint) build release; lint ;;
     integration) build release; integration release build/bin ;;
     kubernetes) build release; kubernetes ;;
     fuzz) fuzz ;;
+    sim) build release; sim ;;
     asan) build asan; unit asan; integration asan build/asan/bin -m asan ;;
     *) echo "run.sh: there is no phase '$phase'" >&2 && exit 2 ;;
     esac

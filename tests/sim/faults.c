@@ -59,6 +59,37 @@ void faults_plan(struct world *world, struct chance *chance)
     }
 }
 
+void faults_schedule(struct world *world, int64_t earlier_ms)
+{
+    world->fault_schedule++;
+    world->settle_from_ms -= earlier_ms;
+    for (int i = 0; i < world->fault_count; i++) {
+        struct planned_fault *fault = &world->faults[i];
+        if (fault->begun)
+            continue;
+        fault->at_ms -= earlier_ms;
+        struct happening begin = {
+            .at_ms = fault->at_ms, .kind = H_FAULT_BEGIN, .who = i, .life = world->fault_schedule};
+        world_at(world, &begin);
+        if (fault->at_ms + fault->lasts_ms > world->settle_from_ms)
+            world->settle_from_ms = fault->at_ms + fault->lasts_ms;
+    }
+}
+
+bool faults_hasten(struct world *world)
+{
+    int64_t next_ms = INT64_MAX;
+    for (int i = 0; i < world->fault_count; i++)
+        if (!world->faults[i].begun && world->faults[i].at_ms < next_ms)
+            next_ms = world->faults[i].at_ms;
+    if (next_ms == INT64_MAX)
+        return false;
+    int64_t at_ms = world->now_ms + 1 + next_ms % 1000;
+    if (next_ms > at_ms)
+        faults_schedule(world, next_ms - at_ms);
+    return true;
+}
+
 /* ---- whom it hits ---- */
 
 static struct site *pick_site(struct world *world, struct chance *chance)
@@ -149,9 +180,23 @@ static void zone_down(struct world *world, struct site *site)
             pod_kill(world, &world->slots[i], 1000);
 }
 
+/* The same by the newest configuration that anybody has: the votes of the spec may not be given yet. */
+static bool votes_without(const struct world *world, const struct site *site)
+{
+    const struct configuration *newest = newest_held(world);
+    int left = 0;
+    for (int i = 0; newest && i < newest->count; i++) {
+        int owner = world->id_owner_once[newest->entries[i].id & 255];
+        left += newest->entries[i].votes && owner && world->slots[owner].zone != site->zone;
+    }
+    return !newest || left > config_voters(newest) / 2;
+}
+
 static bool majority_without(const struct world *world, const struct site *site)
 {
     int votes = 0, left = 0, electable = 0, bare = 0;
+    if (!votes_without(world, site))
+        return false;
     for (int i = 1; i <= ORDINALS_MAX; i++) {
         if (!wish_counts(world, i))
             continue;
@@ -281,6 +326,7 @@ void faults_begin(struct world *world, int index)
 {
     struct planned_fault *fault = &world->faults[index];
     struct chance chance = {fault->seed};
+    fault->begun = true;
     if (fault->dropped)
         return;
     fault->fired = begin(world, fault, &chance);

@@ -72,13 +72,7 @@ void fault_of_all_addresses(struct world *world)
  * configuration are given back. */
 void faults_give_addresses_back(struct world *world)
 {
-    const struct configuration *config = NULL; /* the newest that anybody has */
-    for (int i = 1; i <= ORDINALS_MAX; i++) {
-        const struct disk *disk = &world->slots[i].disk;
-        if (disk->exists && disk->data->config.version &&
-            (!config || config_compare(&disk->data->config, config) > 0))
-            config = &disk->data->config;
-    }
+    const struct configuration *config = newest_held(world);
     for (int j = 0; config && j < config->count; j++) {
         struct member_slot *slot = &world->slots[world->id_owner_once[config->entries[j].id & 255]];
         if (!slot->ordinal || !slot->service)

@@ -93,7 +93,8 @@ void check_never_settled(struct world *world)
             true; /* by design a person decides whether a birth on a lost disk happened */
         return;
     }
-    if (plan && ((plan->rule == 73 && world->lost_for_good) || plan->rule == 88 || plan->rule == 89 || find_rule(plan, 216))) {
+    if (plan && ((plan->rule == 73 && world->lost_for_good) || plan->rule == 88 || plan->rule == 89 ||
+                 find_rule(plan, 216))) {
         world->operator_needed = true; /* nor whose an entry is after the store was lost */
         return;
     }

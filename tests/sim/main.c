@@ -1,6 +1,5 @@
 /* atoll-sim: runs simulated histories and says what they broke. Exit 0: nothing; 1: an invariant was broken,
- * or with
- * --coverage something was never reached; 2: bad usage. */
+ * or with --coverage something was never reached; 2: bad usage. */
 #include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
@@ -92,6 +91,8 @@ static int take(int option, struct choices *out)
     case 'n':
         if (number(optarg, HISTORIES_MOST, &value))
             return -1;
+        if (value == 0)
+            return bad("no history proves nothing", optarg);
         out->run.histories = (int)value;
         out->histories = true;
         return 0;
@@ -181,18 +182,24 @@ static void tell_story(uint64_t seed, int invariant, bool smaller)
     buffer_finish(&trace);
 }
 
-static void print_json(const struct tally *tally, double seconds)
+static double per_second(const struct tally *tally, double seconds, int jobs)
+{
+    return seconds > 0 ? (double)tally->histories / seconds / jobs : 0;
+}
+
+static void print_json(const struct tally *tally, double seconds, int jobs)
 {
     printf(
         "{\"histories\":%llu,\"violations\":%llu,\"invariant\":%d,\"seed\":%llu,\"simulatedDays\":%.2f,"
         "\"faults\":%llu,"
         "\"reconfigurations\":%llu,\"elections\":%llu,\"controllerCrashes\":%llu,\"acknowledgedWrites\":%llu,"
-        "\"idleHistories\":%llu,\"seconds\":%.1f}\n",
+        "\"idleHistories\":%llu,\"seconds\":%.1f,\"historiesPerSecondAndCore\":%.0f}\n",
         (unsigned long long)tally->histories, (unsigned long long)tally->violations, tally->invariant,
         (unsigned long long)tally->violated_seed, (double)tally->simulated_ms / 86400000.0,
         (unsigned long long)tally->faults, (unsigned long long)tally->reconfigurations,
         (unsigned long long)tally->elections, (unsigned long long)tally->crashes,
-        (unsigned long long)tally->writes, (unsigned long long)tally->idle, seconds);
+        (unsigned long long)tally->writes, (unsigned long long)tally->idle, seconds,
+        per_second(tally, seconds, jobs));
 }
 
 static void print_summary(const struct tally *tally, double seconds, int jobs)
@@ -204,14 +211,13 @@ static void print_summary(const struct tally *tally, double seconds, int jobs)
            (unsigned long long)tally->faults, (unsigned long long)tally->reconfigurations,
            (unsigned long long)tally->elections, (unsigned long long)tally->crashes,
            (unsigned long long)tally->writes, (unsigned long long)tally->idle);
-    fprintf(stderr, "%.1f s, %.0f histories a second and job\n", seconds,
-            seconds > 0 ? (double)tally->histories / seconds / jobs : 0);
+    fprintf(stderr, "%.1f s, %.0f histories a second and core\n", seconds, per_second(tally, seconds, jobs));
 }
 
 static int tell(const struct choices *choices, const struct tally *tally, double seconds)
 {
     if (choices->json)
-        print_json(tally, seconds);
+        print_json(tally, seconds, choices->run.jobs);
     else
         print_summary(tally, seconds, choices->run.jobs);
     int missing = choices->coverage ? coverage_print(&tally->coverage) : 0;

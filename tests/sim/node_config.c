@@ -103,6 +103,18 @@ const struct configuration *newest_committed(struct world *world)
     return newest;
 }
 
+const struct configuration *newest_held(const struct world *world)
+{
+    const struct configuration *newest = NULL;
+    for (int i = 1; i <= ORDINALS_MAX; i++) {
+        const struct disk *disk = &world->slots[i].disk;
+        if (disk->exists && disk->data->config.version &&
+            (!newest || config_compare(&disk->data->config, newest) > 0))
+            newest = &disk->data->config;
+    }
+    return newest;
+}
+
 /* ---- installing ---- */
 
 static int find_self(const struct member_slot *slot, const struct configuration *config)

@@ -8,7 +8,8 @@
 
 enum {
     CHECK_EVERY_MS = 1000,
-    SETTLED_FOR_MS = 8000,   /* so long it must stay as it is wanted */
+    SETTLED_FOR_MS = 6000,   /* so long it must stay as it is wanted */
+    QUIET_FOR_MS = 2000,     /* so long before the next fault is drawn near */
     SETTLE_MOST_MS = 300000, /* after the last fault has ended: invariant 11's bound */
     OPERATOR_COMES_AFTER_MS = 20000,
     HAPPENINGS_MOST = 400000, /* a history that never comes to rest is a bug of its own */
@@ -117,12 +118,7 @@ void world_begin(struct world *world)
 {
     init_brains(world);
     init_sites(world);
-    for (int i = 0; i < world->fault_count; i++) {
-        struct happening begin = {.at_ms = world->faults[i].at_ms, .kind = H_FAULT_BEGIN, .who = i};
-        world_at(world, &begin);
-        if (world->faults[i].at_ms + world->faults[i].lasts_ms > world->settle_from_ms)
-            world->settle_from_ms = world->faults[i].at_ms + world->faults[i].lasts_ms;
-    }
+    faults_schedule(world, 0);
     world_later(world, CHECK_EVERY_MS, H_CHECK, 0, 0);
     world_later(world, 2000, H_CLIENT, 0, 0);
 }
@@ -147,15 +143,19 @@ void world_finish(struct world *world)
 
 /* ---- turns ---- */
 
+/* Quiet seconds prove nothing: once all is well the faults that are still to come are drawn near. */
 static bool settled_for_long(struct world *world)
 {
-    if (world->now_ms < world->settle_from_ms || world->faults_in_force || !check_settled(world)) {
+    if (world->faults_in_force || !check_settled(world)) {
         world->healthy_since_ms = 0;
         return false;
     }
     if (!world->healthy_since_ms)
         world->healthy_since_ms = world->now_ms;
-    return world->now_ms - world->healthy_since_ms >= SETTLED_FOR_MS;
+    int64_t for_ms = world->now_ms - world->healthy_since_ms;
+    if (for_ms >= QUIET_FOR_MS && faults_hasten(world))
+        world->healthy_since_ms = 0;
+    return world->now_ms >= world->settle_from_ms && for_ms >= SETTLED_FOR_MS;
 }
 
 static void happen_with_agents(struct world *world, const struct happening *happening)
@@ -232,7 +232,8 @@ static void happen(struct world *world, const struct happening *happening)
         brain_apply(brain);
         break;
     case H_FAULT_BEGIN:
-        faults_begin(world, happening->who);
+        if (happening->life == world->fault_schedule)
+            faults_begin(world, happening->who);
         break;
     case H_FAULT_END:
         faults_end(world, happening->who);

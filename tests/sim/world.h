@@ -212,7 +212,7 @@ struct planned_fault {
     int64_t at_ms, lasts_ms;
     uint64_t seed;
     bool dropped; /* by shrinking */
-    bool fired;
+    bool begun, fired;
     int who, other; /* what it chose */
 };
 
@@ -258,6 +258,7 @@ struct world {
     int blocked[PLACES][PLACES]; /* MongoDB's traffic, from, to */
     struct planned_fault faults[FAULTS_MAX];
     int fault_count, faults_in_force;
+    uint64_t fault_schedule; /* counts how often the faults to come were drawn near */
 
     /* The truth that the invariants are about. */
     int violated; /* its number; 0: none */
@@ -369,6 +370,7 @@ const struct entry *config_find(const struct configuration *config, int id);
 bool node_committed(struct world *world, const struct member_slot *slot);
 struct config_record *config_record(struct world *world, const struct configuration *config);
 const struct configuration *newest_committed(struct world *world);
+const struct configuration *newest_held(const struct world *world); /* of all that are on disks; NULL */
 int node_initiate(struct world *world, struct member_slot *slot, const struct configuration *config,
                   char message[96]);
 int node_reconfigure(struct world *world, struct member_slot *slot, const struct configuration *config,
@@ -390,6 +392,8 @@ void actions_turn(struct world *world, const struct happening *happening);
 
 /* faults.c */
 void faults_plan(struct world *world, struct chance *chance);
+void faults_schedule(struct world *world, int64_t earlier_ms); /* those that are still to come */
+bool faults_hasten(struct world *world);                       /* false: none is to come */
 void faults_begin(struct world *world, int index);
 void faults_end(struct world *world, int index);
 void faults_give_addresses_back(struct world *world);
