@@ -74,6 +74,7 @@ static const struct field mongod_view_fields[] = {
     SENTENCE(mongod_view, problem, "problem"),
     WHOLE(mongod_view, age_ms, "ageMs", -1, -1, FIELD_VOLATILE),
     STRING(mongod_view, version, "version", NAME_LENGTH_MAX, 0),
+    STRING(mongod_view, process, "process", TEXT_LENGTH_MAX, 0),
     ENUM(mongod_view, state, "state", member_state_texts, MEMBER_UNKNOWN, 0),
     NUMBER(mongod_view, self_id, "selfId", FIELD_INT, -1, INT32_MAX, -1, 0),
     WHOLE(mongod_view, term, "term", -1, -1, 0),

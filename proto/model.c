@@ -78,6 +78,11 @@ struct replica_config replica_config_copy(struct arena *arena, const struct repl
     return copy;
 }
 
+const char *mongod_process_text(struct arena *arena, const char *host, int64_t pid)
+{
+    return *host && pid > 0 ? arena_printf(arena, "%.200s/%lld", host, (long long)pid) : "";
+}
+
 struct report report_copy(struct arena *arena, const struct report *report)
 {
     struct report copy;

@@ -121,6 +121,7 @@ struct mongod_view {
     const char *problem;          /* a sentence, when SILENT or when its configuration can't be read */
     int64_t age_ms;               /* since the answer, when the report was sent; -1: never answered */
     const char *version;          /* "7.0.14" */
+    const char *process;          /* which process answered (mongod_process_text()); "": not known */
     enum member_state state;
     int self_id;                  /* its own _id in its configuration; -1: none */
     int64_t term;                 /* election term; -1: none */
@@ -312,6 +313,10 @@ const struct config_member *replica_config_find(const struct replica_config *con
 
 /* Deep copies into another arena. */
 struct replica_config replica_config_copy(struct arena *arena, const struct replica_config *config);
+/* Names a mongod process by what its serverStatus says: no two that run at one time have host (a pod's name, or a machine's)
+ * and pid in common. Whoever asks an address compares this with what the member's own agent saw: addresses change hands. */
+const char *mongod_process_text(struct arena *arena, const char *host, int64_t pid);
+
 struct report report_copy(struct arena *arena, const struct report *report);
 struct intent intent_copy(struct arena *arena, const struct intent *intent);
 

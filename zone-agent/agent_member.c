@@ -14,6 +14,7 @@ static const struct mongod_view nobody_asked = {
     .problem = "",
     .age_ms = -1,
     .version = "",
+    .process = "",
     .state = MEMBER_UNKNOWN,
     .self_id = -1,
     .term = -1,

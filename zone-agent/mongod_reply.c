@@ -132,6 +132,7 @@ struct mongod_view mongod_view_empty(void)
         .problem = "",
         .age_ms = -1,
         .version = "",
+        .process = "",
         .state = MEMBER_UNKNOWN,
         .self_id = -1,
         .term = -1,
@@ -144,6 +145,11 @@ struct mongod_view mongod_view_empty(void)
 int mongod_reply_code(const bson_t *reply)
 {
     return get_bool(reply, "ok") ? 0 : (int)get_int(reply, "code", 1, INT_MAX, -1);
+}
+
+const char *mongod_reply_process(const bson_t *reply, struct arena *arena)
+{
+    return mongod_process_text(arena, get_text(reply, "host"), get_int(reply, "pid", 0));
 }
 
 const char *mongod_reply_version(const bson_t *reply, struct arena *arena)

@@ -25,6 +25,9 @@ struct mongod_view mongod_view_empty(void);
 /* `buildInfo` -> "7.0.14"; "" when it doesn't say. */
 const char *mongod_reply_version(const bson_t *reply, struct arena *arena);
 
+/* `serverStatus` -> mongod_process_text(); "" when it doesn't say. */
+const char *mongod_reply_process(const bson_t *reply, struct arena *arena);
+
 /* `replSetGetStatus`, or its error reply, into state, self_id, term, primary_id, optime, peers and answer:
  * 94 is MONGOD_NOT_INITIALIZED, 93 and state REMOVED are MONGOD_NOT_IN_CONFIG, any other error is
  * MONGOD_SILENT with a problem. At most SET_MEMBERS_MAX peers are read. `config_version` and `config_term`:

@@ -27,7 +27,8 @@ struct target {
 
     /* The worker's, while busy. */
     mongoc_client_t *client;
-    char version[NAME_LENGTH_MAX + 1]; /* "": not asked yet */
+    char version[NAME_LENGTH_MAX + 1];  /* "": not asked yet */
+    char process[TEXT_LENGTH_MAX + 1]; /* "": not asked yet, or not told */
     bool no_hello;                     /* it doesn't know `hello`: before 4.4.2 */
     struct arena config_arena;
     struct replica_config config; /* version 0: none yet */
@@ -54,6 +55,7 @@ static void drop_client(struct target *target)
 {
     mongoc_client_destroy(target->client);
     target->client = NULL;
+    target->process[0] = 0; /* another one may answer next time */
 }
 
 static mongoc_client_t *open_client(const char *host)
@@ -103,6 +105,26 @@ static int learn_version(struct target *target, struct error *err)
     if (result == 0)
         snprintf(target->version, sizeof target->version, "%s", mongod_reply_version(&reply, &target->arena));
     bson_destroy(&reply);
+    return result;
+}
+
+/* The big sections are left out. One that may not be asked (no permission) is a process that isn't known.
+ * https://www.mongodb.com/docs/manual/reference/command/serverStatus/ */
+static int learn_process(struct target *target, struct error *err)
+{
+    static const char *const without[] = {"repl",       "metrics", "locks",       "wiredTiger", "tcmalloc",
+                                          "opcounters", "asserts", "connections", "network",    "globalLock"};
+    bson_t command = BSON_INITIALIZER, reply;
+    if (*target->process)
+        return 0;
+    bson_append_int32(&command, "serverStatus", -1, 1);
+    for (size_t i = 0; i < sizeof without / sizeof *without; i++)
+        bson_append_int32(&command, without[i], -1, 0);
+    int result = run(target, &command, &reply, err);
+    if (result == 0)
+        snprintf(target->process, sizeof target->process, "%s", mongod_reply_process(&reply, &target->arena));
+    bson_destroy(&reply);
+    bson_destroy(&command);
     return result;
 }
 
@@ -183,12 +205,13 @@ static int ask(struct target *target, struct error *err)
     struct mongod_view *view = &target->view;
     if (!target->client && !(target->client = open_client(target->host)))
         return error_set(err, ERROR_INTERNAL, "no client for %s can be made", target->host);
-    if (learn_version(target, err) || ask_status(target, &version, &term, err) || ask_hello(target, err))
+    if (learn_version(target, err) || learn_process(target, err) || ask_status(target, &version, &term, err) || ask_hello(target, err))
         return -1;
     bool has_config = view->answer == MONGOD_MEMBER || view->answer == MONGOD_NOT_IN_CONFIG;
     if (has_config && !config_is_known(target, version, term) && ask_config(target, err))
         return -1;
     view->version = arena_string(&target->arena, target->version);
+    view->process = arena_string(&target->arena, target->process);
     if (!has_config)
         return 0;
     view->config = replica_config_copy(&target->arena, &target->config);

@@ -1,6 +1,6 @@
 /* Actions on MongoDB: the only file of the controller that names mongo-c-driver. Each action runs on a worker
- * (mongo_pool.c) with clients of its own, one per phase, so that a phase's deadline is its client's. The node
- * is dialled directly; an action is never sent to another node than the one that the planner named.
+ * (mongo_pool.c) with clients of its own, one to act and one to read back afterwards. The node is dialled directly; an action is never sent to another node than the one that the planner named: addresses
+ * change hands, so who answers is asked on the very connection that the command then goes over.
  *
  * After any outcome the configuration is read again: an error or a timeout of replSetReconfig doesn't say
  * that the new configuration is not there
@@ -103,6 +103,43 @@ static int ping(mongoc_client_t *client, struct error *err)
     return result;
 }
 
+/* The answer is needed twice: it proves who answers, and it makes the connection, so that an address where
+ * nobody answers is told apart from an answer that was lost. */
+static int check_process(mongoc_client_t *client, struct mongo_job *job, struct error *err)
+{
+    bson_t reply;
+    bson_iter_t host, pid;
+    bson_t *command = BCON_NEW("serverStatus", BCON_INT32(1), "repl", BCON_INT32(0), "metrics", BCON_INT32(0),
+                               "locks", BCON_INT32(0), "wiredTiger", BCON_INT32(0), "maxTimeMS",
+                               BCON_INT32(MONGO_READ_TIMEOUT_MS));
+    int result = ask(client, command, &reply, err);
+    const char *answers = "";
+    if (result == 0 && bson_iter_init_find(&host, &reply, "host") && BSON_ITER_HOLDS_UTF8(&host) &&
+        bson_iter_init_find(&pid, &reply, "pid"))
+        answers = mongod_process_text(&job->arena, bson_iter_utf8(&host, NULL), bson_iter_as_int64(&pid));
+    bson_destroy(command);
+    bson_destroy(&reply);
+    if (result || strcmp(answers, job->action.process) == 0)
+        return result;
+    return error_set(err, ERROR_CONFLICT,
+                     "at %s another process answers (%s) than the member's agent sees (%s): its address has "
+                     "changed hands, so nothing was sent; it is tried again at the address that is reported next",
+                     job->action.host, *answers ? answers : "unknown", job->action.process);
+}
+
+/* Dials the node and makes sure who answers. NULL when nobody, or somebody else, does. */
+static mongoc_client_t *dial_member(struct mongo_job *job, int timeout_ms, struct error *err)
+{
+    mongoc_client_t *client = dial(job->action.host, timeout_ms, err);
+    if (!client)
+        return NULL;
+    if (*job->action.process ? check_process(client, job, err) : ping(client, err)) {
+        mongoc_client_destroy(client);
+        return NULL;
+    }
+    return client;
+}
+
 struct server_config {
     bson_t document; /* initialised when read_config() gave 0 */
     struct replica_config config;
@@ -138,8 +175,6 @@ static int read_config(mongoc_client_t *client, struct arena *arena, struct serv
 {
     bson_t reply;
     *out = (struct server_config){.config = {.set = "", .replica_set_id = "", .term = -1}};
-    if (ping(client, err))
-        return -1;
     out->new_delay_name = speaks(client, WIRE_VERSION_5_0);
     bool ask_commitment = speaks(client, WIRE_VERSION_4_4);
     for (;;) {
@@ -160,35 +195,21 @@ static int read_config(mongoc_client_t *client, struct arena *arena, struct serv
 
 /* ---- the actions ---- */
 
-static int send_command(struct mongo_job *job, const bson_t *command, int timeout_ms)
+static int send_command(struct mongo_job *job, mongoc_client_t *client, const bson_t *command)
 {
     bson_t reply;
-    mongoc_client_t *client = dial(job->action.host, timeout_ms, &job->err);
-    if (!client)
-        return -1;
-    /* The connection is made before, so that an address where nobody answers is told apart from an answer
-     * that was lost. */
-    int result = ping(client, &job->err);
-    if (result == 0) {
-        job->began = true;
-        result = ask(client, command, &reply, &job->err);
-        bson_destroy(&reply);
-    }
-    mongoc_client_destroy(client);
+    job->began = true;
+    int result = ask(client, command, &reply, &job->err);
+    bson_destroy(&reply);
     return result;
 }
 
-static int initiate(struct mongo_job *job)
+static int initiate_on(struct mongo_job *job, mongoc_client_t *client)
 {
     struct server_config now;
     bson_t document;
-    mongoc_client_t *client = dial(job->action.host, MONGO_READ_TIMEOUT_MS, &job->err);
-    if (!client)
-        return -1;
-    int result = read_config(client, &job->arena, &now, &job->err);
-    mongoc_client_destroy(client);
     /* Sent only to a node that has just said that it is not initialised: a birth happens once. */
-    if (result == 0) {
+    if (read_config(client, &job->arena, &now, &job->err) == 0) {
         bson_destroy(&now.document);
         error_set(&job->err, ERROR_CONFLICT, "%s is initialised already, as a member of set %s",
                   job->action.host, now.config.set);
@@ -203,18 +224,31 @@ static int initiate(struct mongo_job *job)
     bson_t command = BSON_INITIALIZER;
     BSON_APPEND_DOCUMENT(&command, "replSetInitiate", &document);
     BSON_APPEND_INT32(&command, "maxTimeMS", MONGO_COMMAND_TIMEOUT_MS - 1000);
-    result = send_command(job, &command, MONGO_COMMAND_TIMEOUT_MS);
+    int result = send_command(job, client, &command);
     bson_destroy(&command);
     bson_destroy(&document);
     return result;
 }
 
-static int check_base(const struct mongo_job *job, const struct replica_config *now, struct error *err)
+/* Another set may have the name, and even the version: the id is what tells them apart. */
+static int check_set(const struct mongo_job *job, const struct replica_config *now, struct error *err)
 {
     const struct replica_config *base = &job->action.base;
     if (strcmp(now->set, job->set) != 0)
         return error_set(err, ERROR_CONFLICT, "%s is a member of set %s, not of %s", job->action.host,
                          now->set, job->set);
+    if (*base->replica_set_id && strcmp(now->replica_set_id, base->replica_set_id) != 0)
+        return error_set(err, ERROR_CONFLICT,
+                         "%s is a member of another replica set %s (%.24s) than the one that is kept (%.24s)",
+                         job->action.host, now->set, now->replica_set_id, base->replica_set_id);
+    return 0;
+}
+
+static int check_base(const struct mongo_job *job, const struct replica_config *now, struct error *err)
+{
+    const struct replica_config *base = &job->action.base;
+    if (check_set(job, now, err))
+        return -1;
     if (now->version == base->version && now->term == base->term)
         return 0;
     return error_set(
@@ -224,18 +258,13 @@ static int check_base(const struct mongo_job *job, const struct replica_config *
         (long long)base->term);
 }
 
-static int reconfigure(struct mongo_job *job)
+static int reconfigure_on(struct mongo_job *job, mongoc_client_t *client)
 {
     struct server_config now;
     bson_t document;
-    mongoc_client_t *client = dial(job->action.host, MONGO_READ_TIMEOUT_MS, &job->err);
-    if (!client)
+    if (read_config(client, &job->arena, &now, &job->err))
         return -1;
-    int result = read_config(client, &job->arena, &now, &job->err);
-    mongoc_client_destroy(client);
-    if (result)
-        return -1;
-    result = check_base(job, &now.config, &job->err);
+    int result = check_base(job, &now.config, &job->err);
     if (result == 0)
         result =
             config_document_edit(&now.document, &job->action.config,
@@ -246,7 +275,7 @@ static int reconfigure(struct mongo_job *job)
     bson_t command = BSON_INITIALIZER;
     BSON_APPEND_DOCUMENT(&command, "replSetReconfig", &document);
     BSON_APPEND_INT32(&command, "maxTimeMS", MONGO_COMMAND_TIMEOUT_MS - 1000);
-    result = send_command(job, &command, MONGO_COMMAND_TIMEOUT_MS);
+    result = send_command(job, client, &command);
     bson_destroy(&command);
     bson_destroy(&document);
     return result;
@@ -255,39 +284,57 @@ static int reconfigure(struct mongo_job *job)
 /* https://www.mongodb.com/docs/manual/reference/command/replSetStepDown/ : before 4.2 the server closes all
  * connections as it steps down, so that no answer is the normal answer; whether it did is seen in the next
  * reports. */
-static int step_down(struct mongo_job *job)
+static int step_down_on(struct mongo_job *job, mongoc_client_t *client)
 {
+    struct server_config now;
+    if (read_config(client, &job->arena, &now, &job->err))
+        return -1;
+    bson_destroy(&now.document);
+    if (check_set(job, &now.config, &job->err))
+        return -1;
     bson_t *command = BCON_NEW("replSetStepDown", BCON_INT32(STEP_DOWN_SECS), "secondaryCatchUpPeriodSecs",
                                BCON_INT32(STEP_DOWN_CATCH_UP_SECS), "maxTimeMS",
                                BCON_INT32(MONGO_STEP_DOWN_TIMEOUT_MS - 1000));
     int64_t began_ms = clock_monotonic_ms(&clock_system);
-    int result = send_command(job, command, MONGO_STEP_DOWN_TIMEOUT_MS);
+    int result = send_command(job, client, command);
     bool in_time = clock_monotonic_ms(&clock_system) - began_ms < MONGO_STEP_DOWN_TIMEOUT_MS;
     bson_destroy(command);
-    return result && job->began && in_time && job->err.code == ERROR_UNREACHABLE ? 0 : result;
+    return result && in_time && job->err.code == ERROR_UNREACHABLE ? 0 : result;
+}
+
+static int act_on(struct mongo_job *job, mongoc_client_t *client)
+{
+    switch (job->action.kind) {
+    case ACTION_INITIATE:
+        return initiate_on(job, client);
+    case ACTION_RECONFIGURE:
+        return reconfigure_on(job, client);
+    case ACTION_STEP_DOWN:
+        return step_down_on(job, client);
+    default:
+        return error_set(&job->err, ERROR_INTERNAL, "%s is no action", action_kind_name(job->action.kind));
+    }
 }
 
 static int act(struct mongo_job *job)
 {
+    int timeout_ms =
+        job->action.kind == ACTION_STEP_DOWN ? MONGO_STEP_DOWN_TIMEOUT_MS : MONGO_COMMAND_TIMEOUT_MS;
     if (clock_monotonic_ms(&clock_system) - job->queued_at_ms > MONGO_QUEUE_MAX_MS)
         return error_set(&job->err, ERROR_TIMEOUT, "no worker was free within %d ms", MONGO_QUEUE_MAX_MS);
-    switch (job->action.kind) {
-    case ACTION_INITIATE:
-        return initiate(job);
-    case ACTION_RECONFIGURE:
-        return reconfigure(job);
-    case ACTION_STEP_DOWN:
-        return step_down(job);
-    default:
-        return error_set(&job->err, ERROR_INTERNAL, "%s is no action", action_kind_name(job->action.kind));
-    }
+    mongoc_client_t *client = dial_member(job, timeout_ms, &job->err);
+    if (!client)
+        return -1;
+    int result = act_on(job, client);
+    mongoc_client_destroy(client);
+    return result;
 }
 
 static void read_back(struct mongo_job *job)
 {
     struct server_config now;
     struct error err = {0};
-    mongoc_client_t *client = dial(job->action.host, MONGO_READ_TIMEOUT_MS, &err);
+    mongoc_client_t *client = dial_member(job, MONGO_READ_TIMEOUT_MS, &err);
     if (!client)
         return;
     if (read_config(client, &job->arena, &now, &err) == 0) {

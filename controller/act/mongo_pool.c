@@ -71,6 +71,7 @@ static struct queued_job *job_create(struct mongo_pool *pool, uint64_t id, const
     job->set = arena_string(&job->arena, set);
     job->action = *action;
     job->action.host = arena_string(&job->arena, action->host);
+    job->action.process = arena_string(&job->arena, action->process ? action->process : "");
     job->action.sentence = "";
     job->action.base = replica_config_copy(&job->arena, &action->base);
     job->action.config = replica_config_copy(&job->arena, &action->config);

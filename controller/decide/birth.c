@@ -216,4 +216,5 @@ void birth_intend(const struct situation *situation, struct plan *plan)
     plan->action.kind = ACTION_INITIATE;
     plan->action.ordinal = initiator->wanted->ordinal;
     plan->action.host = arena_string(situation->arena, initiator->view->holding.address);
+    plan->action.process = initiator->view->mongod.process;
 }

@@ -118,6 +118,8 @@ static void follow_outcome(const struct situation *situation, const struct rule 
         plan->action.kind = ACTION_STEP_DOWN;
         plan->action.ordinal = situation->primary->wanted->ordinal;
         plan->action.host = situation->primary->view->holding.address;
+        plan->action.process = situation->primary->view->mongod.process;
+        plan->action.base = situation->config;
         break;
     case OUTCOME_ADD:
         ledger_book_joiners(situation, plan);
@@ -138,12 +140,14 @@ static void own_action(const struct situation *situation, const struct rule *rul
 {
     struct action *action = &plan->action;
     if (action->kind == ACTION_NONE) {
-        *action = (struct action){.host = "", .sentence = ""};
+        *action = (struct action){.host = "", .process = "", .sentence = ""};
         return;
     }
     action->rule = rule->number;
     action->sentence = set_sentence(situation, plan, rule->sentence);
     action->host = arena_string(situation->arena, action->host);
+    bool known = action->process && !PLANT(TRUST_ADDRESS);
+    action->process = known ? arena_string(situation->arena, action->process) : "";
     action->base = replica_config_copy(situation->arena, &action->base);
     action->config = replica_config_copy(situation->arena, &action->config);
 }

@@ -95,7 +95,9 @@ struct action {
     int rule;
     int ordinal;             /* of the member that it is sent to */
     const char *host;
-    struct replica_config base;   /* RECONFIGURE: it is sent only if the node still has this version and term */
+    const char *process;     /* mongod_view.process of that member: it is sent only if this one answers; "": not known */
+    struct replica_config base;   /* RECONFIGURE, STEP_DOWN: it is sent only to a node of this set, and a reconfiguration
+                                   * only if the node still has this version and term */
     struct replica_config config; /* INITIATE, RECONFIGURE: what is wanted; fields that it doesn't model are kept as they are */
     const char *sentence;    /* what it is for, for log, events and explain */
 };

@@ -215,6 +215,7 @@ void reconfigure(const struct situation *situation, enum outcome outcome, struct
     action->kind = ACTION_RECONFIGURE;
     action->ordinal = situation->primary->wanted->ordinal;
     action->host = view->holding.address[0] ? view->holding.address : situation->primary->listed->host;
+    action->process = view->mongod.process;
     action->base = situation->config;
     action->config = situation->config;
     action->config.version = next_version(situation);

@@ -20,6 +20,7 @@ static struct mongod_view no_mongod(void)
                                 .problem = "",
                                 .age_ms = -1,
                                 .version = "",
+                                .process = "",
                                 .state = MEMBER_UNKNOWN,
                                 .self_id = -1,
                                 .term = -1,

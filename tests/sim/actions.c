@@ -72,7 +72,9 @@ static int start(struct mongo *mongo, uint64_t id, const char *set, const struct
                                       .base = config_of(&wanted->base),
                                       .config = config_of(&wanted->config)};
         snprintf(action->host, sizeof action->host, "%s", wanted->host);
+        snprintf(action->process, sizeof action->process, "%s", wanted->process);
         again(world, action, STAGE_READ, chance_between(&world->chance, 2, 60));
+        faults_of_command(world, action->host);
         return 0;
     }
     return error_set(err, ERROR_TOO_LARGE, "too many commands are under way");
@@ -112,10 +114,19 @@ static void fail(struct world *world, struct sim_action *action, int code, const
     again(world, action, STAGE_READ_BACK, delay_ms);
 }
 
+static bool is_meant(const struct sim_action *action, const struct member_slot *slot)
+{
+    struct arena arena;
+    arena_init(&arena, 0);
+    bool is = !*action->process || strcmp(node_process(slot, &arena), action->process) == 0;
+    arena_finish(&arena);
+    return is;
+}
+
 static void read_back(struct world *world, struct sim_action *action)
 {
     struct member_slot *slot = node_at(world, CONTROLLER_PLACE, action->host);
-    if (!slot || !slot->disk.data->config.version) {
+    if (!slot || !is_meant(action, slot) || !slot->disk.data->config.version) {
         finish(world, action, NULL, false);
         return;
     }
@@ -127,6 +138,12 @@ static void read_back(struct world *world, struct sim_action *action)
 
 /* ---- reading and sending ---- */
 
+static struct member_slot *target_of(struct world *world, struct sim_action *action)
+{
+    struct member_slot *slot = &world->slots[action->target];
+    return slot->node.up && slot->node.life == action->target_life ? slot : NULL;
+}
+
 static void read_first(struct world *world, struct sim_action *action)
 {
     struct member_slot *slot = node_at(world, CONTROLLER_PLACE, action->host);
@@ -136,7 +153,18 @@ static void read_first(struct world *world, struct sim_action *action)
         again(world, action, STAGE_ANSWER, MONGO_CONNECT_TIMEOUT_MS);
         return;
     }
+    if (!is_meant(action, slot)) {
+        fail(world, action, 0, "another process answers there", 5);
+        return;
+    }
+    action->target = slot->ordinal; /* the connection that the rest goes over */
+    action->target_life = slot->node.life;
     const struct configuration *now = &slot->disk.data->config;
+    bool other_set = *action->base.set_id && strcmp(now->set_id, action->base.set_id) != 0;
+    if (action->kind != ACTION_INITIATE && now->version && other_set) {
+        fail(world, action, 0, "it belongs to another set", 5);
+        return;
+    }
     if (action->kind == ACTION_INITIATE && now->version) {
         fail(world, action, CODE_ALREADY_INITIALIZED, "it is initialised already", 5);
         return;
@@ -182,12 +210,10 @@ static void send_it(struct world *world, struct sim_action *action)
     struct member_slot *slot = node_there(world, CONTROLLER_PLACE, action->host);
     action->sent = true;
     action->deadline_ms = world->now_ms + MONGO_COMMAND_TIMEOUT_MS - 1000;
-    if (!slot) {
+    if (!slot || slot != target_of(world, action)) {
         lose_answer(world, action);
         return;
     }
-    action->target = slot->ordinal;
-    action->target_life = slot->node.life;
     if (action->kind == ACTION_STEP_DOWN)
         send_step_down(world, action, slot);
     else if (action->kind == ACTION_INITIATE)
@@ -199,12 +225,6 @@ static void send_it(struct world *world, struct sim_action *action)
 }
 
 /* ---- a reconfiguration waits twice ---- */
-
-static struct member_slot *target_of(struct world *world, struct sim_action *action)
-{
-    struct member_slot *slot = &world->slots[action->target];
-    return slot->node.up && slot->node.life == action->target_life ? slot : NULL;
-}
 
 /* Since 4.4 it waits until the configuration before is committed; when it does not come to that, nothing has
  * changed. */

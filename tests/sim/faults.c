@@ -180,16 +180,27 @@ static void zone_down(struct world *world, struct site *site)
             pod_kill(world, &world->slots[i], 1000);
 }
 
-/* The same by the newest configuration that anybody has: the votes of the spec may not be given yet. */
+static bool votes_left(const struct world *world, const struct site *site, const struct configuration *config)
+{
+    int left = 0;
+    for (int i = 0; i < config->count; i++) {
+        int owner = world->id_owner_once[config->entries[i].id & 255];
+        left += config->entries[i].votes && owner && world->slots[owner].zone != site->zone;
+    }
+    return left > config_voters(config) / 2;
+}
+
+/* By each configuration that the others have: the newest may be in the lost zone alone, and the votes of the spec
+ * may not be given yet. */
 static bool votes_without(const struct world *world, const struct site *site)
 {
-    const struct configuration *newest = newest_held(world);
-    int left = 0;
-    for (int i = 0; newest && i < newest->count; i++) {
-        int owner = world->id_owner_once[newest->entries[i].id & 255];
-        left += newest->entries[i].votes && owner && world->slots[owner].zone != site->zone;
+    for (int i = 1; i <= ORDINALS_MAX; i++) {
+        const struct member_slot *slot = &world->slots[i];
+        bool has = slot->zone != site->zone && slot->disk.exists && slot->disk.data->config.version;
+        if (has && !votes_left(world, site, &slot->disk.data->config))
+            return false;
     }
-    return !newest || left > config_voters(newest) / 2;
+    return true;
 }
 
 static bool majority_without(const struct world *world, const struct site *site)
@@ -293,6 +304,9 @@ static bool begin(struct world *world, struct planned_fault *fault, struct chanc
         fault->other = (int)chance_between(chance, 0, 1);
         block(world, fault, 1);
         return true;
+    case FAULT_SWAP_MIDWAY:
+        world->swaps_midway++;
+        return true;
     case FAULT_ALL_MOVE:
         fault_of_all_addresses(world);
         return world->births > 0;
@@ -354,6 +368,8 @@ void faults_end(struct world *world, int index)
         brain_kill(&world->brains[1]);
     else if (kind == FAULT_STORE_FULL)
         world->brains[0].fails--;
+    else if (kind == FAULT_SWAP_MIDWAY)
+        world->swaps_midway -= world->swaps_midway > 0;
     else if (kind == FAULT_STORE_OLD)
         bring_old_image_back(world, &chance);
     else if (kind == FAULT_NODE_DRAINED)

@@ -58,6 +58,23 @@ static void swap_addresses(struct world *world, struct member_slot *a, struct me
     site_changed(world, b->zone);
 }
 
+void faults_of_command(struct world *world, const char *host)
+{
+    struct member_slot *from = NULL, *to = NULL;
+    for (int i = 1; i <= ORDINALS_MAX && world->swaps_midway; i++) {
+        struct member_slot *slot = &world->slots[i];
+        bool fits = slot->running && *slot->address && !world->wishes[i].arbiter;
+        if (fits && strcmp(slot->address, host) == 0)
+            from = slot;
+        else if (fits && (!to || i % 2))
+            to = slot;
+    }
+    if (!from || !to)
+        return;
+    swap_addresses(world, from, to);
+    world->swaps_midway--;
+}
+
 void fault_of_all_addresses(struct world *world)
 {
     for (int i = 1; i <= ORDINALS_MAX; i++) {

@@ -42,13 +42,13 @@ static bool has_primary(const struct world *world)
     return false;
 }
 
-/* With a zone lost for good the set is Degraded; or, to a controller that has never heard of that zone,
+/* With a zone lost for good the set is Degraded, also when the spec takes away what nobody can take down there; or, to a controller that has never heard of that zone,
  * Joining. */
 static bool phase_fits(const struct world *world, enum set_phase phase)
 {
     bool missing = false;
     for (int i = 1; i <= ORDINALS_MAX; i++)
-        missing |= wish_counts(world, i) && world->sites[world->slots[i].zone].lost;
+        missing |= world->wishes[i].named && world->sites[world->slots[i].zone].lost;
     if (!missing)
         return phase == PHASE_HEALTHY;
     return phase == PHASE_DEGRADED || phase == PHASE_JOINING;

@@ -1,4 +1,6 @@
 /* What a mongod says to its zone's agent, and configurations as values. */
+#include <stdio.h>
+
 #include "tests/sim/world.h"
 
 struct replica_config config_value(const struct configuration *config, struct arena *arena)
@@ -64,12 +66,20 @@ static void view_peers(const struct member_slot *slot, struct arena *arena, stru
     out->peer_count = (size_t)config->count;
 }
 
+const char *node_process(const struct member_slot *slot, struct arena *arena)
+{
+    char pod[16];
+    snprintf(pod, sizeof pod, "rc%d", slot->ordinal);
+    return mongod_process_text(arena, pod, (int64_t)slot->node.life);
+}
+
 void node_view(struct world *world, const struct member_slot *slot, struct arena *arena,
                struct mongod_view *out)
 {
     *out = (struct mongod_view){.answer = MONGOD_SILENT,
                                 .problem = "nobody answers",
                                 .version = "",
+                                .process = "",
                                 .state = MEMBER_UNKNOWN,
                                 .self_id = -1,
                                 .term = -1,
@@ -81,6 +91,7 @@ void node_view(struct world *world, const struct member_slot *slot, struct arena
     const struct data *data = slot->disk.data;
     out->problem = "";
     out->version = world->modern ? "7.0.14" : "4.0.28";
+    out->process = node_process(slot, arena);
     if (!data->config.version) {
         out->answer = MONGOD_NOT_INITIALIZED;
         out->state = MEMBER_STARTUP;

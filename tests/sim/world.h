@@ -199,7 +199,7 @@ struct sim_action {
     int brain, target; /* ordinal; 0: nobody answers there */
     enum action_kind kind;
     struct configuration base, config;
-    char host[HOST_MAX];
+    char host[HOST_MAX], process[32];
     int64_t deadline_ms;
     int stage, code;
     char message[96];
@@ -258,6 +258,7 @@ struct world {
     int blocked[PLACES][PLACES]; /* MongoDB's traffic, from, to */
     struct planned_fault faults[FAULTS_MAX];
     int fault_count, faults_in_force;
+    int swaps_midway; /* faults in force that wait for a command */
     uint64_t fault_schedule; /* counts how often the faults to come were drawn near */
 
     /* The truth that the invariants are about. */
@@ -383,6 +384,7 @@ int node_compare_logs(const struct data *a, const struct data *b);
 void node_stand_down(struct world *world, struct member_slot *slot);
 void node_view(struct world *world, const struct member_slot *slot, struct arena *arena,
                struct mongod_view *out);
+const char *node_process(const struct member_slot *slot, struct arena *arena); /* as mongod_view.process */
 struct replica_config config_value(const struct configuration *config, struct arena *arena);
 void client_turn(struct world *world);
 
@@ -397,6 +399,7 @@ bool faults_hasten(struct world *world);                       /* false: none is
 void faults_begin(struct world *world, int index);
 void faults_end(struct world *world, int index);
 void faults_give_addresses_back(struct world *world);
+void faults_of_command(struct world *world, const char *host); /* one is on its way there */
 const char *fault_name(int kind);
 int fault_kinds(void);
 extern uint64_t faults_fired[];

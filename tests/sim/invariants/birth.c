@@ -16,9 +16,7 @@ static void check_heard(struct world *world, const struct brain *brain)
 void check_told_to_initiate(struct world *world, const struct brain *brain, struct member_slot *target,
                             const struct configuration *config)
 {
-    /* By address alone: one that has just changed hands leads to another node that is as new; act/ asks it
-     * first. */
-    if (world->told_before && world->initiated != target->ordinal && !world->swapped)
+    if (world->told_before && world->initiated != target->ordinal)
         violate(world, 4, "%s is told to initiate, but %s was told before", slot_name(target),
                 slot_name(&world->slots[world->initiated]));
     if (brain->controller && !world->told_before &&

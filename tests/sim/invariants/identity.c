@@ -35,7 +35,7 @@ void check_ids(struct world *world, const struct configuration *config)
             violate(world, 7, "_id %d is used again, for %s", entry->id, entry->host);
         /* Where the ledger was lost while addresses had changed hands, a member is who its mongod says: by
          * its host. */
-        if (now && world->id_owner[id] && now != world->id_owner[id] && !world->swapped)
+        if (now && world->id_owner[id] && now != world->id_owner[id])
             violate(world, 7, "_id %d was node%d's and is given to node%d", entry->id, world->id_owner[id],
                     now);
         for (int j = 0; j < i; j++)
