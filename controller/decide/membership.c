@@ -46,6 +46,8 @@ const struct member_situation *membership_subject(const struct situation *situat
         return situation_first(situation, M_READY | M_MAY_LEAD, 0);
     if (rule->outcome == OUTCOME_ADOPT)
         return situation_first(situation, M_IS_MEMBER, M_STRANGER);
+    if (rule->require & MISPLACED_LEADS)
+        return situation->primary;
     for (size_t i = 0; i < FINDER_COUNT; i++)
         if (rule->require & finders[i].fact)
             return situation_first(situation, finders[i].require, finders[i].forbid);
@@ -140,6 +142,9 @@ void situation_find_changes(struct situation *situation)
         situation->facts |= MOVED_CLASH;
     if (settings_due(situation))
         situation->facts |= ATTRIBUTES_DUE;
+    const struct member_situation *primary = situation->primary;
+    if (primary && primary->listed && primary->listed->priority <= 0)
+        situation->facts |= MISPLACED_LEADS;
     const struct member_situation *giver =
         situation_first(situation, M_LISTED | M_DISK_LOST | M_VOTES, M_UNBOOKED);
     if (!giver)

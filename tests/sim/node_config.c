@@ -117,24 +117,12 @@ const struct configuration *newest_held(const struct world *world)
 
 /* ---- installing ---- */
 
+/* By dialling each host; where none leads to it (any more) it goes to REMOVED, and looks again with each
+ * configuration that it hears of. */
 static int find_self(const struct member_slot *slot, const struct configuration *config)
 {
     for (int i = 0; i < config->count && slot->service; i++)
         if (strcmp(config->entries[i].host, slot->address) == 0)
-            return i;
-    return -1;
-}
-
-/* A running member goes on under its _id when only hosts have changed and none leads to it (yet). */
-static int keep_self(const struct member_slot *slot, const struct configuration *config)
-{
-    const struct configuration *old = &slot->disk.data->config;
-    if (!old->version || slot->node.self < 0)
-        return -1;
-    int id = old->entries[slot->node.self].id;
-    for (int i = 0; i < config->count; i++)
-        if (config->entries[i].id == id &&
-            strcmp(config->entries[i].host, old->entries[slot->node.self].host) == 0)
             return i;
     return -1;
 }
@@ -175,8 +163,6 @@ void node_install(struct world *world, struct member_slot *slot, const struct co
     struct configuration copy = *config;
     int match[ENTRIES_MAX] = {0};
     int self = find_self(slot, &copy);
-    if (self < 0)
-        self = keep_self(slot, &copy);
     for (int i = 0; i < copy.count; i++)
         for (int j = 0; j < data->config.count; j++)
             if (data->config.entries[j].id == copy.entries[i].id)

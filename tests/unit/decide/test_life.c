@@ -150,6 +150,27 @@ static void two_that_are_said_to_have_moved_to_one_address_wait(void **state)
     fixture_finish(f);
 }
 
+/* Who finds itself in the configuration at another one's address leads by that one's priority; a reconfiguration that puts it
+ * back to its own place, where it may not lead, is refused for ever (simulator, seed 5260). */
+static void one_that_leads_from_anothers_place_steps_down_before_the_configuration_follows(void **state)
+{
+    WITH_FIXTURE(5);
+    fixture_healthy(f);
+    f->entries[0].votes = 0;
+    f->entries[0].priority = 0;
+    f->wanted[0].votes = 0;
+    f->wanted[0].priority = 0;
+    const char *first = f->views[0].holding.address, *second = f->views[1].holding.address;
+    fixture_move(f, 1, second);
+    fixture_move(f, 2, first);
+    const struct plan *plan = fixture_plan(f);
+    assert_true(plan_fired(plan, 54));
+    assert_int_equal(plan->action.kind, ACTION_STEP_DOWN);
+    assert_int_equal(plan->action.ordinal, 1);
+    assert_string_equal(plan->action.host, second);
+    fixture_finish(f);
+}
+
 static void addresses_that_swap_are_followed_in_one_step(void **state)
 {
     WITH_FIXTURE(5);
@@ -568,6 +589,7 @@ int main(void)
         cmocka_unit_test(a_lost_disk_is_mended_while_another_has_its_address),
         cmocka_unit_test(two_that_are_said_to_have_moved_to_one_address_wait),
         cmocka_unit_test(addresses_that_swap_are_followed_in_one_step),
+        cmocka_unit_test(one_that_leads_from_anothers_place_steps_down_before_the_configuration_follows),
         cmocka_unit_test(nothing_is_sent_while_a_command_is_under_way),
         cmocka_unit_test(a_failed_command_rests_until_its_time),
         cmocka_unit_test(an_unknown_outcome_is_read_back_before_the_next_step),
