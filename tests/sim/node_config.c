@@ -238,7 +238,9 @@ int node_initiate(struct world *world, struct member_slot *slot, const struct co
     snprintf(first.set_id, sizeof first.set_id, "%024llx", (unsigned long long)chance_next(&world->chance));
     first.version = 1;
     first.term = world->modern ? 0 : -1;
-    slot->disk.data->synced = true;
+    slot->disk.data->synced = true; /* and "initiating set" is its first entry */
+    slot->disk.data->log[slot->disk.data->length++] =
+        (struct op){(int)first.term, 0, (int)((world->now_ms + WALL_AT_START_MS) / 1000)};
     check_birth(world, &first);
     node_install(world, slot, &first);
     slot->node.election_ms = world->now_ms + chance_between(&world->chance, 500, 11000);
