@@ -9,6 +9,7 @@
 
 enum {
     REPLICA_SET_ID_LENGTH = 24,
+    PROCESS_HOST_MAX = 200,
     PRIORITY_MAX = 1000, /* https://www.mongodb.com/docs/manual/reference/replica-configuration/ */
 };
 
@@ -149,7 +150,7 @@ int mongod_reply_code(const bson_t *reply)
 
 const char *mongod_reply_process(const bson_t *reply, struct arena *arena)
 {
-    return mongod_process_text(arena, get_text(reply, "host"), get_int(reply, "pid", 0));
+    return mongod_process_text(arena, get_text(reply, "host", PROCESS_HOST_MAX), get_int(reply, "pid", 0, WHOLE_MAX, 0));
 }
 
 const char *mongod_reply_version(const bson_t *reply, struct arena *arena)

@@ -61,7 +61,7 @@ static void print_entry(const struct json *entry, const struct replay_result *re
         if (!member->waiting)
             continue;
         buffer_printf(out, "        %s ",
-                      spec_member_names(result->set, &result->set->members[i], arena).node);
+                      spec_node_name(result->set, &result->set->members[i], arena));
         print_rule(member->rule, member->sentence, out);
     }
     print_action(result, out);

@@ -31,9 +31,7 @@ static void check_report(const struct mongod_view *view, struct arena *arena)
                             .member_count = 1};
     struct buffer text;
     buffer_init(&text, 0);
-    struct json *json = report_write(&report, REPORT_WHOLE);
-    assert(json_print(json, JSON_COMPACT, &text, &err) == 0);
-    json_destroy(json);
+    assert(report_print(&report, &text, &err) == 0);
     assert(report_read(text.data, text.length, "z", arena, &again, &err) == 0);
     assert(again.members[0].mongod.answer == view->answer);
     buffer_finish(&text);
@@ -52,6 +50,7 @@ static void ask(int question, const bson_t *reply, struct arena *arena, struct m
         mongod_reply_hello(reply, view);
     } else if (question == 'v') {
         view->version = mongod_reply_version(reply, arena);
+        view->process = mongod_reply_process(reply, arena);
     } else if (mongod_reply_config(reply, arena, &view->config, &commitment, &err)) {
         assert(err.code != ERROR_NONE && *err.message);
     }

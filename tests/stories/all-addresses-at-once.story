@@ -5,7 +5,7 @@ begins: healthy
 move-all-addresses
 wait phase AddressesLost
     Set mongo is Reconfiguring; it was Healthy.
-    mongo-node2 has moved from address 2a to address 2b: the configuration follows, under the same _id. (row 50)
+    mongo-node3 has moved from address 3a to address 3b: the configuration follows, under the same _id. (row 50)
     The reconfigure of set mongo failed: nobody answers.
     The last command (reconfigure: nobody answers) failed; it is worked out anew soon. (row 44)
     Set mongo is AddressesLost; it was Reconfiguring.

@@ -20,9 +20,9 @@ start controller
 wait healthy
     Set mongo is Initiating; it was not looked at before.
     mongo-node1 was told to initiate the set and has not answered since; only it may be told again. (row 24)
-    Set mongo is Degraded; it was Initiating.
+    Set mongo is Joining; it was Initiating.
     mongo-node1 is the primary of set mongo.
-    mongo-node1 is primary by the word of the others, but no word comes from the agent of zone z1: nothing is changed until it does. (row 52)
+    Set mongo is Degraded; it was Joining.
     Set mongo is Healthy; it was Degraded.
 expect births 1
 expect node1 id 0

@@ -34,7 +34,7 @@ expect births 1
 heal z1
 wait healthy
     Set mongo is Joining; it was Degraded.
-    mongo-node3 is the primary of set mongo.
+    mongo-node2 is the primary of set mongo.
     Set mongo is Degraded; it was Joining.
     Set mongo is Healthy; it was Degraded.
 expect births 1
