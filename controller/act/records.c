@@ -30,6 +30,8 @@ struct json *ledger_write(const struct ledger *ledger)
     json_set_int(root, "birthOrdinal", ledger->birth_ordinal);
     json_set_string(root, "replicaSetId", ledger->replica_set_id);
     json_set_int(root, "nextId", ledger->next_id);
+    if (ledger->config_version)
+        json_set_int(root, "configVersion", ledger->config_version);
     struct json *members = json_set(root, "members", json_array());
     for (size_t i = 0; i < ledger->member_count; i++) {
         const struct ledger_member *member = &ledger->members[i];
@@ -94,6 +96,7 @@ int ledger_read(const struct json *root, const char *set, struct arena *arena, s
         json_read_int(root, "birthOrdinal", JSON_REQUIRED, 0, INT32_MAX, &birth_ordinal, err) ||
         json_read_string(root, "replicaSetId", JSON_REQUIRED, arena, &ledger.replica_set_id, err) ||
         json_read_int(root, "nextId", JSON_REQUIRED, 0, INT32_MAX, &next_id, err) ||
+        json_read_int(root, "configVersion", JSON_OPTIONAL, 0, INT64_C(1) << 53, &ledger.config_version, err) ||
         birth_from_text(birth, &ledger.birth, err) || read_members(root, arena, &ledger, err))
         return -1;
     if (strcmp(ledger.set, set) != 0)

@@ -63,6 +63,7 @@ static bool member_equal(const struct ledger_member *a, const struct ledger_memb
 bool ledger_equal(const struct ledger *a, const struct ledger *b)
 {
     if (a->birth != b->birth || a->birth_ordinal != b->birth_ordinal || a->next_id != b->next_id ||
+        a->config_version != b->config_version ||
         a->member_count != b->member_count || strcmp(a->set, b->set) != 0 ||
         strcmp(a->replica_set_id, b->replica_set_id) != 0)
         return false;

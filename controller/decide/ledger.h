@@ -28,6 +28,7 @@ struct ledger {
     int birth_ordinal;          /* the node that initiates; 0: none */
     const char *replica_set_id; /* "" before the birth is done */
     int next_id;                /* the lowest _id that was never given */
+    int64_t config_version;     /* the highest version of a configuration that was ever sent; 0: none */
     const struct ledger_member *members; /* by ordinal */
     size_t member_count;
 };

@@ -188,12 +188,14 @@ static void edit_members(struct edit *edit, enum outcome outcome, const struct l
     }
 }
 
-/* Above every version that was ever shown: before 4.4 one that was lost with its primary comes back with that
- * node, and two of one version would stand beside each other for ever. */
+/* Above every version that is shown or was ever sent (which is durable before it is sent): before 4.4 one that was
+ * lost with its primary comes back with that node, and two of one version would stand beside each other for ever. */
 static int64_t next_version(const struct situation *situation)
 {
     int64_t version = situation->config.version, sent = situation->input->observation->action.config.version;
     version = sent > version ? sent : version;
+    if (situation->input->ledger->config_version > version)
+        version = situation->input->ledger->config_version;
     for (size_t i = 0; i < situation->member_count; i++) {
         const struct member_situation *member = &situation->members[i];
         if (member->view && !has(member->facts, M_STRANGER) && member->view->mongod.config.version > version)
@@ -219,6 +221,8 @@ void reconfigure(const struct situation *situation, enum outcome outcome, struct
     action->base = situation->config;
     action->config = situation->config;
     action->config.version = next_version(situation);
+    plan->ledger.config_version = action->config.version;
+    plan->ledger_changed = true;
     action->config.members = edit.members;
     action->config.member_count = edit.count;
     action->config.settings = NULL;

@@ -173,7 +173,7 @@ static void a_ledger_is_read_as_it_was_written(void **state)
 {
     (void)state;
     const struct ledger_member members[] = {{1, 0, "d1", false}, {3, 7, "", true}};
-    const struct ledger ledger = {"mongo", BIRTH_DONE, 1, "6b0407215e92c42f711d9b08", 8, members, 2};
+    const struct ledger ledger = {"mongo", BIRTH_DONE, 1, "6b0407215e92c42f711d9b08", 8, 12, members, 2};
     struct ledger back;
     struct buffer bytes;
     struct arena arena;
