@@ -16,6 +16,7 @@ static const struct {
     {"{detail}", offsetof(struct sentence_values, detail)}, {"{list}", offsetof(struct sentence_values, list)},
     {"zones {zones}", offsetof(struct sentence_values, counted_zones)},
 };
+static const char BEGINNINGS[] = "{z"; /* of their names */
 
 /* The value of the placeholder that `text` begins with, and the placeholder's length; NULL when there is none. */
 static const char *value_at(const char *text, const struct sentence_values *values, size_t *length)
@@ -37,8 +38,8 @@ const char *sentence_write(struct arena *arena, const char *pattern, const struc
     char text[SENTENCE_LENGTH_MAX];
     size_t used = 0;
     while (*pattern && used < sizeof text - 1) {
-        size_t length = strcspn(pattern + 1, "{") + 1; /* up to the next brace, if the first one begins no placeholder */
-        const char *value = *pattern == '{' ? value_at(pattern, values, &length) : NULL;
+        size_t length = strcspn(pattern + 1, BEGINNINGS) + 1; /* up to where the next placeholder may begin, if here is none */
+        const char *value = strchr(BEGINNINGS, *pattern) ? value_at(pattern, values, &length) : NULL;
         size_t take = value ? strlen(value) : length, room = sizeof text - 1 - used;
         if (take > room)
             take = room;

@@ -133,9 +133,7 @@ static bool controller_fault(struct world *world, struct planned_fault *fault, s
     case FAULT_STORE_LOST:
         brain_kill(brain);
         image_finish(&brain->image);
-        world->told_before = false; /* it can't know, and every member says that it is new */
         world->forgotten = true;
-        memset(world->id_owner, 0, sizeof world->id_owner); /* from now on a member is who its mongod says */
         world_later(world, chance_between(chance, 100, 8000), H_BRAIN_START, 0, 0);
         world_later(world, chance_between(chance, 8500, 20000), H_SPEC, 0, 0);
         fault->lasts_ms = 20000;
@@ -162,9 +160,8 @@ static void bring_old_image_back(struct world *world, struct chance *chance)
     world_trace(world, "store", "the old image is brought back");
     brain_kill(&world->brains[0]);
     image_copy(&world->brains[0].image, &world->old_image);
-    world->has_old_image = world->told_before = false;
+    world->has_old_image = false;
     world->forgotten = true;
-    memset(world->id_owner, 0, sizeof world->id_owner);
     world_later(world, chance_between(chance, 100, 5000), H_BRAIN_START, 0, 0);
     world_later(world, 6000, H_SPEC, 0, 0);
 }
@@ -184,14 +181,14 @@ static bool votes_left(const struct world *world, const struct site *site, const
 {
     int left = 0;
     for (int i = 0; i < config->count; i++) {
-        int owner = world->id_owner_once[config->entries[i].id & 255];
+        int owner = world->id_owner[config->entries[i].id & 255];
         left += config->entries[i].votes && owner && world->slots[owner].zone != site->zone;
     }
     return left > config_voters(config) / 2;
 }
 
-/* By each configuration that the others have: the newest may be in the lost zone alone, and the votes of the spec
- * may not be given yet. */
+/* By each configuration that the others have: the newest may be in the lost zone alone, and the votes of the
+ * spec may not be given yet. */
 static bool votes_without(const struct world *world, const struct site *site)
 {
     for (int i = 1; i <= ORDINALS_MAX; i++) {

@@ -31,8 +31,7 @@ static bool may_lose_disk(struct world *world, const struct member_slot *slot)
     const struct configuration *config = newest_committed(world);
     int left = 0;
     for (int i = 0; config && i < config->count; i++)
-        left +=
-            config->entries[i].votes && world->id_owner_once[config->entries[i].id & 255] != slot->ordinal;
+        left += config->entries[i].votes && world->id_owner[config->entries[i].id & 255] != slot->ordinal;
     bool majority_stays =
         !config || left > config_voters(config) / 2; /* by the votes that are given already */
     return slot->disk.exists && !world->lost_for_good && other_votes >= 2 && majority_stays;
@@ -91,7 +90,7 @@ void faults_give_addresses_back(struct world *world)
 {
     const struct configuration *config = newest_held(world);
     for (int j = 0; config && j < config->count; j++) {
-        struct member_slot *slot = &world->slots[world->id_owner_once[config->entries[j].id & 255]];
+        struct member_slot *slot = &world->slots[world->id_owner[config->entries[j].id & 255]];
         if (!slot->ordinal || !slot->service)
             continue;
         if (slot->node.up && slot->node.state == MEMBER_REMOVED)

@@ -65,8 +65,11 @@ static void become_primary(struct world *world, struct member_slot *slot)
 bool node_elect(struct world *world, struct member_slot *slot)
 {
     const struct configuration *config = &slot->disk.data->config;
+    const struct entry *self = slot->node.self >= 0 ? &config->entries[slot->node.self] : NULL;
     int64_t term = slot->disk.data->term + 1;
     int votes = 1;
+    if (!self || !self->votes || self->priority <= 0)
+        return false;
     for (int i = 0; i < config->count; i++) { /* the dry run: nobody's term is raised in vain */
         struct member_slot *voter = voter_of(world, slot, i);
         votes += voter && grants(world, slot, voter, term);

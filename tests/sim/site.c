@@ -50,7 +50,7 @@ void site_changed(struct world *world, int zone)
 void site_told(struct world *world, const struct happening *happening)
 {
     struct site *site = &world->sites[happening->who];
-    if (!site->agent || happening->life != site->life || site->stale)
+    if (!site->agent || (happening->life && happening->life != site->life) || site->stale)
         return;
     site_look(site);
     agent_holdings_changed(site->agent);
@@ -149,7 +149,7 @@ static void create_disk(struct world *world, struct member_slot *slot)
     slot->disk.ready_ms = world->now_ms + (slot->slow_disk ? chance_between(&world->chance, 5000, 40000)
                                                            : chance_between(&world->chance, 20, 1500));
     world_later(world, slot->disk.ready_ms - world->now_ms, H_SITE, slot->zone,
-                world->sites[slot->zone].life);
+                0); /* whichever agent lives then */
 }
 
 /* ---- steps ---- */

@@ -382,9 +382,7 @@ static int edit(struct telling *telling, const struct words *words, struct error
 
 static void forget(struct world *world)
 {
-    world->told_before = false;
     world->forgotten = true;
-    memset(world->id_owner, 0, sizeof world->id_owner);
 }
 
 /* lose | copy | restore | fill | free */

@@ -273,7 +273,6 @@ struct world {
     bool told_before;
     bool id_gone[256], had_data[ORDINALS_MAX + 1];
     int id_owner[256];                     /* ordinals; 0: not seen yet */
-    int id_owner_once[256];                /* the same, kept when the store is lost */
     int64_t unwanted_ms[ORDINALS_MAX + 1]; /* when the spec last did not want it, or its vote */
     int64_t lost_ms[ORDINALS_MAX + 1];     /* when its disk was last lost */
     int64_t down_since_ms[ORDINALS_MAX + 1];

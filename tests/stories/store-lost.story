@@ -11,7 +11,7 @@ apply
 wait healthy
     Set mongo is Provisioning; it was not looked at before.
     No report yet from zones z1, z2, z3: the set is initiated only when every zone has proven that its member is new. To start without one, take its members out of the spec. (row 30)
-    Zone z3 had accepted epoch 1: this controller goes on with epoch 2.
+    Zone z2 had accepted epoch 1: this controller goes on with epoch 2.
     Set mongo is Degraded; it was Provisioning.
     No primary is seen: the members are electing one, or can't be seen. (row 43)
     Set mongo is Joining; it was Degraded.

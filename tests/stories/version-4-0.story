@@ -24,19 +24,11 @@ wait healthy
     No primary of set mongo is seen; it was mongo-node1.
     No primary is seen: the members are electing one, or can't be seen. (row 43)
     Set mongo is Healthy; it was Degraded.
-    mongo-node4 is the primary of set mongo.
+    mongo-node3 is the primary of set mongo.
 remove node4
     Revision 3 of the federation was applied: 1 change.
 wait healthy
     Set mongo is Reconfiguring; it was Healthy.
-    mongo-node4 is to leave or to have no vote, and is primary: it is told to step down. (row 71)
-    The step-down of set mongo failed: it did not step down.
-    The last command (step-down: it did not step down) failed; it is worked out anew soon. (row 44)
-    Set mongo is Degraded; it was Reconfiguring.
-    No primary of set mongo is seen; it was mongo-node4.
-    Set mongo is Reconfiguring; it was Degraded.
-    mongo-node2 is the primary of set mongo.
-    The step-down of set mongo failed: it did not step down.
     mongo-node4 is to leave or to have no vote: its vote and priority are taken away. (row 72)
     mongo-node4 has no vote any more: it is taken out of the configuration. (row 74)
     Set mongo is Degraded; it was Reconfiguring.

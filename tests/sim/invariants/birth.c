@@ -13,13 +13,24 @@ static void check_heard(struct world *world, const struct brain *brain)
     }
 }
 
+/* Who lost the store may choose anew when all say that they are new, but not while the first command may yet
+ * arrive. */
+static bool still_told(const struct world *world)
+{
+    int told = 0;
+    for (int i = 0; i < ACTIONS_MAX; i++)
+        told +=
+            world->actions[i].active && world->actions[i].kind == ACTION_INITIATE && !world->actions[i].code;
+    return told > 1;
+}
+
 void check_told_to_initiate(struct world *world, const struct brain *brain, struct member_slot *target,
                             const struct configuration *config)
 {
-    if (world->told_before && world->initiated != target->ordinal)
+    if (world->told_before && world->initiated != target->ordinal && (!world->forgotten || still_told(world)))
         violate(world, 4, "%s is told to initiate, but %s was told before", slot_name(target),
                 slot_name(&world->slots[world->initiated]));
-    if (brain->controller && !world->told_before &&
+    if (brain->controller && (!world->told_before || world->forgotten) &&
         !brain->intended_before) /* then the word of all was there before */
         check_heard(world, brain);
     for (int i = 1; i <= ORDINALS_MAX; i++) {

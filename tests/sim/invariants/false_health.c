@@ -68,7 +68,6 @@ static void remember(struct world *world)
         if (slot->node.up && slot->node.self >= 0) {
             int *owner = &world->id_owner[slot->disk.data->config.entries[slot->node.self].id & 255];
             *owner = *owner ? *owner : i;
-            world->id_owner_once[slot->disk.data->config.entries[slot->node.self].id & 255] = *owner;
         }
         if (slot->node.up && slot->node.self >= 0 && slot->disk.data->synced && slot->disk.data->length)
             world->had_data[i] = true;

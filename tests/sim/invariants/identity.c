@@ -30,7 +30,7 @@ void check_ids(struct world *world, const struct configuration *config)
         const struct entry *entry = &config->entries[i];
         int id = entry->id & 255, now = owner_of(world, entry->host);
         if (!world->id_owner[id])
-            world->id_owner_once[id] = world->id_owner[id] = first_owner(world, entry->host);
+            world->id_owner[id] = first_owner(world, entry->host);
         if (world->id_gone[id])
             violate(world, 7, "_id %d is used again, for %s", entry->id, entry->host);
         /* Where the ledger was lost while addresses had changed hands, a member is who its mongod says: by
