@@ -43,6 +43,29 @@ static const char *bearer_of(const struct http_request *request)
     return strncasecmp(value, "Bearer ", 7) == 0 ? value + 7 + strspn(value + 7, " ") : "";
 }
 
+/* Who opened a session may have lost what it was opened with. */
+static bool opener_counts(const struct exchange *exchange, const struct caller *opener)
+{
+    return opener->proof != PROOF_TOKEN || tokens_counts(&exchange->site->gate.tokens, opener->mark, clock_wall_ms(exchange->site->clock));
+}
+
+/* Whether a session's cookie is shown; then the caller is whoever opened it, as a viewer. */
+static bool take_session(struct exchange *exchange)
+{
+    char text[SESSION_TEXT_MAX];
+    if (!session_of_cookie(http_request_header(exchange->request, "Cookie"), text))
+        return false;
+    const struct caller *opener = sessions_find(&exchange->site->gate.sessions, text, clock_wall_ms(exchange->site->clock));
+    explicit_bzero(text, sizeof text);
+    bool counts = opener && opener_counts(exchange, opener);
+    if (counts)
+        exchange->caller = *opener;
+    exchange->caller.kind = counts ? CALLER_VIEWER : CALLER_NOBODY;
+    exchange->caller.flaw = counts ? FLAW_NONE : FLAW_UNKNOWN;
+    exchange->caller.proof = PROOF_SESSION;
+    return true;
+}
+
 /* A token that is shown counts, whatever else does: who shows one means it. Without TLS nobody else can show who they are: whoever reaches a
  * listener of the loopback is trusted, as far as that listener goes. */
 static void find_caller(struct exchange *exchange)
@@ -55,7 +78,9 @@ static void find_caller(struct exchange *exchange)
         tokens_find(&exchange->site->gate.tokens, bearer, clock_wall_ms(exchange->site->clock), &exchange->caller);
     else if (exchange->request->peer)
         exchange->caller = *exchange->request->peer;
-    else if (!exchange->listener->tls)
+    else if (exchange->listener->tls)
+        take_session(exchange); /* not on the plain loopback, whose cookies all programs there share */
+    else
         exchange->caller = (struct caller){.kind = CALLER_ADMIN, .proof = PROOF_LOOPBACK};
 }
 

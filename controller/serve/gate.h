@@ -7,6 +7,7 @@
 #include "controller/trust/access.h"
 #include "controller/trust/audit.h"
 #include "controller/trust/rates.h"
+#include "controller/trust/sessions.h"
 #include "controller/trust/tokens.h"
 
 struct exchange;
@@ -24,6 +25,7 @@ struct gate_change {
 struct gate {
     struct store *store; /* of the audit log */
     struct tokens tokens;
+    struct sessions sessions;
     struct rates rates;
     struct gate_change changes[GATE_CHANGES_MAX];
     uint64_t refused, limited, unwritten; /* requests: not allowed, too many, refusals that the audit log was spared */

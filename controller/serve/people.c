@@ -86,6 +86,43 @@ void serve_tokens_revoke(struct exchange *exchange)
     site_tick(exchange->site); /* ends the streams that were opened with it */
 }
 
+/* ---- sessions ---- */
+
+static void answer_cookie(struct exchange *exchange, int status, const char *value, int lifetime_s)
+{
+    char cookie[sizeof SESSION_COOKIE + SESSION_TEXT_MAX + 96];
+    const char *const headers[] = {cookie, "Cache-Control: no-store", NULL};
+    struct json *json = json_object();
+    snprintf(cookie, sizeof cookie, "Set-Cookie: " SESSION_COOKIE "=%s; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age=%d", value, lifetime_s);
+    json_set_string(json, "name", exchange->caller.name);
+    json_set_string(json, "role", caller_kind_name(CALLER_VIEWER));
+    json_set_int(json, "seconds", lifetime_s);
+    answer_json(exchange, status, json, headers);
+    explicit_bzero(cookie, sizeof cookie);
+    json_destroy(json);
+}
+
+void serve_session_open(struct exchange *exchange)
+{
+    struct site *site = exchange->site;
+    char text[SESSION_TEXT_MAX];
+    struct error err = {0};
+    if (sessions_open(&site->gate.sessions, &exchange->caller, clock_wall_ms(site->clock), text, &err)) {
+        answer_error(exchange, &err);
+        return;
+    }
+    answer_cookie(exchange, 201, text, SESSION_LIFETIME_S);
+    explicit_bzero(text, sizeof text);
+}
+
+void serve_session_end(struct exchange *exchange)
+{
+    char text[SESSION_TEXT_MAX];
+    if (session_of_cookie(http_request_header(exchange->request, "Cookie"), text))
+        sessions_end(&exchange->site->gate.sessions, text);
+    answer_cookie(exchange, 200, "", 0);
+}
+
 /* ---- the audit log ---- */
 
 static int query_number(const struct http_request *request, const char *name, int64_t least, int64_t most, int64_t *out, struct error *err)

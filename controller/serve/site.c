@@ -190,7 +190,7 @@ struct stream *stream_open(struct exchange *exchange, enum stream_kind kind, con
         return NULL;
     struct stream *stream = &site->streams[site->stream_count++];
     *stream = (struct stream){.listener = exchange->listener, .id = exchange->request->id, .kind = kind, .caller = caller};
-    if (exchange->caller.proof == PROOF_TOKEN)
+    if (exchange->caller.proof == PROOF_TOKEN || exchange->caller.proof == PROOF_SESSION)
         memcpy(stream->token, exchange->caller.mark, sizeof stream->token);
     return stream;
 }
