@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/base/file.h"
 #include "zone-agent/mongod_reply.h"
 
 enum { PROBE_TARGETS_MAX = 2 * ZONE_MEMBERS_MAX };
@@ -362,6 +363,7 @@ struct probe *probe_create(uv_loop_t *loop, const struct clock *clock, const str
     *probe = (struct probe){.loop = loop, .clock = *clock, .events = *events};
     mongoc_log_set_handler(NULL, NULL); /* what fails is said in the view, once */
     mongoc_init();
+    file_unname_shared_memory("mongoc");
     return probe;
 }
 

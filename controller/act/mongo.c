@@ -13,6 +13,7 @@
 
 #include "controller/act/config_document.h"
 #include "proto/base/clock.h"
+#include "proto/base/file.h"
 
 enum {
     CODE_ALREADY_INITIALIZED = 23,
@@ -370,6 +371,7 @@ static void swallow_log(mongoc_log_level_t level, const char *domain, const char
 void mongo_driver_init(void)
 {
     mongoc_init();
+    file_unname_shared_memory("mongoc");
     mongoc_log_set_handler(swallow_log, NULL);
 }
 

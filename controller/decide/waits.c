@@ -42,9 +42,21 @@ static bool unfinished(const struct plan *plan, size_t i)
     return plan->members[i].waiting;
 }
 
+/* While a birth lacks proof: those who haven't given it. */
+static const char *list_unproven(const struct situation *situation)
+{
+    char list[LIST_LENGTH_MAX] = "";
+    for (size_t i = 0; i < situation->member_count; i++)
+        if (!has(situation->members[i].facts, M_PROVEN_NEW) && !has(situation->members[i].facts, M_ABSENT))
+            append(list, situation->members[i].node);
+    return arena_string(situation->arena, list);
+}
+
 static const char *list_members(const struct situation *situation, const struct plan *plan)
 {
     char list[LIST_LENGTH_MAX] = "";
+    if (!(situation->facts & (BORN | CONFIG_SEEN | PROVEN_NEW)) && has(situation->facts, ZONES_HEARD))
+        return list_unproven(situation);
     for (size_t i = 0; i < situation->member_count; i++)
         if (unfinished(plan, i) || (situation->members[i].listed && !has(situation->members[i].facts, M_ATTRIBUTES_FIT)))
             append(list, situation->members[i].node);

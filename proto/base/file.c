@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -112,6 +113,13 @@ int file_replace(const char *path, const void *data, size_t length, mode_t mode,
         return error_set_errno(err, errnum, "cannot write %s", path);
     }
     return sync_folder_of(path) ? error_set_errno(err, errno, "cannot make %s durable", path) : 0;
+}
+
+void file_unname_shared_memory(const char *name)
+{
+    char path[NAME_MAX];
+    snprintf(path, sizeof path, "/%s-%u", name, (unsigned)getpid());
+    shm_unlink(path); /* where there is none, none is left */
 }
 
 int file_rename(const char *from, const char *to, struct error *err)

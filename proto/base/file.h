@@ -23,4 +23,8 @@ int file_make_folders(const char *path, mode_t mode, struct error *err);
 /* rm -r; a path that is not there is no error. Never follows symbolic links, never leaves `path`'s file system. */
 int file_remove_tree(const char *path, struct error *err);
 
+/* Takes the name away from the shared memory /NAME-PID that a library keeps counters in for this process, if there is any: the
+ * library would do so at a clean end alone, and whoever is killed would leave it in /dev/shm for good. */
+void file_unname_shared_memory(const char *name);
+
 #endif

@@ -219,6 +219,17 @@ def test_a_used_disk_that_the_intent_does_not_name_is_not_started(zone, controll
     assert (data / "WiredTiger").read_text() == "somebody's data"
 
 
+def test_what_a_crash_left_of_a_mark_is_no_data(zone, controller):
+    """An agent that was killed while it made the disk: the birth of its set waited for ever."""
+    data = zone.data()
+    data.mkdir(parents=True)
+    (data / "atoll-disk.id.a1b2c3").write_text("half a m")
+    zone.start()
+    controller.intend(zone.spec())
+    member = eventually("it is made anew", lambda: controller.member().get("holding", {}).get("disk", {}).get("id") and controller.member())
+    assert not member["holding"]["disk"].get("adopted")
+
+
 def test_a_disk_of_another_set_is_never_started(running, controller):
     disk = controller.member()["holding"]["disk"]["id"]
     controller.intend(running.spec(run="held", diskId=disk, replicaSetId="a" * 24))

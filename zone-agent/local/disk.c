@@ -53,6 +53,13 @@ static int find_places(const struct local_driver *driver, const char *name, stru
     return join(out->inner, out->data, INNER_MARK, err);
 }
 
+/* Our mark, or what a crash left of writing one (file_replace puts its temporary file beside it). */
+static bool is_our_mark(const char *name)
+{
+    size_t length = sizeof INNER_MARK - 1;
+    return strncmp(name, INNER_MARK, length) == 0 && (name[length] == 0 || name[length] == '.');
+}
+
 /* Is there anything in the data but our own mark? A folder that can't be read is not known to be empty. */
 static bool holds_data(const char *data)
 {
@@ -61,8 +68,7 @@ static bool holds_data(const char *data)
         return errno != ENOENT;
     bool found = false;
     for (struct dirent *entry; !found && (entry = readdir(folder));)
-        found =
-            strcmp(entry->d_name, ".") && strcmp(entry->d_name, "..") && strcmp(entry->d_name, INNER_MARK);
+        found = strcmp(entry->d_name, ".") && strcmp(entry->d_name, "..") && !is_our_mark(entry->d_name);
     closedir(folder);
     return found;
 }
