@@ -9,7 +9,7 @@ wait healthy
     No report yet from zones z1, z2, z3: the set is initiated only when every zone has proven that its member is new. To start without one, take its members out of the spec. (row 30)
     mongo-node1 is not started on a new disk before every zone has reported, so that a set that exists is not taken for a new one. (row 215)
     mongo-node3 is not started on a new disk before every zone has reported, so that a set that exists is not taken for a new one. (row 215)
-    Not yet proven new: mongo-node1, mongo-node2, mongo-node3. (row 31)
+    Not yet proven new: mongo-node2, mongo-node3. Proof is a disk that was never used, or a mongod without a configuration on a disk that its agent made. On a disk that existed before no set is born: give the member another one. (row 31)
     Set mongo is Initiating; it was Provisioning.
     * All members are ready and proven new: mongo-node1 is told to initiate the set with all of them. (row 32)
     replSetInitiate is under way on mongo-node1. (row 20)
