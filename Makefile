@@ -8,13 +8,16 @@ JOBS ?= $(shell nproc)
 PREFIX ?= /usr/local
 DESTDIR ?=
 FUZZ_SECONDS ?= 60
+SOAK_SECONDS ?= 600
+# To try each single one (TORTURE_SECONDS=inf) takes days.
+TORTURE_SECONDS ?= 1800
 SIM_HISTORIES ?= 20000
 PYTHON ?= /usr/bin/python3
 PYTEST = $(PYTHON) -m pytest -c tests/pytest.ini
 # What `make sandbox` adds to `atoll sandbox up`, for example SANDBOX_ARGUMENTS="--mongod /usr/bin/mongod"
 SANDBOX_ARGUMENTS ?= $(if $(ATOLL_MONGOD),--mongod $(ATOLL_MONGOD))
 
-.PHONY: help deps deps-develop all test test-unit test-integration lint lint-cheap format format-check sandbox bench fuzz sim install package clean \
+.PHONY: help deps deps-develop all test test-unit test-integration lint lint-cheap format format-check sandbox bench fuzz torture soak sim install package clean \
 	test-crash test-kubernetes kubernetes-zones kubernetes-zones-down bench-kubernetes
 
 help: ## this list
@@ -86,6 +89,15 @@ fuzz: ## each fuzz target for FUZZ_SECONDS (60); TARGETS="spec intent" picks som
 	@[ -f build/fuzz/build.ninja ] || cmake --preset fuzz
 	@cmake --build build/fuzz --parallel $(JOBS) --target fuzz_all
 	@JOBS=$(JOBS) tests/fuzz/run.sh build/fuzz $(FUZZ_SECONDS) $(TARGETS)
+
+torture: ## unit tests, fuzz targets and histories again, an allocation or effect failing, for TORTURE_SECONDS (1800); NAMES="test_json" picks some
+	@deploy/dependencies.sh build test
+	@[ -f build/asan/build.ninja ] || cmake --preset asan
+	@cmake --build build/asan --parallel $(JOBS)
+	@$(PYTHON) tests/torture/torture.py build/asan --jobs $(JOBS) --seconds $(TORTURE_SECONDS) $(NAMES)
+
+soak: deps all ## a sandbox under random real faults for SOAK_SECONDS (600); SOAK_SEED repeats one
+	@$(PYTHON) tests/soak/soak.py build/bin --seconds $(SOAK_SECONDS) $(if $(SOAK_SEED),--seed $(SOAK_SEED))
 
 install: all ## into $(DESTDIR)$(PREFIX), /usr/local by default
 	@DESTDIR=$(DESTDIR) cmake --install build/release --prefix $(PREFIX)

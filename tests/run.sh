@@ -92,12 +92,28 @@ sim() {
     SIM_BUILDS="$PWD/build/debug/bin $PWD/build/asan/bin" whole_programs sim release build/bin
 }
 
-for phase in ${PHASES:-unit lint kubernetes integration asan fuzz sim}; do
+# Every unit test, fuzz target and some simulated histories again, with one allocation or effect failing. Always the same ones.
+torture() {
+    say "torture: what fails once in a while"
+    "$python" tests/torture/torture.py build/asan --jobs "$jobs" --each "${TORTURE_EACH:-12}" --seconds "${TORTURE_SECONDS:-200}" \
+        --junit "$results/torture.xml" || [ -f "$results/torture.xml" ] || echo "torture.py itself failed" >"$results/torture.broken"
+}
+
+# A sandbox under random faults for a minute, always the same ones (SOAK_SEED: others).
+soak() {
+    say "soak"
+    "$python" tests/soak/soak.py build/bin --seconds "${SOAK_SECONDS:-60}" --seed "${SOAK_SEED:-1}" --junit "$results/soak.xml" ||
+        [ -f "$results/soak.xml" ] || echo "soak.py itself failed" >"$results/soak.broken"
+}
+
+for phase in ${PHASES:-unit lint kubernetes integration asan torture soak fuzz sim}; do
     case $phase in
     unit) build release; unit release ;;
     lint) build release; lint ;;
     integration) build release; integration release build/bin ;;
     kubernetes) build release; kubernetes ;;
+    torture) build asan; torture ;;
+    soak) build release; soak ;;
     fuzz) fuzz ;;
     sim) build release; sim ;;
     asan) build asan; unit asan; integration asan build/asan/bin -m asan ;;

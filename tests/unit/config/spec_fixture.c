@@ -45,6 +45,13 @@ void reading_init(struct reading *reading, const char *text)
     reading_init_bytes(reading, text, strlen(text), 16 << 20);
 }
 
+void reading_init_good(struct reading *reading, const char *text)
+{
+    reading_init(reading, text);
+    if (reading->result)
+        fail_msg("%s", buffer_text(&reading->said));
+}
+
 void reading_init_overlay(struct reading *reading, const char *base, const char *overlay)
 {
     struct spec_source sources[] = {{"spec.yaml", base, strlen(base)},

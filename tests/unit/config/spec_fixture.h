@@ -22,6 +22,7 @@ struct reading {
 /* Reads one text (or base and overlay) under the names "spec.yaml" and "overlay.yaml". reading_finish()
  * afterwards. */
 void reading_init(struct reading *reading, const char *text);
+void reading_init_good(struct reading *reading, const char *text); /* fails the test when it is refused */
 void reading_init_overlay(struct reading *reading, const char *base, const char *overlay);
 void reading_init_bytes(struct reading *reading, const char *text, size_t length, size_t arena_limit);
 void reading_finish(struct reading *reading);

@@ -98,8 +98,8 @@ static void check_row(size_t i)
     static struct spec_problems problems;
     static const struct spec_problems none;
     struct buffer said;
-    reading_init(&before, rows[i].before);
-    reading_init(&after, rows[i].after);
+    reading_init_good(&before, rows[i].before);
+    reading_init_good(&after, rows[i].after);
     assert_int_equal(before.result, 0);
     assert_int_equal(after.result, 0);
     problems = none;
@@ -128,7 +128,7 @@ static void the_first_spec_has_nothing_before_it(void **state)
 {
     struct reading after;
     (void)state;
-    reading_init(&after, HEAD ZONES SET MEMBERS);
+    reading_init_good(&after, HEAD ZONES SET MEMBERS);
     assert_int_equal(spec_check_change(NULL, &after.spec, &after.arena, &after.problems), 0);
     reading_finish(&after);
 }

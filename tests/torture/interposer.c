@@ -1,0 +1,445 @@
+/* Stands before the C library (LD_PRELOAD) and lets the nth allocation, or the nth effect on files and sockets, fail. Only those
+ * are counted that our own code asked for, itself or through a library: the innermost frame of the program's stack that belongs to
+ * the program itself must lie in a function of production code. Which functions those are is said by a file of ranges, made by
+ * torture.py. What mongo-c-driver and OpenSSL allocate is left alone: the former ends the process by design when memory is out, the
+ * latter allocates a million times to make one key; nor does the stack of a new thread (libuv ends the process without its workers).
+ *
+ *   ATOLL_TORTURE_MAP     lines "START END KIND", hexadecimal offsets, sorted; KIND is T (tests), P (production) or E (production, and
+ *                         where a simulator enters it)
+ *   ATOLL_TORTURE_ENTERED 1: only what happens within an E counts
+ *   ATOLL_TORTURE_KIND    memory or effect
+ *   ATOLL_TORTURE_AT      which one fails, from 1; 0: none, they are only counted
+ *   ATOLL_TORTURE_FORK    instead: several, ascending ("3,17,40"). At each a copy of the process goes on in which it fails, and is
+ *                         waited for; only for programs that touch nothing outside of themselves
+ *   ATOLL_TORTURE_REPORT  a file that gets "failed NAME ADDRESS…" and at the end "counted N"; of each copy "ended N STATUS" (as
+ *                         waitpid() says it), while what it wrote goes to the file REPORT.N
+ */
+#include <dlfcn.h>
+#include <errno.h>
+#include <execinfo.h>
+#include <fcntl.h>
+#include <link.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define EXPORT __attribute__((visibility("default")))
+
+enum { RANGES_MAX = 65536, FRAMES_MAX = 48, EARLY_BYTES = 65536, FOREIGN_MAX = 16, COPY_SECONDS_MAX = 180 };
+
+struct range {
+    uintptr_t start, end;
+    char kind;
+};
+
+static struct {
+    bool ready, memory, entered;
+    unsigned long at;
+    const char *copies_at; /* the rest of ATOLL_TORTURE_FORK; NULL: there is none */
+    const char *report_path;
+    atomic_ulong counted;
+    int report;
+    uintptr_t base, first, last; /* of the program's own text */
+    struct range ranges[RANGES_MAX];
+    size_t range_count;
+    struct range foreign[FOREIGN_MAX]; /* libraries whose allocations are left alone */
+    size_t foreign_count;
+} torture = {.report = -1};
+
+/* Initial-exec: a thread's first use must not allocate. */
+static __thread volatile bool inside __attribute__((tls_model("initial-exec")));
+
+/* ---- what was there before us ---- */
+
+static char early[EARLY_BYTES] __attribute__((aligned(16)));
+static size_t early_used;
+
+/* dlsym() itself may allocate. */
+static void *early_alloc(size_t size)
+{
+    size = (size + 15) / 16 * 16;
+    if (size > EARLY_BYTES - early_used)
+        abort();
+    void *out = early + early_used;
+    early_used += size;
+    return out;
+}
+
+static bool is_early(const void *pointer)
+{
+    return (const char *)pointer >= early && (const char *)pointer < early + EARLY_BYTES;
+}
+
+/* The next definition of NAME, in a static variable of the function that asks. */
+#define NEXT(type, name, parameters)                                                                          \
+    static type(*next_##name) parameters;                                                                     \
+    if (!next_##name)                                                                                         \
+    next_##name = (type(*) parameters)(uintptr_t)find_next(#name)
+
+/* volatile: the compiler believes that dlsym() never comes back into this file. */
+static __thread volatile bool finding __attribute__((tls_model("initial-exec")));
+
+static void *find_next(const char *name)
+{
+    finding = true;
+    void *out = dlsym(RTLD_NEXT, name);
+    finding = false;
+    return out;
+}
+
+/* ---- who asks ---- */
+
+static char kind_of(uintptr_t address)
+{
+    size_t low = 0, high = torture.range_count;
+    uintptr_t offset = address - torture.base;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (torture.ranges[middle].end <= offset)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < torture.range_count && torture.ranges[low].start <= offset ? torture.ranges[low].kind : 0;
+}
+
+static bool is_foreign(uintptr_t address)
+{
+    for (size_t i = 0; i < torture.foreign_count; i++)
+        if (address >= torture.foreign[i].start && address < torture.foreign[i].end)
+            return true;
+    return false;
+}
+
+/* Whether production code asked; `caller` is where the call came from. Mostly the program itself, and then the stack need not be
+ * walked. */
+static bool is_ours(uintptr_t caller)
+{
+    void *frames[FRAMES_MAX];
+    char known = caller >= torture.first && caller < torture.last ? kind_of(caller) : 0;
+    if (known == 'T' || (known && !torture.entered))
+        return known != 'T';
+    if (torture.memory && is_foreign(caller))
+        return false;
+    int count = backtrace(frames, FRAMES_MAX);
+    for (int i = 1; i < count; i++) {
+        uintptr_t address = (uintptr_t)frames[i] - 1;
+        if (torture.memory && is_foreign(address))
+            return false;
+        if (address < torture.first || address >= torture.last)
+            continue;
+        char kind = kind_of(address);
+        if (kind == 'E' || (kind == 'P' && !torture.entered))
+            return true;
+        if (kind == 'T') /* the simulator itself, or what it asks production code for its own sake */
+            return false;
+    }
+    return false;
+}
+
+static void say_failed(const char *name)
+{
+    char line[2048];
+    void *frames[FRAMES_MAX];
+    int count = backtrace(frames, FRAMES_MAX);
+    int length = snprintf(line, sizeof line, "failed %s", name);
+    for (int i = 1; i < count && length < (int)sizeof line - 24; i++) {
+        uintptr_t address = (uintptr_t)frames[i] - 1;
+        if (address >= torture.first && address < torture.last)
+            length += snprintf(line + length, sizeof line - (size_t)length, " %lx", (unsigned long)(address - torture.base));
+    }
+    line[length++] = '\n';
+    if (torture.report >= 0 && write(torture.report, line, (size_t)length) < 0)
+        abort();
+}
+
+__attribute__((format(printf, 1, 2))) static void say(const char *format, ...)
+{
+    char line[64];
+    va_list arguments;
+    va_start(arguments, format);
+    int length = vsnprintf(line, sizeof line, format, arguments);
+    va_end(arguments);
+    if (write(torture.report, line, (size_t)length) < 0)
+        abort();
+}
+
+/* True in the copy. */
+static bool copy_goes_on(void)
+{
+    char path[512];
+    int status = 0;
+    pid_t copy = fork();
+    if (copy < 0)
+        abort();
+    if (copy > 0) {
+        while (waitpid(copy, &status, 0) < 0 && errno == EINTR)
+            ;
+        say("ended %lu %d\n", torture.at, status);
+        return false;
+    }
+    alarm(COPY_SECONDS_MAX);
+    snprintf(path, sizeof path, "%s.%lu", torture.report_path, torture.at);
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (fd < 0 || dup2(fd, STDOUT_FILENO) < 0 || dup2(fd, STDERR_FILENO) < 0)
+        abort();
+    close(fd);
+    torture.copies_at = NULL;
+    return true;
+}
+
+/* The next of several, after this one. */
+static void aim(void)
+{
+    char *end = NULL;
+    torture.at = strtoul(torture.copies_at, &end, 10);
+    torture.copies_at = *end == ',' ? end + 1 : end;
+    if (!torture.at)
+        torture.at = (unsigned long)-1;
+}
+
+/* Whether this one, which is counted, fails. */
+static bool hits(void)
+{
+    if (atomic_fetch_add(&torture.counted, 1) + 1 != torture.at)
+        return false;
+    if (!torture.copies_at || copy_goes_on())
+        return true;
+    aim();
+    return false;
+}
+
+/* Counts this one; whether it is the one that fails. */
+static bool fails(bool memory, const char *name, void *caller)
+{
+    if (!torture.ready || inside || torture.memory != memory || (torture.at && torture.counted >= torture.at))
+        return false;
+    inside = true;
+    int saved = errno;
+    bool now = is_ours((uintptr_t)caller - 1) && hits();
+    if (now)
+        say_failed(name);
+    errno = saved;
+    inside = false;
+    return now;
+}
+
+/* ---- memory ---- */
+
+EXPORT void *malloc(size_t size)
+{
+    if (finding)
+        return early_alloc(size);
+    NEXT(void *, malloc, (size_t));
+    if (fails(true, "malloc", __builtin_return_address(0)))
+        return errno = ENOMEM, NULL;
+    return next_malloc(size);
+}
+
+EXPORT void *calloc(size_t count, size_t size)
+{
+    if (finding)
+        return early_alloc(count * size); /* static memory is zero */
+    NEXT(void *, calloc, (size_t, size_t));
+    if (fails(true, "calloc", __builtin_return_address(0)))
+        return errno = ENOMEM, NULL;
+    return next_calloc(count, size);
+}
+
+EXPORT void *realloc(void *pointer, size_t size)
+{
+    NEXT(void *, realloc, (void *, size_t));
+    if (is_early(pointer)) {
+        void *out = malloc(size);
+        size_t left = (size_t)(early + EARLY_BYTES - (char *)pointer);
+        return out ? memcpy(out, pointer, size < left ? size : left) : NULL;
+    }
+    if (size && fails(true, "realloc", __builtin_return_address(0)))
+        return errno = ENOMEM, NULL;
+    return next_realloc(pointer, size);
+}
+
+EXPORT void free(void *pointer)
+{
+    if (is_early(pointer) || finding) /* while dlsym() is at work: a few bytes of its own */
+        return;
+    NEXT(void, free, (void *));
+    next_free(pointer);
+}
+
+EXPORT char *strdup(const char *text)
+{
+    NEXT(char *, strdup, (const char *));
+    if (fails(true, "strdup", __builtin_return_address(0)))
+        return errno = ENOMEM, NULL;
+    return next_strdup(text);
+}
+
+EXPORT char *strndup(const char *text, size_t length)
+{
+    NEXT(char *, strndup, (const char *, size_t));
+    if (fails(true, "strndup", __builtin_return_address(0)))
+        return errno = ENOMEM, NULL;
+    return next_strndup(text, length);
+}
+
+EXPORT int posix_memalign(void **out, size_t alignment, size_t size)
+{
+    NEXT(int, posix_memalign, (void **, size_t, size_t));
+    return fails(true, "posix_memalign", __builtin_return_address(0)) ? ENOMEM : next_posix_memalign(out, alignment, size);
+}
+
+/* ---- effects ---- */
+
+/* A full disk and a broken one by turns. */
+static int disk_error(void)
+{
+    return torture.at % 2 ? ENOSPC : EIO;
+}
+
+static bool has_mode(int flags)
+{
+    return (flags & O_CREAT) || (flags & O_TMPFILE) == O_TMPFILE;
+}
+
+#define OPENING(name)                                                                                         \
+    EXPORT int name(const char *path, int flags, ...)                                                         \
+    {                                                                                                         \
+        va_list arguments;                                                                                    \
+        va_start(arguments, flags);                                                                           \
+        unsigned mode = has_mode(flags) ? va_arg(arguments, unsigned) : 0;                                    \
+        va_end(arguments);                                                                                    \
+        NEXT(int, name, (const char *, int, ...));                                                              \
+        if (fails(false, #name, __builtin_return_address(0)))                                                                              \
+            return errno = torture.at % 2 ? EMFILE : EIO, -1;                                                 \
+        return next_##name(path, flags, mode);                                                                \
+    }
+
+OPENING(open)
+OPENING(open64)
+
+#define OPENING_AT(name)                                                                                      \
+    EXPORT int name(int folder, const char *path, int flags, ...)                                             \
+    {                                                                                                         \
+        va_list arguments;                                                                                    \
+        va_start(arguments, flags);                                                                           \
+        unsigned mode = has_mode(flags) ? va_arg(arguments, unsigned) : 0;                                    \
+        va_end(arguments);                                                                                    \
+        NEXT(int, name, (int, const char *, int, ...));                                                         \
+        if (fails(false, #name, __builtin_return_address(0)))                                                                              \
+            return errno = torture.at % 2 ? EMFILE : EIO, -1;                                                 \
+        return next_##name(folder, path, flags, mode);                                                        \
+    }
+
+OPENING_AT(openat)
+OPENING_AT(openat64)
+
+/* A function of this type, with these parameters, that fails with -1 and this errno. */
+#define FAILING(type, name, parameters, arguments, error)                                                     \
+    EXPORT type name parameters                                                                               \
+    {                                                                                                         \
+        NEXT(type, name, parameters);                                                                          \
+        if (fails(false, #name, __builtin_return_address(0)))                                                                              \
+            return errno = (error), (type)-1;                                                                 \
+        return next_##name arguments;                                                                         \
+    }
+
+FAILING(ssize_t, read, (int fd, void *data, size_t length), (fd, data, length), EIO)
+FAILING(ssize_t, pread64, (int fd, void *data, size_t length, off64_t at), (fd, data, length, at), EIO)
+FAILING(ssize_t, write, (int fd, const void *data, size_t length), (fd, data, length), disk_error())
+FAILING(ssize_t, writev, (int fd, const struct iovec *data, int count), (fd, data, count), disk_error())
+FAILING(ssize_t, pwrite64, (int fd, const void *data, size_t length, off64_t at), (fd, data, length, at), disk_error())
+FAILING(int, fsync, (int fd), (fd), disk_error())
+FAILING(int, fdatasync, (int fd), (fd), disk_error())
+FAILING(int, ftruncate64, (int fd, off64_t length), (fd, length), disk_error())
+FAILING(int, rename, (const char *from, const char *to), (from, to), disk_error())
+FAILING(int, unlink, (const char *path), (path), EIO)
+FAILING(int, mkdir, (const char *path, mode_t mode), (path, mode), disk_error())
+FAILING(int, pipe2, (int fds[2], int flags), (fds, flags), EMFILE)
+FAILING(int, socket, (int domain, int type, int protocol), (domain, type, protocol), EMFILE)
+FAILING(int, bind, (int fd, const struct sockaddr *address, socklen_t length), (fd, address, length), EADDRINUSE)
+FAILING(int, listen, (int fd, int backlog), (fd, backlog), EADDRINUSE)
+FAILING(int, connect, (int fd, const struct sockaddr *address, socklen_t length), (fd, address, length), ECONNREFUSED)
+FAILING(int, accept4, (int fd, struct sockaddr *address, socklen_t *length, int flags), (fd, address, length, flags), EMFILE)
+
+/* ---- life ---- */
+
+static int look_at_object(struct dl_phdr_info *info, size_t size, void *context)
+{
+    bool *program_seen = context;
+    static const char *const left_alone[] = {"/libbson-1.0", "/libmongoc-1.0", "/libcrypto.so", "/libssl.so", "/ld-linux"};
+    bool foreign = false;
+    for (size_t i = 0; i < sizeof left_alone / sizeof *left_alone; i++)
+        foreign = foreign || strstr(info->dlpi_name, left_alone[i]);
+    (void)size;
+    for (int i = 0; i < info->dlpi_phnum; i++) {
+        const ElfW(Phdr) *part = &info->dlpi_phdr[i];
+        uintptr_t start = info->dlpi_addr + part->p_vaddr;
+        if (part->p_type != PT_LOAD || !(part->p_flags & PF_X))
+            continue;
+        if (!*program_seen) {
+            torture.base = info->dlpi_addr;
+            torture.first = start;
+            torture.last = start + part->p_memsz;
+        } else if (foreign && torture.foreign_count < FOREIGN_MAX) {
+            torture.foreign[torture.foreign_count++] = (struct range){start, start + part->p_memsz, 'L'};
+        }
+    }
+    *program_seen = true; /* the first object is the program */
+    return 0;
+}
+
+static void read_map(const char *path)
+{
+    FILE *file = fopen(path, "re");
+    unsigned long start, end;
+    char kind;
+    if (!file)
+        abort();
+    while (torture.range_count < RANGES_MAX && fscanf(file, "%lx %lx %c", &start, &end, &kind) == 3)
+        torture.ranges[torture.range_count++] = (struct range){start, end, kind};
+    fclose(file);
+}
+
+__attribute__((constructor)) static void begin(void)
+{
+    const char *map = getenv("ATOLL_TORTURE_MAP"), *kind = getenv("ATOLL_TORTURE_KIND"), *at = getenv("ATOLL_TORTURE_AT");
+    const char *report = getenv("ATOLL_TORTURE_REPORT");
+    void *frames[2];
+    bool program_seen = false;
+    if (!map || !kind || !at || !report)
+        return;
+    inside = true;
+    torture.report = open(report, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    torture.memory = strcmp(kind, "memory") == 0;
+    torture.entered = getenv("ATOLL_TORTURE_ENTERED") != NULL;
+    torture.at = strtoul(at, NULL, 10);
+    torture.report_path = report;
+    torture.copies_at = getenv("ATOLL_TORTURE_FORK");
+    if (torture.copies_at)
+        aim();
+    read_map(map);
+    dl_iterate_phdr(look_at_object, &program_seen);
+    backtrace(frames, 2); /* loads its library now */
+    unsetenv("LD_PRELOAD"); /* not for the programs that this one starts */
+    torture.ready = true;
+    inside = false;
+}
+
+__attribute__((destructor)) static void end(void)
+{
+    if (torture.ready)
+        say("counted %lu\n", atomic_load(&torture.counted));
+    torture.ready = false;
+}
