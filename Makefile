@@ -17,7 +17,7 @@ PYTEST = $(PYTHON) -m pytest -c tests/pytest.ini
 # What `make sandbox` adds to `atoll sandbox up`, for example SANDBOX_ARGUMENTS="--mongod /usr/bin/mongod"
 SANDBOX_ARGUMENTS ?= $(if $(ATOLL_MONGOD),--mongod $(ATOLL_MONGOD))
 
-.PHONY: help deps deps-develop all test test-unit test-integration lint lint-cheap format format-check sandbox bench fuzz torture soak sim install package clean \
+.PHONY: help deps deps-develop all programs test test-unit test-integration lint lint-cheap format format-check sandbox bench fuzz torture soak sim install package clean \
 	test-crash test-kubernetes kubernetes-zones kubernetes-zones-down bench-kubernetes
 
 help: ## this list
@@ -32,6 +32,10 @@ deps-develop: ## the same for lint, fuzz, format and package
 all: ## build the programs into build/bin
 	@[ -f build/release/build.ninja ] || cmake --preset release
 	@cmake --build --preset release --parallel $(JOBS)
+
+programs: ## the same without the tests' own
+	@[ -f build/release/build.ninja ] || cmake --preset release
+	@cmake --build --preset release --parallel $(JOBS) --target atoll atoll-controller atoll-zone-agent atoll-mongod-sim
 
 test: deps ## all tests that run in minutes, with a total at the end
 	@JOBS=$(JOBS) PYTHON=$(PYTHON) tests/run.sh
@@ -60,7 +64,7 @@ format-check: ## fails when clang-format would change something
 test-crash: all ## the controller killed before and after each of its writes and commands, one after the other: five minutes
 	@ATOLL_CRASH_POINTS=1 $(PYTEST) tests/integration/test_crash_points.py $(TESTS)
 
-sandbox: deps all ## bring a sandbox of three zones up on this machine; `build/bin/atoll sandbox down` removes it
+sandbox: deps programs ## bring a sandbox of three zones up on this machine; `build/bin/atoll sandbox down` removes it
 	@build/bin/atoll sandbox up $(SANDBOX_ARGUMENTS)
 
 test-kubernetes: all ## the same on real Kubernetes control planes (built once, about 15 minutes; see tests/kubernetes/README.md)

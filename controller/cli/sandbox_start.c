@@ -212,9 +212,28 @@ static void become_supervisor(const char *program, const char *dir, int log_fd, 
     lock_fd = fcntl(lock_fd, F_DUPFD, 10);
     if (null < 0 || chdir("/") || dup2(null, 0) < 0 || dup2(log_fd, 1) < 0 || dup2(log_fd, 2) < 0 || dup2(lock_fd, LOCK_FD) < 0)
         _exit(126);
-    close_range(LOCK_FD + 1, ~0U, 0);
+    close_range(LOCK_FD + 1, ~0U, CLOSE_RANGE_CLOEXEC); /* at the exec: who waits at the pipe hears of it */
     execv(program, (char *const *)(uintptr_t)arguments); /* execv() changes none of them */
     _exit(127);
+}
+
+/* Returns when the child is the supervisor by its command line: before, nobody who stops a sandbox's processes finds it. */
+static pid_t fork_supervisor(const char *program, const char *dir, int log_fd, int lock_fd)
+{
+    int ends[2];
+    char nothing;
+    if (pipe2(ends, O_CLOEXEC))
+        return -1;
+    pid_t pid = fork();
+    if (pid == 0)
+        become_supervisor(program, dir, log_fd, lock_fd);
+    int saved = errno;
+    close(ends[1]);
+    while (pid > 0 && read(ends[0], &nothing, 1) < 0 && errno == EINTR)
+        ;
+    close(ends[0]);
+    errno = saved;
+    return pid;
 }
 
 int sandbox_start_supervisor(const char *dir, int lock_fd, struct error *err)
@@ -226,9 +245,7 @@ int sandbox_start_supervisor(const char *dir, int lock_fd, struct error *err)
     int log_fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (log_fd < 0)
         return error_set_errno(err, errno, "opening %s", path);
-    pid_t pid = fork();
-    if (pid == 0)
-        become_supervisor(program, dir, log_fd, lock_fd);
+    pid_t pid = fork_supervisor(program, dir, log_fd, lock_fd);
     int saved = errno;
     close(log_fd);
     return pid < 0 ? error_set_errno(err, saved, "starting the sandbox's supervisor") : 0;

@@ -188,7 +188,7 @@ static void add_wide(struct table *table, const struct json *member)
     table_add(table, or_dash(get(member, "service")), COLOUR_NONE);
 }
 
-static void add_member(struct table *table, const struct json *member, bool wide)
+static void add_member(struct table *table, const struct json *member, bool wide, bool reasons)
 {
     char text[CELL_MAX];
     bool healthy = json_get_bool(member, "healthy", false) || has_left(member);
@@ -204,22 +204,52 @@ static void add_member(struct table *table, const struct json *member, bool wide
     table_add(table, text, COLOUR_NONE);
     if (wide)
         add_wide(table, member);
-    table_add(table, reason_of(member), COLOUR_NONE);
+    if (reasons)
+        table_add(table, reason_of(member), COLOUR_NONE);
+}
+
+static void make_members(const struct json *set, bool wide, bool reasons, struct table *table)
+{
+    static const char *const narrow_titles[] = {"MEMBER", "STATE", "PHASE", "HOST", "ZONE", "LAG", "REASON"};
+    static const char *const wide_titles[] = {"MEMBER", "STATE", "PHASE", "HOST", "ZONE", "LAG", "VOTES", "PRIORITY", "RESTARTS", "VERSION",
+                                              "DISK", "POD", "CONTROLLER", "SERVICE", "REASON"};
+    const struct json *members = json_get(set, "members");
+    table_init(table, wide ? wide_titles : narrow_titles, wide ? 15 : reasons ? 7 : 6);
+    table->right[5] = true;
+    for (const struct json *member = json_first(members); member; member = json_next(member))
+        add_member(table, member, wide, reasons);
+}
+
+/* What has no room beside its member stands below the table, whole. */
+static void print_reasons(const struct json *set, size_t width, struct buffer *out)
+{
+    const struct json *members = json_get(set, "members");
+    for (const struct json *member = json_first(members); member; member = json_next(member)) {
+        struct buffer line;
+        if (!*reason_of(member))
+            continue;
+        buffer_init(&line, 0);
+        text_escape(get(member, "name"), &line);
+        buffer_append_text(&line, ": ");
+        text_escape(reason_of(member), &line);
+        text_lines(buffer_text(&line), width, 2, out);
+        buffer_finish(&line);
+    }
 }
 
 static void print_members(const struct json *set, const struct view *view, struct buffer *out)
 {
-    static const char *const narrow[] = {"MEMBER", "STATE", "PHASE", "HOST", "ZONE", "LAG", "REASON"};
-    static const char *const wide[] = {"MEMBER", "STATE", "PHASE", "HOST", "ZONE", "LAG", "VOTES", "PRIORITY", "RESTARTS", "VERSION", "DISK",
-                                       "POD", "CONTROLLER", "SERVICE", "REASON"};
-    const struct json *members = json_get(set, "members");
     struct table table;
-    table_init(&table, view->wide ? wide : narrow, view->wide ? 15 : 7);
-    table.right[5] = true;
-    for (const struct json *member = json_first(members); member; member = json_next(member))
-        add_member(&table, member, view->wide);
+    make_members(set, view->wide, true, &table);
+    bool fits = view->wide || view->width == 0 || table_width(&table) <= view->width;
+    if (!fits) {
+        table_finish(&table);
+        make_members(set, false, false, &table);
+    }
     table_print(&table, view->wide ? 0 : view->width, view->colours, out);
     table_finish(&table);
+    if (!fits)
+        print_reasons(set, view->width, out);
 }
 
 static void add_detail(struct buffer *details, const char *format, const char *text)

@@ -163,6 +163,15 @@ static void measure(const struct table *table, size_t widths[TABLE_COLUMNS_MAX])
     }
 }
 
+size_t table_width(const struct table *table)
+{
+    size_t widths[TABLE_COLUMNS_MAX] = {0}, width = 0;
+    measure(table, widths);
+    for (size_t i = 0; i < table->columns; i++)
+        width += widths[i] + (i ? TABLE_GAP : 0);
+    return width;
+}
+
 static void print_cell(const struct table *table, size_t index, const char *cell, size_t column_width, size_t room, bool colours,
                        struct buffer *out)
 {

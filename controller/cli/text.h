@@ -51,6 +51,9 @@ void table_add(struct table *table, const char *cell, enum cell_colour colour);
 /* Appends the table; lines are cut at `width` columns unless it is 0. Colours only when asked for. */
 void table_print(const struct table *table, size_t width, bool colours, struct buffer *out);
 
+/* The columns that its longest line takes when it isn't cut. */
+size_t table_width(const struct table *table);
+
 /* Appends text in a colour when `colours`. */
 void colour_print(enum cell_colour colour, bool colours, const char *text, struct buffer *out);
 

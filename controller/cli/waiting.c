@@ -74,6 +74,8 @@ int wait_for(struct remote *remote, const struct condition *condition, int64_t t
         result = look(remote, condition, &state, elapsed_ms, err);
         if (result == 0 && interrupted && *interrupted)
             result = error_set(err, ERROR_CANCELED, "interrupted");
+        else if (result == 0 && elapsed_ms >= timeout_ms && state.answered && !state.known)
+            result = error_set(err, ERROR_NOT_FOUND, "there is no set \"%s\"", condition->set);
         else if (result == 0 && elapsed_ms >= timeout_ms)
             result = error_set(err, ERROR_TIMEOUT, "after %lld s: %s", (long long)(timeout_ms / 1000), buffer_text(&state.text));
         else if (result == 0)

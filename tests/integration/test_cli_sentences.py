@@ -44,6 +44,10 @@ def test_a_wait_that_is_over_names_the_set(atoll, controller):
     assert late.returncode == 1 and "`atoll explain mongo` says why" in late.stderr
 
 
+    unknown = atoll("wait", "nosuch", "--for", "healthy", "--timeout", 1, "--controller", controller.url)
+    assert unknown.returncode == 1 and 'there is no set "nosuch"' in unknown.stderr and "atoll explain" not in unknown.stderr
+
+
 def test_events_of_a_set_that_nobody_knows(atoll, controller):
     controller.answers["GET /v1/events?limit=1000&set=nosuch"] = (200, {"events": []})
     for more in ([], ["--follow"]):

@@ -145,6 +145,15 @@ def test_a_start_that_never_worked_leaves_nothing(new_sandbox, work_dir):
     assert not sandbox.dir.exists() and sandbox.processes() == []
 
 
+def test_a_start_without_patience_leaves_nothing(new_sandbox):
+    """It gave up before its supervisor could be found by its command line, and that one lived on in a folder that was gone."""
+    sandbox = new_sandbox()
+    for _ in range(3):
+        done = sandbox.atoll("sandbox", "up", "--dir", sandbox.dir, "--mongod", "sim", "--timeout", 0, check=False)
+        assert done.returncode == 1 and "removed again" in done.stderr and "not empty" not in done.stderr, done.stderr
+        assert not sandbox.dir.exists() and sandbox.processes() == []
+
+
 def test_an_interrupted_start_leaves_nothing(new_sandbox):
     sandbox = new_sandbox()
     process = subprocess.Popen([sandbox.bin / "atoll", "sandbox", "up", "--dir", sandbox.dir], env=sandbox.environment(),
