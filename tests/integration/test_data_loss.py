@@ -85,6 +85,8 @@ def test_an_emptied_member_loses_its_vote_before_it_starts_and_gets_it_back_with
             sandboxes.wait_until(lambda: agent_said(well, victim, 161) > held, 60 * well.slowness, "its agent to hold it")
             assert not whole.mongods(well, victim["disk"]["name"]), "it is not started before its vote is taken"
             writer.wait_for_more()
+        # A controller that went on only now still says what it knew before.
+        sandboxes.wait_until(lambda: any(map(acted(60), since(well, last))), 60 * well.slowness, "its vote to be taken")
         is_whole_again(well, victim)
     order_of(since(well, last), acted(60), became(victim["name"], "SECONDARY"), acted(81))
     with whole.direct(victim["host"]) as member:
