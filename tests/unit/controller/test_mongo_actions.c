@@ -242,7 +242,7 @@ static void where_nobody_answers_the_failure_comes_in_time(void **state)
     assert_false(last.sent);
     assert_int_equal(last.config.version, 0);
     assert_true(strlen(last.message) > 10);
-    assert_true(clock_monotonic_ms(&clock_system) - began_ms < 2 * MONGO_CONNECT_TIMEOUT_MS);
+    assert_true(clock_monotonic_ms(&clock_system) - began_ms < PATIENCE_MS);
 }
 
 static void what_is_no_address_is_refused(void **state)
