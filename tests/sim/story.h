@@ -74,7 +74,7 @@ int story_arrange(struct world *world, const struct story *story, struct error *
 
 /* story_run.c */
 struct story_options {
-    bool rewrite;
+    bool rewrite, quiet; /* quiet: says only what failed */
 };
 /* A file or all *.story of a folder. The number of those that failed; each is told on standard output. */
 int stories_run(const char *path, const struct story_options *options);

@@ -284,7 +284,7 @@ static int run_file(const char *path, const struct story_options *options)
         printf(failed ? "FAILED  %s" : "rewritten, it was another one: %s", buffer_text(&difference));
         if (failed)
             printf("  Meant? atoll-sim --story %s --rewrite\n", path);
-    } else {
+    } else if (!options->quiet) {
         printf("ok      %s\n", path);
     }
     buffer_finish(&difference);
