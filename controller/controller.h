@@ -55,6 +55,15 @@ int controller_start(const struct controller_environment *environment, struct co
                      struct error *err);
 void controller_destroy(struct controller *controller);
 
+/* What is in a store, found by loading it as a controller does that starts on it; nothing is written. */
+struct store_summary {
+    int64_t epoch;
+    int64_t revision, applied_at_ms; /* of the spec; 0: none was applied */
+    char federation[NAME_LENGTH_MAX + 1];
+    size_t sets, members;
+};
+int controller_summarize(struct store *store, struct store_summary *out, struct error *err);
+
 /* ---- inputs ---- */
 
 /* What has become due. Sets that changed are planned for; wake_at() is called with the next moment. */

@@ -121,15 +121,20 @@ static void drop_forgotten_sets(struct controller *controller, const struct spec
             set_state_destroy(controller->sets[i]);
 }
 
-int controller_take_spec(struct controller *controller, struct spec_holder *holder, struct error *err)
+static int prepare_spec(struct controller *controller, const struct spec *spec, struct preparation *ready, struct error *err)
 {
-    struct preparation ready;
+    if (prepare(controller, spec, ready) == 0)
+        return 0;
+    preparation_finish(ready, spec->set_count);
+    return error_set(err, ERROR_NO_MEMORY, "no memory for %zu zones and %zu sets", spec->zone_count,
+                     spec->set_count);
+}
+
+/* Nothing here can fail. */
+static void take_prepared(struct controller *controller, struct spec_holder *holder, struct preparation *prepared)
+{
+    const struct preparation ready = *prepared;
     const struct spec *spec = &holder->spec;
-    if (prepare(controller, spec, &ready)) {
-        preparation_finish(&ready, spec->set_count);
-        return error_set(err, ERROR_NO_MEMORY, "no memory for %zu zones and %zu sets", spec->zone_count,
-                         spec->set_count);
-    }
     move_zones(controller, spec, ready.zones);
     drop_forgotten_sets(controller, spec);
     free(controller->zones);
@@ -151,6 +156,14 @@ int controller_take_spec(struct controller *controller, struct spec_holder *hold
     holder->references++;
     spec_holder_release(controller->spec);
     controller->spec = holder;
+}
+
+int controller_take_spec(struct controller *controller, struct spec_holder *holder, struct error *err)
+{
+    struct preparation ready;
+    if (prepare_spec(controller, &holder->spec, &ready, err))
+        return -1;
+    take_prepared(controller, holder, &ready);
     return 0;
 }
 
@@ -238,8 +251,14 @@ static int apply(struct controller *controller, const struct spec_request *reque
     if (request->dry_run || !outcome->changed)
         return 0;
     struct spec_revision revision = {controller->spec_revision.revision + 1, controller_wall(controller)};
-    if (remember_spec(controller, text, revision, err) || controller_take_spec(controller, holder, err))
+    struct preparation ready; /* first: what is durable is in force, and what is refused is neither */
+    if (prepare_spec(controller, &holder->spec, &ready, err))
         return -1;
+    if (remember_spec(controller, text, revision, err)) {
+        preparation_finish(&ready, holder->spec.set_count);
+        return -1;
+    }
+    take_prepared(controller, holder, &ready);
     controller->spec_revision = revision;
     outcome->revision = revision.revision;
     struct buffer former = controller->spec_text;

@@ -200,3 +200,29 @@ int controller_load(struct controller *controller, struct error *err)
     arena_finish(&arena);
     return result ? -1 : load_spec(controller, err);
 }
+
+static void summarize(const struct controller *controller, struct store_summary *out)
+{
+    *out = (struct store_summary){.epoch = controller->epoch,
+                                  .revision = controller->spec_revision.revision,
+                                  .applied_at_ms = controller->spec_revision.applied_at_ms,
+                                  .sets = controller->set_count};
+    if (controller->spec)
+        snprintf(out->federation, sizeof out->federation, "%s", controller->spec->spec.name);
+    for (size_t i = 0; i < controller->set_count; i++)
+        out->members += controller->sets[i]->set->member_count;
+}
+
+int controller_summarize(struct store *store, struct store_summary *out, struct error *err)
+{
+    struct controller *controller = calloc(1, sizeof *controller);
+    if (!controller)
+        return error_set(err, ERROR_NO_MEMORY, "no memory to look at a store");
+    controller->environment = (struct controller_environment){.clock = &clock_system, .random = &random_system, .store = store};
+    buffer_init(&controller->spec_text, STORE_RECORD_BYTES_MAX);
+    int result = controller_load(controller, err);
+    if (result == 0)
+        summarize(controller, out);
+    controller_destroy(controller);
+    return result;
+}

@@ -16,9 +16,13 @@
 #include "controller/act/store_sqlite.h"
 #include "controller/controller.h"
 #include "controller/journal/journal.h"
+#include "controller/maintenance.h"
 #include "controller/serve/site.h"
 #include "proto/base/file.h"
 #include "proto/base/log.h"
+
+/* Of the process: 0 done, 1 it may be tried again (as systemd and others do), and these. */
+enum { EXIT_USAGE = 2, EXIT_STORE_UNUSABLE = 65 /* EX_DATAERR: a person has to look at it first */ };
 
 enum { PATH_TEXT_MAX = 4096, ADDRESS_MAX = 64, STOP_PATIENCE_MS = 3000, EGRESS_MAX = 16, OTHER_FILES = 256 };
 
@@ -29,7 +33,8 @@ struct endpoint {
 };
 
 struct options {
-    const char *dir;
+    const char *dir, *backup, *restore; /* the latter two NULL: run */
+    bool overwrite;
     struct endpoint listen, read_listen;
     enum log_level level;
     const char *egress[EGRESS_MAX];
@@ -67,6 +72,15 @@ static const char usage[] =
     "                             may be given several times\n"
     "  --log-level LEVEL          debug, info, warning or error [info]\n"
     "  --help, --version\n"
+    "\n"
+    "Instead of running:\n"
+    "  --backup FILE              an image of the store in DIR, also while a controller runs on it; --overwrite: also "
+    "if FILE exists\n"
+    "  --restore FILE             puts an image in the store's place, while no controller runs; keeps the old one "
+    "beside it\n"
+    "\n"
+    "Exit status: 0 done, 1 failed, 2 bad usage, 65 the store can't be used, which starting again does not change "
+    "(docs/state.md).\n"
     "\n"
     "Once it listens it writes DIR/url (where to read) and DIR/control-url (where to change).\n";
 
@@ -142,6 +156,15 @@ static int read_option(int option, struct options *out)
     switch (option) {
     case 'k':
         return read_die_at(optarg, out);
+    case 'b':
+        out->backup = optarg;
+        return *optarg ? 0 : bad_usage("--backup needs the name of a file", "");
+    case 's':
+        out->restore = optarg;
+        return *optarg ? 0 : bad_usage("--restore needs the name of a file", "");
+    case 'o':
+        out->overwrite = true;
+        return 0;
     case 'd':
         out->dir = optarg;
         return *optarg ? 0 : bad_usage("--dir needs a folder", "");
@@ -171,7 +194,8 @@ static int read_options(int argc, char **argv, struct options *out)
         {"dir", required_argument, NULL, 'd'},         {"listen", required_argument, NULL, 'l'},
         {"read-listen", required_argument, NULL, 'r'}, {"egress", required_argument, NULL, 'e'},
         {"log-level", required_argument, NULL, 'v'},   {"help", no_argument, NULL, 'h'},
-        {"die-at", required_argument, NULL, 'k'},
+        {"die-at", required_argument, NULL, 'k'},      {"backup", required_argument, NULL, 'b'},
+        {"restore", required_argument, NULL, 's'},     {"overwrite", no_argument, NULL, 'o'},
         {"version", no_argument, NULL, 'V'},           {0}};
     int option;
     *out = (struct options){.listen = {true, "127.0.0.1", 7411}, .level = LOG_LEVEL_INFO};
@@ -180,6 +204,8 @@ static int read_options(int argc, char **argv, struct options *out)
             return -1;
     if (optind < argc)
         return bad_usage("nothing is known to do with ", argv[optind]);
+    if ((out->backup && out->restore) || (out->overwrite && !out->backup))
+        return bad_usage("--overwrite goes with --backup, and --backup not with --restore", "");
     return out->dir ? 0 : bad_usage("--dir DIR is needed: where the controller's state is kept", "");
 }
 
@@ -258,7 +284,7 @@ static int lock_folder(struct daemon *self, struct error *err)
 static int start_controller(struct daemon *self, struct error *err)
 {
     char path[PATH_TEXT_MAX];
-    snprintf(path, sizeof path, "%s/controller.db", self->options.dir);
+    snprintf(path, sizeof path, "%s/" STORE_FILE, self->options.dir);
     if (store_sqlite_open(path, &self->store, err) ||
         mongo_pool_create(&self->loop, action_done, self, &self->mongo, err))
         return -1;
@@ -277,7 +303,9 @@ static int start_controller(struct daemon *self, struct error *err)
                                                  .egress = self->options.egress,
                                                  .egress_count = self->options.egress_count,
                                                  .journal_bytes = JOURNAL_ALL_BYTES_MAX};
-    return controller_start(&environment, &self->controller, err);
+    if (controller_start(&environment, &self->controller, err) == 0)
+        return 0;
+    return error_wrap(err, "starting on %s (a backup can be brought back with --restore; see docs/state.md)", path);
 }
 
 static int write_url(const struct daemon *self, const char *name, const char *url, struct error *err)
@@ -415,23 +443,44 @@ static void finish(struct daemon *self)
     uv_loop_close(&self->loop);
 }
 
+static int maintain(struct daemon *self)
+{
+    const struct options *options = &self->options;
+    struct error err = {0};
+    int result = options->backup ? maintenance_backup(options->dir, options->backup, options->overwrite, &err)
+                 : lock_folder(self, &err) ? -1
+                                           : maintenance_restore(options->dir, options->restore, &err);
+    if (result)
+        fprintf(stderr, "atoll-controller: %s\n", err.message);
+    return result ? 1 : 0;
+}
+
+/* What the store holds does not get better by itself; a full disk or a missing permission may. */
+static int start_failed(const struct error *err)
+{
+    return err->code == ERROR_INVALID ? EXIT_STORE_UNUSABLE : 1;
+}
+
 int main(int argc, char **argv)
 {
     static struct daemon self;
     struct error err = {0};
     char workers[16];
     if (read_options(argc, argv, &self.options))
-        return 2;
-    log_configure("atoll-controller", self.options.level);
+        return EXIT_USAGE;
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a limit on files is an error of the write, as a full disk is */
     forbid_core_dumps();
+    if (self.options.backup || self.options.restore)
+        return maintain(&self);
+    log_configure("atoll-controller", self.options.level);
     snprintf(workers, sizeof workers, "%d", MONGO_WORKERS);
     setenv("UV_THREADPOOL_SIZE", workers, 0);
     if (lock_folder(&self, &err) || start_loop(&self, &err)) {
         log_error("main", "%s", err.message);
         return 1;
     }
-    int result = start_controller(&self, &err) || start_serving(&self, &err) ? 1 : 0;
+    int result = start_controller(&self, &err) ? start_failed(&err) : start_serving(&self, &err) ? 1 : 0;
     if (result)
         log_error("main", "%s", err.message);
     else

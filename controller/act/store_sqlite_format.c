@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "controller/act/store_sqlite.h"
 #include "controller/act/store_sqlite_internal.h"
 #include "proto/base/file.h"
 

@@ -22,9 +22,6 @@ enum {
     "and "                                                                                                   \
     "start with an empty one, which takes over the sets that exist: docs/state.md"
 
-/* Beside the store while one is restored: see store_sqlite_backup.c. */
-#define STORE_RESTORING ".restoring"
-
 struct store_sqlite {
     struct store store;
     sqlite3 *db;

@@ -235,6 +235,7 @@ int command_sandbox_supervise(const struct invocation *invocation)
     int lock_fd = -1;
     struct supervisor *supervisor = calloc(1, sizeof *supervisor);
     log_configure("sandbox", LOG_LEVEL_INFO);
+    setenv("MONGOC_DISABLE_SHM", "1", 0); /* a daemon that is killed would leave the driver's counters in /dev/shm */
     int failed = !supervisor || sandbox_folder(invocation_text(invocation, "dir"), supervisor->dir, &err) ||
                  take_lock(invocation, supervisor->dir, &lock_fd, &err) || run(supervisor, &err);
     if (failed)

@@ -13,6 +13,8 @@ import sys
 
 import pytest
 
+os.environ["MONGOC_DISABLE_SHM"] = "1"  # the driver's counters: a process that is killed leaves them in /dev/shm, for the next one of its pid to stumble over
+
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import sandboxes  # noqa: E402  (found through the line above)
 

@@ -6,7 +6,6 @@ import pathlib
 import re
 import signal
 import socket
-import sqlite3
 import subprocess
 
 import jsonschema
@@ -435,16 +434,6 @@ def test_a_second_controller_on_the_same_folder_is_refused(applied):
                             timeout=PROGRAM_TIMEOUT_SECS)
     assert second.returncode == 1 and "another controller runs on" in second.stderr
     assert applied.get("/livez").status == 200
-
-
-def test_a_store_of_a_newer_version_stops_the_start_with_a_clear_sentence(applied):
-    applied.stop()
-    with sqlite3.connect(applied.dir / "controller.db") as store:
-        store.execute("PRAGMA user_version = 99")
-    store.close()
-    again = subprocess.run([applied.program, "--dir", applied.dir, "--listen", "127.0.0.1:0"], capture_output=True, text=True,
-                           timeout=PROGRAM_TIMEOUT_SECS)
-    assert again.returncode == 1 and "newer version" in again.stderr
 
 
 @pytest.mark.parametrize("options,says", [
