@@ -24,7 +24,8 @@ static void close_image(struct store *store)
     store_sqlite_destroy((struct store_sqlite *)store);
 }
 
-static const struct store_functions image_functions = {store_sqlite_load, refuse_write, close_image};
+static const struct store_functions image_functions = {
+    .load = store_sqlite_load, .write = refuse_write, .close = close_image};
 
 int store_sqlite_open_image(const char *path, struct store **out, struct error *err)
 {

@@ -115,6 +115,7 @@ def test_a_record_of_a_newer_version_is_left_alone(stopped):
         store.execute("PRAGMA user_version=1")
         store.execute("CREATE TABLE older AS SELECT key, data FROM record")
         store.execute("DROP TABLE record")
+        store.execute("DROP TABLE IF EXISTS log")
         store.execute("CREATE TABLE record (key TEXT PRIMARY KEY NOT NULL, data BLOB NOT NULL) WITHOUT ROWID")
         store.execute("INSERT INTO record SELECT key, data FROM older UNION ALL SELECT 'drill/7', CAST('{}' AS BLOB)")
         store.commit()
