@@ -23,6 +23,19 @@ static void store_recovered(struct controller *controller)
     controller->environment.status_changed(controller->environment.context);
 }
 
+static void store_failed(struct controller *controller, const struct error *problem)
+{
+    bool first = !*controller->store_problem;
+    controller->counts.store_failures++;
+    snprintf(controller->store_problem, sizeof controller->store_problem, "%s", problem->message);
+    controller->store_retry_at_ms =
+        controller_now(controller) + backoff_ms(controller->store_failures++, CONTROLLER_STORE_RETRY_FIRST_MS,
+                                                CONTROLLER_STORE_RETRY_MOST_MS,
+                                                controller->environment.random);
+    if (first)
+        controller_tell(controller, EVENT_STORE_FAILED, &(struct event_words){.detail = problem->message});
+}
+
 int controller_remember(struct controller *controller, const struct store_record *records, size_t count,
                         struct error *err)
 {
@@ -34,15 +47,7 @@ int controller_remember(struct controller *controller, const struct store_record
             store_recovered(controller);
         return 0;
     }
-    bool first = !*controller->store_problem;
-    controller->counts.store_failures++;
-    snprintf(controller->store_problem, sizeof controller->store_problem, "%s", problem.message);
-    controller->store_retry_at_ms =
-        controller_now(controller) + backoff_ms(controller->store_failures++, CONTROLLER_STORE_RETRY_FIRST_MS,
-                                                CONTROLLER_STORE_RETRY_MOST_MS,
-                                                controller->environment.random);
-    if (first)
-        controller_tell(controller, EVENT_STORE_FAILED, &(struct event_words){.detail = problem.message});
+    store_failed(controller, &problem);
     if (err)
         *err = problem;
     return -1;
@@ -121,8 +126,16 @@ int controller_remember_ledger(struct controller *controller, struct set_state *
  * the one but not for the other would seem to recover again and again. */
 void controller_store_retry(struct controller *controller)
 {
-    if (!*controller->store_problem || controller_store_rests(controller))
+    /* Others write into it too, into the audit log: when that fails it is ours to find out, and to tell. */
+    if ((!*controller->store_problem && !controller->environment.store->failing) || controller_store_rests(controller))
         return;
+    struct store *store = controller->environment.store;
+    struct error problem = {0};
+    if (store->functions->probe && store->functions->probe(store, &problem)) {
+        store_failed(controller, &problem);
+        controller->environment.status_changed(controller->environment.context);
+        return;
+    }
     char epoch[RECORD_NUMBER_MAX];
     size_t length = (size_t)snprintf(epoch, sizeof epoch, "%lld", (long long)controller->epoch);
     controller_remember(controller, &(struct store_record){RECORD_EPOCH, epoch, length}, 1, NULL);

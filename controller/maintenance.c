@@ -230,6 +230,8 @@ int maintenance_restore(const char *dir, const char *file, struct error *err)
          "above all that\n"
          "the agents have accepted as soon as they report, and nothing is decided before; what is true of "
          "the sets comes from\n"
-         "the members themselves. The spec is the one of the backup: apply the newest one you have.");
+         "the members themselves. The spec is the one of the backup: apply the newest one you have. Tokens "
+         "that were\n"
+         "revoked since are valid again: revoke them once more.");
     return 0;
 }

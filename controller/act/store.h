@@ -5,6 +5,7 @@
 #ifndef ATOLL_CONTROLLER_ACT_STORE_H
 #define ATOLL_CONTROLLER_ACT_STORE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -17,6 +18,8 @@ enum { STORE_RECORDS_MAX = 2048, STORE_RECORD_BYTES_MAX = 8 << 20, STORE_KEY_MAX
 
 /* Keys that begin so belong to those who serve, and are none of the state machine's business. */
 #define STORE_TOKEN_PREFIX "token/"
+enum { STORE_PROBE_BYTES = 64 << 10 };
+
 #define STORE_TRUST_PREFIX "trust/"
 
 struct store_record {
@@ -33,6 +36,7 @@ struct store_line {
 
 struct store {
     const struct store_functions *functions;
+    bool failing; /* the last write or line failed, whoever's it was */
 };
 
 struct store_functions {
@@ -43,6 +47,8 @@ struct store_functions {
      * may be found by the next load, but never a mixture. */
     int (*write)(struct store *store, const struct store_record *records, size_t count, struct error *err);
     void (*close)(struct store *store);
+    /* Whether it takes writes, of STORE_PROBE_BYTES as well; leaves nothing behind. May be NULL: then only a write tells. */
+    int (*probe)(struct store *store, struct error *err);
 
     /* The log (a store without one has NULL here). A line is durable when this returns 0, and open until it is ended; ending replaces its
      * text once and for all: a line that was ended is never changed. */

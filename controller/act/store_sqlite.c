@@ -164,8 +164,7 @@ static int write_records(struct store_sqlite *self, const struct store_record *r
     return result || check_count(self, err) ? -1 : store_sqlite_run(self, "COMMIT", err);
 }
 
-static int sqlite_write(struct store *store, const struct store_record *records, size_t count,
-                        struct error *err)
+static int write_all(struct store *store, const struct store_record *records, size_t count, struct error *err)
 {
     struct store_sqlite *self = (struct store_sqlite *)store;
     for (size_t i = 0; i < count; i++)
@@ -175,6 +174,43 @@ static int sqlite_write(struct store *store, const struct store_record *records,
     if (check_place(self, err) || store_sqlite_run(self, "BEGIN IMMEDIATE", err))
         return -1;
     int result = write_records(self, records, count, err);
+    if (result && !sqlite3_get_autocommit(self->db))
+        sqlite3_exec(self->db, "ROLLBACK", NULL, NULL, NULL);
+    return result;
+}
+
+static int sqlite_write(struct store *store, const struct store_record *records, size_t count,
+                        struct error *err)
+{
+    int result = write_all(store, records, count, err);
+    store->failing = result != 0;
+    return result;
+}
+
+static int sqlite_log_append(struct store *store, const char *text, size_t length, int64_t *id,
+                             struct error *err)
+{
+    int result = check_place((struct store_sqlite *)store, err) ||
+                         store_sqlite_log_append(store, text, length, id, err)
+                     ? -1
+                     : 0;
+    store->failing = result != 0;
+    return result;
+}
+
+/* Two transactions: within one SQLite would never write what is gone at its end. */
+static int sqlite_probe(struct store *store, struct error *err)
+{
+    struct store_sqlite *self = (struct store_sqlite *)store;
+    char fill[96];
+    sqlite3_snprintf(sizeof fill, fill,
+                     "CREATE TABLE probe (x); INSERT INTO probe VALUES (zeroblob(%d)); COMMIT",
+                     STORE_PROBE_BYTES);
+    int result = check_place(self, err) ||
+                         store_sqlite_run(self, "BEGIN IMMEDIATE; DROP TABLE IF EXISTS probe", err) ||
+                         store_sqlite_run(self, fill, err) || store_sqlite_run(self, "DROP TABLE probe", err)
+                     ? -1
+                     : 0;
     if (result && !sqlite3_get_autocommit(self->db))
         sqlite3_exec(self->db, "ROLLBACK", NULL, NULL, NULL);
     return result;
@@ -194,7 +230,8 @@ void store_sqlite_destroy(struct store_sqlite *self)
 {
     if (!self)
         return;
-    sqlite3_stmt *const statements[] = {self->put, self->remove, self->count, self->append, self->trim, self->end};
+    sqlite3_stmt *const statements[] = {self->put,    self->remove, self->count,
+                                        self->append, self->trim,   self->end};
     for (size_t i = 0; i < sizeof statements / sizeof *statements; i++)
         sqlite3_finalize(statements[i]);
     sqlite3_close(self->db);
@@ -208,8 +245,9 @@ static void sqlite_close(struct store *store)
 
 static const struct store_functions sqlite_functions = {.load = store_sqlite_load,
                                                         .write = sqlite_write,
+                                                        .probe = sqlite_probe,
                                                         .close = sqlite_close,
-                                                        .log_append = store_sqlite_log_append,
+                                                        .log_append = sqlite_log_append,
                                                         .log_end = store_sqlite_log_end,
                                                         .log_read = store_sqlite_log_read};
 
@@ -248,7 +286,10 @@ static int open_database(struct store_sqlite *self, struct error *err)
         store_sqlite_upgrade(self, err))
         return -1;
     /* A file that can only be read is found now, not at the first change. */
-    if (store_sqlite_run(self, "BEGIN IMMEDIATE; CREATE TABLE probe (x); DROP TABLE probe; COMMIT", err))
+    if (store_sqlite_run(
+            self,
+            "BEGIN IMMEDIATE; DROP TABLE IF EXISTS probe; CREATE TABLE probe (x); DROP TABLE probe; COMMIT",
+            err))
         return -1;
     if (store_sqlite_prepare(self,
                              "INSERT INTO record (key, data, sum) VALUES (?1, ?2, atoll_sum(?1, ?2)) "
