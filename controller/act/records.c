@@ -77,9 +77,14 @@ static int read_members(const struct json *root, struct arena *arena, struct led
     size_t count = 0;
     if (json_count(list) && !members)
         return error_set(err, ERROR_NO_MEMORY, "no memory for a ledger");
-    for (const struct json *item = json_first(list); item; item = json_next(item))
+    for (const struct json *item = json_first(list); item; item = json_next(item)) {
         if (read_member(item, arena, &members[count++], err))
             return -1;
+        if (count > 1 && members[count - 1].ordinal <= members[count - 2].ordinal)
+            return error_set(err, ERROR_INVALID, "its members are not in the order of their ordinals");
+        if (members[count - 1].id >= out->next_id)
+            return error_set(err, ERROR_INVALID, "_id %d is given and not below nextId", members[count - 1].id);
+    }
     out->members = members;
     out->member_count = count;
     return 0;
@@ -97,14 +102,16 @@ int ledger_read(const struct json *root, const char *set, struct arena *arena, s
         json_read_string(root, "replicaSetId", JSON_REQUIRED, arena, &ledger.replica_set_id, err) ||
         json_read_int(root, "nextId", JSON_REQUIRED, 0, INT32_MAX, &next_id, err) ||
         json_read_int(root, "configVersion", JSON_OPTIONAL, 0, INT64_C(1) << 53, &ledger.config_version, err) ||
-        birth_from_text(birth, &ledger.birth, err) || read_members(root, arena, &ledger, err))
+        birth_from_text(birth, &ledger.birth, err))
+        return -1;
+    ledger.next_id = (int)next_id;
+    if (read_members(root, arena, &ledger, err))
         return -1;
     if (strcmp(ledger.set, set) != 0)
         return error_set(err, ERROR_INVALID, "it is of set \"%s\"", ledger.set);
     if (arena_failed(arena))
         return error_set(err, ERROR_NO_MEMORY, "no memory for a ledger");
     ledger.birth_ordinal = (int)birth_ordinal;
-    ledger.next_id = (int)next_id;
     *out = ledger;
     return 0;
 }
