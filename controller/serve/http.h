@@ -73,6 +73,7 @@ struct http_server_options {
     size_t body_max;            /* bytes of a request's body [4 MiB] */
     unsigned connections_max;   /* further ones are hung up on [1024], at most 65535 */
     unsigned strangers_max;     /* of these, of clients that nobody has vouched for; see http_vouch() [connections_max] */
+    unsigned strangers_slack;   /* so many more for a moment, so that who has just come can say something [0] */
     unsigned strangers_per_address_max; /* [strangers_max] */
     unsigned persons_max;       /* [connections_max] */
     int64_t first_timeout_ms;   /* until a client's first byte [10 s] */

@@ -4,7 +4,6 @@
 
 enum {
     GRACE_MS = 100,     /* of a connection: the library takes many in one turn, and only then reads what they have to say */
-    OVERSHOOT_MOST = 400, /* above the maximum, by those in their grace; in connections_max there is room for them */
     PUSHED_OUT_AT_ONCE = 4
 };
 
@@ -99,7 +98,7 @@ static bool make_room(struct http_connection *newcomer, const uint64_t *network,
     unsigned count = network ? count_of_network(pool, *network) : pool->count;
     for (int i = 0; i < PUSHED_OUT_AT_ONCE && count > most && push_out(pool, &search); i++)
         count--;
-    if (count <= most + OVERSHOOT_MOST)
+    if (count <= most + newcomer->server->options.strangers_slack)
         return true;
     search.before_ms = UINT64_MAX;
     return push_out(pool, &search);

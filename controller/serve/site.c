@@ -326,6 +326,7 @@ int site_listen(struct site *site, uv_loop_t *loop, const char *address, int por
                                           .name = "atoll-controller/" ATOLL_VERSION,
                                           .body_max = REPORT_BYTES_MAX,
                                           .strangers_max = share(site, SITE_STRANGERS_MAX),
+                                          .strangers_slack = share(site, SITE_SLACK) * 4 / 5,
                                           .strangers_per_address_max = share(site, SITE_STRANGERS_PER_ADDRESS_MAX),
                                           .persons_max = share(site, SITE_PERSONS_MAX)};
     options.connections_max = options.strangers_max + share(site, SITE_SLACK);
