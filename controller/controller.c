@@ -215,7 +215,7 @@ int controller_report(struct controller *controller, const char *name, const str
     } else {
         controller->counts.reports_ignored++;
     }
-    *out = (struct zone_answer){.epoch = controller->epoch};
+    *out = (struct zone_answer){.epoch = controller->epoch, .keys_wanted = controller_keys_wanted(controller, zone)};
     return 0;
 }
 
@@ -233,7 +233,8 @@ int controller_heartbeat(struct controller *controller, const char *name, const 
     check_zone(controller, zone, now_ms);
     zone_changed(controller, zone, now_ms + CONTROLLER_PULSE_PLAN_MS);
     schedule(controller);
-    *out = (struct zone_answer){.epoch = controller->epoch, .report_wanted = wanted};
+    *out = (struct zone_answer){.epoch = controller->epoch, .report_wanted = wanted,
+                                .keys_wanted = controller_keys_wanted(controller, zone)};
     return 0;
 }
 
@@ -297,6 +298,7 @@ void controller_view(struct controller *controller, struct federation_view *out)
         /* A plan of a former spec has other members than the set that is shown. */
         bool fits = slot->filled && slot->spec == controller->spec;
         controller->set_views[i] = (struct set_view){.set = controller->sets[i]->set,
+                                                     .auth = controller_authenticates(controller, controller->sets[i]),
                                                      .plan = fits ? &slot->plan : NULL,
                                                      .observation = fits ? &slot->observation : NULL,
                                                      .planned_at_ms = slot->at_ms};
@@ -356,8 +358,26 @@ static int backend_journal(void *context, const char *set, struct buffer *out, s
     return controller_journal(context, set, out, err);
 }
 
+static int backend_rotate_keyfile(void *context, const char *set, struct error *err)
+{
+    return controller_rotate_keyfile(context, set, err);
+}
+
+static int backend_admin(void *context, const char *set, char password[KEYFILE_KEY_MAX], struct error *err)
+{
+    return controller_admin(context, set, password, err);
+}
+
 struct backend controller_backend(struct controller *controller)
 {
-    return (struct backend){controller,        backend_view,  backend_apply,   backend_report,
-                            backend_heartbeat, backend_watch, backend_bookmark, backend_journal};
+    return (struct backend){.context = controller,
+                            .view = backend_view,
+                            .apply_spec = backend_apply,
+                            .report = backend_report,
+                            .heartbeat = backend_heartbeat,
+                            .watch = backend_watch,
+                            .bookmark = backend_bookmark,
+                            .journal = backend_journal,
+                            .rotate_keyfile = backend_rotate_keyfile,
+                            .admin = backend_admin};
 }

@@ -14,6 +14,7 @@
 #include "controller/serve/backend.h"
 #include "controller/serve/event.h"
 #include "proto/base/clock.h"
+#include "proto/keyfile.h"
 
 enum {
     CONTROLLER_REVISIONS_RESERVED = 1000, /* revisions of intents per durable write */
@@ -44,6 +45,8 @@ struct controller_environment {
     void (*status_changed)(void *context); /* what controller_view() shows may be different */
     void (*event_happened)(void *context, const struct event *event);
     void *context;
+    /* Unguessable text: pki_random_text(). NULL: members have no authentication, whatever the spec says. */
+    int (*random_text)(size_t length, char *out, struct error *err);
     const char *const *egress; /* CIDRs that the controller dials members from: their Services admit them */
     size_t egress_count;
     size_t journal_bytes; /* that the journals of all sets may have together (JOURNAL_ALL_BYTES_MAX); 0: none is kept */
@@ -79,6 +82,13 @@ int controller_report(struct controller *controller, const char *zone, const str
                       struct zone_answer *out, struct error *err);
 int controller_heartbeat(struct controller *controller, const char *zone, const struct heartbeat *heartbeat,
                          struct zone_answer *out, struct error *err);
+
+/* Begins to exchange a set's keyfile: old and new key everywhere, member by member, then the new one alone. ERROR_NOT_FOUND: no such
+ * set; ERROR_REFUSED: it has none, an exchange is under way, it is not healthy, or a member is older than 4.2. */
+int controller_rotate_keyfile(struct controller *controller, const char *set, struct error *err);
+
+/* The first administrator's password. ERROR_NOT_FOUND: no such set, or it has none (yet). */
+int controller_admin(struct controller *controller, const char *set, char password[KEYFILE_KEY_MAX], struct error *err);
 
 /* The end of an action begun through environment->mongo. A result of another one than that under way is
  * ignored. */

@@ -12,6 +12,24 @@ static bool in_zone(const struct spec_member *member, const struct zone_state_of
     return strcmp(member->zone, zone->name) == 0;
 }
 
+static bool awaits_keyfile(const struct controller *controller, const struct set_state *set)
+{
+    return controller_authenticates(controller, set) && !set->ledger->keys.key_count;
+}
+
+/* While the keyfile of a set is not known (zones have not been heard that may have one), its members' disks
+ * and Services are made, and no pod. One that has a pod is not spoken of: what the intent doesn't name, the
+ * agent leaves as it is. */
+static bool is_named(const struct controller *controller, const struct set_state *set,
+                     const struct plan *plan, size_t member, const struct zone_state_of *zone)
+{
+    if (!plan->members[member].named || !awaits_keyfile(controller, set))
+        return plan->members[member].named;
+    const struct report_member *said =
+        zone_sight_member(&zone->sight, set->name, set->set->members[member].ordinal);
+    return !said || (!said->holding.replicas && !*said->holding.pod.name);
+}
+
 /* An intent without a set that could not be planned for would read like that set's removal: so all of them,
  * or no intent. */
 static bool all_settled(const struct controller *controller, const struct zone_state_of *zone,
@@ -25,10 +43,23 @@ static bool all_settled(const struct controller *controller, const struct zone_s
                 continue;
             if (!set->settled)
                 return false;
-            *members += set->slots[set->current].plan.members[m].named;
+            *members += is_named(controller, set, &set->slots[set->current].plan, m, zone);
         }
     }
     return true;
+}
+
+static void add_keyfile(const struct set_keys *keys, struct arena *arena, struct intent_member *out)
+{
+    char text[KEYFILE_TEXT_MAX];
+    const char *list[KEYFILE_KEYS_MAX];
+    for (size_t i = 0; i < keys->key_count; i++)
+        list[i] = keys->keys[i];
+    keyfile_write(list, keys->key_count, text);
+    out->auth = true;
+    out->keyfile = arena_string(arena, text);
+    out->key_id = arena_string(arena, keys->id);
+    explicit_bzero(text, sizeof text);
 }
 
 static void build_member(const struct spec_set *set, const struct spec_member *member,
@@ -86,9 +117,15 @@ static void build_set(struct controller *controller, struct set_state *set, cons
     if (strcmp(zone->zone->driver, "local") != 0)
         tell_unknown_egress(controller, set, &ranges);
     for (size_t m = 0; m < set->set->member_count && m < plan->member_count; m++)
-        if (in_zone(&set->set->members[m], zone) && plan->members[m].named)
+        if (in_zone(&set->set->members[m], zone) && is_named(controller, set, plan, m, zone)) {
             build_member(set->set, &set->set->members[m], &plan->members[m], &ranges, arena,
-                         &members[(*count)++]);
+                         &members[*count]);
+            if (awaits_keyfile(controller, set) && members[*count].run == RUN_UP)
+                members[*count].run = RUN_HELD;
+            else if (controller_authenticates(controller, set) && !awaits_keyfile(controller, set))
+                add_keyfile(&set->ledger->keys, arena, &members[*count]);
+            (*count)++;
+        }
 }
 
 static bool next_revision(struct controller *controller, int64_t *out)
@@ -109,12 +146,14 @@ static bool next_revision(struct controller *controller, int64_t *out)
 
 /* The zone's intent now, or false when it is not to be sent. A zone that has not told this controller what it
  * holds gets none: a plan made without knowing would hold or start members that run already (its agent goes
- * on with the intent that it has). */
+ * on with the intent that it has). Neither does one that still has keyfiles which this controller has lost:
+ * it would forget them. */
 static bool build(struct controller *controller, const struct zone_state_of *zone, struct arena *arena,
                   struct intent *out)
 {
     size_t wanted = 0, count = 0;
-    if (!zone->sight.has_report || !all_settled(controller, zone, &wanted) || wanted > ZONE_MEMBERS_MAX)
+    if (!zone->sight.has_report || controller_keys_wanted(controller, zone) ||
+        !all_settled(controller, zone, &wanted) || wanted > ZONE_MEMBERS_MAX)
         return false;
     struct intent_member *members = arena_array(arena, wanted, sizeof *members);
     if (wanted && !members)

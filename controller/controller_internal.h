@@ -21,6 +21,7 @@ struct ledger_holder {
     struct ledger_holder *next;
     struct ledger ledger;
     struct arena arena;
+    struct set_keys keys; /* key_count 0: none yet */
 };
 
 /* A plan with everything that it was made on. */
@@ -126,6 +127,18 @@ void controller_action_check(struct controller *controller, struct set_state *se
 /* controller_journal.c */
 void controller_note(struct controller *controller, struct set_state *set, const struct plan_input *input,
                      const struct plan *plan);
+
+/* controller_keys.c: the sets' secrets. */
+bool controller_authenticates(const struct controller *controller, const struct set_state *set);
+/* Makes what is missing, durably, before it is used anywhere; but after a lost store what the zones have is taken over, so that it is
+ * made only once all of them have been heard. Until then the set has none. */
+int controller_keys_ensure(struct controller *controller, struct set_state *set, struct error *err);
+/* Whether the zone has keyfiles that this controller doesn't, and should give them. */
+bool controller_keys_wanted(const struct controller *controller, const struct zone_state_of *zone);
+int controller_keys_load(struct controller *controller, const struct store_record *record, struct error *err);
+/* After a plan: an exchange of the keyfile goes on to its second half once every member runs with both keys. */
+void controller_keys_advance(struct controller *controller, struct set_state *set);
+void controller_admin_made(struct controller *controller, struct set_state *set);
 
 /* controller_intents.c */
 void controller_build_intents(struct controller *controller);

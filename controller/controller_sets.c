@@ -72,7 +72,17 @@ static int make_plan(struct controller *controller, struct set_state *set, struc
                      const struct plan *previous, struct error *err)
 {
     struct action_view action = action_now(controller, set);
-    struct observe_input look = {set->set, sight_of, controller, &action, controller_now(controller)};
+    bool auth = controller_authenticates(controller, set);
+    if (auth && controller_keys_ensure(controller, set, err))
+        return -1;
+    const struct set_keys *keys = &set->ledger->keys;
+    struct observe_input look = {.set = set->set,
+                                 .sight_of = sight_of,
+                                 .context = controller,
+                                 .action = &action,
+                                 .key_id = auth ? keys->id : "",
+                                 .admin_wanted = auth && keys->key_count && !keys->admin_made,
+                                 .now_ms = controller_now(controller)};
     if (observe_set(&look, &slot->arena, &slot->observation, err))
         return -1;
     const struct ledger *ledger = arena_alloc(&slot->arena, sizeof *ledger);
@@ -149,6 +159,7 @@ void controller_plan_set(struct controller *controller, struct set_state *set)
         set->due_ms = controller->store_retry_at_ms;
     }
     controller_tell_plan(controller, set->set, before->filled ? &before->plan : NULL, &slot->plan);
+    controller_keys_advance(controller, set);
     controller->environment.status_changed(controller->environment.context);
 }
 
@@ -186,6 +197,8 @@ static void action_ended(struct controller *controller, struct set_state *set,
     set->action = action;
     set->action_id = 0;
     controller->counts.actions_failed[action.kind] += !result->succeeded;
+    if (action.kind == ACTION_MAKE_ADMIN && result->succeeded)
+        controller_admin_made(controller, set);
     controller_tell(controller, result->succeeded ? EVENT_ACTION_SUCCEEDED : EVENT_ACTION_FAILED,
                     &(struct event_words){
                         .set = set->name, .to = action_kind_name(action.kind), .detail = result->message});
@@ -220,7 +233,10 @@ void controller_set_act(struct controller *controller, struct set_state *set)
         controller, EVENT_ACTION_STARTED,
         &(struct event_words){.set = set->name, .detail = action->sentence, .rule = action->rule});
     struct mongo *mongo = controller->environment.mongo;
-    if (mongo->functions->start(mongo, id, set->name, action, &err))
+    const struct set_keys *keys = &set->ledger->keys;
+    bool auth = controller_authenticates(controller, set);
+    const struct mongo_login login = {.password = auth && keys->key_count ? keys->keys[0] : NULL, .admin_password = keys->admin_password};
+    if (mongo->functions->start(mongo, id, set->name, action, &login, &err))
         action_ended(controller, set,
                      &(struct mongo_result){
                          .id = id, .code = err.detail, .message = err.message, .config = no_config});

@@ -170,6 +170,8 @@ static int load_record(struct controller *controller, const struct store_record 
     if (strncmp(record->key, STORE_TOKEN_PREFIX, strlen(STORE_TOKEN_PREFIX)) == 0 ||
         strncmp(record->key, STORE_TRUST_PREFIX, strlen(STORE_TRUST_PREFIX)) == 0)
         return 0; /* loaded by those who serve */
+    if (strncmp(record->key, RECORD_KEYS_PREFIX, strlen(RECORD_KEYS_PREFIX)) == 0)
+        return controller_keys_load(controller, record, err);
     return error_set(err, ERROR_INVALID,
                      "the store holds a record %.64s that this version doesn't know: use a newer one",
                      record->key);

@@ -20,6 +20,7 @@
 #include "controller/serve/site.h"
 #include "proto/base/file.h"
 #include "proto/base/log.h"
+#include "proto/base/pki.h"
 
 /* Of the process: 0 done, 1 it may be tried again (as systemd and others do), and these. */
 enum { EXIT_USAGE = 2, EXIT_STORE_UNUSABLE = 65 /* EX_DATAERR: a person has to look at it first */ };
@@ -300,6 +301,7 @@ static int start_controller(struct daemon *self, struct error *err)
                                                  .status_changed = status_changed,
                                                  .event_happened = event_happened,
                                                  .context = self,
+                                                 .random_text = pki_random_text,
                                                  .egress = self->options.egress,
                                                  .egress_count = self->options.egress_count,
                                                  .journal_bytes = JOURNAL_ALL_BYTES_MAX};

@@ -110,6 +110,8 @@ static const struct field pod_holding_fields[] = {
     BOOL(pod_holding, terminating, "terminating"),
     WHOLE(pod_holding, restarts, "restarts", 0, 0, 0),
     SENTENCE(pod_holding, last_exit, "lastExit"),
+    STRING(pod_holding, key_id, "keyId", NAME_LENGTH_MAX, 0),
+    STRING(pod_holding, certificate_id, "certificateId", TEXT_LENGTH_MAX, 0),
 };
 static const struct record pod_holding_record = RECORD_OF(pod_holding, pod_holding_fields);
 
@@ -132,6 +134,7 @@ static const struct field member_holding_fields[] = {
     RECORD(member_holding, problem, "problem", problem_record, 0),
     WHOLE(member_holding, repairs, "repairs", 0, 0, 0),
     SENTENCE(member_holding, last_repair, "lastRepair"),
+    STRING(member_holding, certificate_request, "certificateRequest", PEM_LENGTH_MAX, 0),
 };
 const struct record member_holding_record = RECORD_OF(member_holding, member_holding_fields);
 
@@ -163,6 +166,11 @@ static const struct field intent_member_fields[] = {
     STRING(intent_member, memory, "memory", NAME_LENGTH_MAX, 0),
     RANGES(intent_member, source_ranges, source_range_count, "sourceRanges"),
     BOOL(intent_member, source_ranges_partial, "sourceRangesPartial"),
+    BOOL(intent_member, auth, "auth"),
+    STRING(intent_member, keyfile, "keyfile", KEYFILE_LENGTH_MAX, FIELD_SECRET),
+    STRING(intent_member, key_id, "keyId", NAME_LENGTH_MAX, 0),
+    BOOL(intent_member, tls, "tls"),
+    STRING(intent_member, certificate, "certificate", PEM_LENGTH_MAX, 0),
 };
 static const struct record intent_member_record = RECORD_OF(intent_member, intent_member_fields);
 
@@ -173,6 +181,7 @@ static const struct field intent_fields[] = {
     STRING(intent, zone, "zone", TEXT_LENGTH_MAX, FIELD_REQUIRED),
     STRING(intent, project, "project", TEXT_LENGTH_MAX, 0),
     STRING(intent, namespace_, "namespace", NAME_LENGTH_MAX, 0),
+    STRING(intent, ca, "ca", PEM_LENGTH_MAX, 0),
     {.key = "members",
      .kind = FIELD_LIST,
      LIST_PLACE(intent, members, member_count),
@@ -188,6 +197,8 @@ static const struct field report_member_fields[] = {
     RECORD(report_member, holding, "holding", member_holding_record, FIELD_REQUIRED),
     RECORD(report_member, mongod, "mongod", mongod_view_record, 0),
     RECORD(report_member, waiting, "waiting", problem_record, 0),
+    STRING(report_member, key_id, "keyId", NAME_LENGTH_MAX, 0),
+    STRING(report_member, keyfile, "keyfile", KEYFILE_LENGTH_MAX, FIELD_SECRET),
 };
 static const struct record report_member_record = RECORD_OF(report_member, report_member_fields);
 

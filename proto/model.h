@@ -28,6 +28,8 @@ enum {
     LABEL_KEY_LENGTH_MAX = 317,  /* DNS prefix (253), slash, name (63) */
     LABEL_VALUE_LENGTH_MAX = 1024, /* tags may be longer than Kubernetes' labels */
     ARGUMENT_LENGTH_MAX = 4096,  /* one mongod argument */
+    PEM_LENGTH_MAX = 8192,       /* a certificate, a request, or a CA and its successor */
+    KEYFILE_LENGTH_MAX = 4096,
     RANGES_MAX = 256,            /* CIDRs that one Service admits, or that one zone leaves by */
     RANGE_LENGTH_MAX = 49,       /* an IPv6 address with its prefix length */
 };
@@ -166,6 +168,8 @@ struct pod_holding {
     bool running, ready, terminating;
     int64_t restarts;
     const char *last_exit; /* a sentence about how the last one ended; "" when none did */
+    const char *key_id;    /* of the keyfile that it was started with; "": none */
+    const char *certificate_id; /* what tells the certificate that it uses from others; "": none */
 };
 
 /* A problem that the agent or its zone has with a member, in words for people. */
@@ -188,6 +192,7 @@ struct member_holding {
     struct problem problem; /* of the driver: the last step that failed, or an object of the member's name that isn't ours */
     int64_t repairs;        /* since the agent started: how often somebody's change to our fields was undone */
     const char *last_repair; /* a sentence: what was changed, and undone */
+    const char *certificate_request; /* PEM, of the key that the agent made for the member; "": none */
     /* Facts for the agent's own rows; not in the report. */
     bool foreign;          /* an object of the member's name isn't ours: `problem` names it */
     bool disk_stale, service_stale, controller_stale; /* not as the intent says */
@@ -225,6 +230,13 @@ struct intent_member {
     const char *const *mongod_arguments;
     size_t mongod_argument_count;
     const char *cpu, *memory; /* requests, as Kubernetes writes them; "": none */
+    /* Authentication: members start with the keyfile, and are asked as __system by its first key. `keyfile` is a secret: it is in the
+     * intent on its way and in the agent's own file alone. `key_id` tells one keyfile from another and is no secret. */
+    bool auth;
+    const char *keyfile, *key_id;
+    /* Encryption: what was signed for the key that the agent made; "": not yet. The names in it are the controller's matter. */
+    bool tls;
+    const char *certificate;
     /* Who may come to the Service, but for the zone's own pods and nodes, which its agent knows. */
     const char *const *source_ranges;
     size_t source_range_count;
@@ -238,6 +250,7 @@ struct intent {
     const char *federation, *zone;
     const char *project;   /* of the Compute API; "": a cluster of any make */
     const char *namespace_; /* of Kubernetes; "" for other drivers */
+    const char *ca;         /* who signs members' certificates, PEM; "": nobody */
     const struct intent_member *members;
     size_t member_count;
 };
@@ -248,6 +261,8 @@ struct report_member {
     struct member_holding holding;
     struct mongod_view mongod;
     struct problem waiting; /* what the agent waits for with this member; code "" when for nothing */
+    const char *key_id;     /* of the keyfile that its intent has; "": none */
+    const char *keyfile;    /* a secret: said only to a controller that has lost it, and asked for it */
 };
 
 /* The whole of what one zone's agent sees. Also members that the intent no longer names but the zone still holds. */

@@ -33,6 +33,7 @@ enum field_flag {
     FIELD_REQUIRED = 1, /* an error when absent (a string also when empty); always written */
     FIELD_VOLATILE = 2, /* changes all the time without being news */
     FIELD_STAMP = 4,    /* says which message this is, not what it says */
+    FIELD_SECRET = 8,   /* left out by whoever writes for people's eyes */
 };
 
 /* One value of an enum; tables of them end with a NULL text. */

@@ -256,6 +256,16 @@ void agent_holdings_changed(struct agent *agent)
     agent_wake(agent);
 }
 
+static void take_wish_for_keys(struct agent *agent, const struct link_answer *answer)
+{
+    if (answer->err || answer->keys_wanted == agent->keys_wanted)
+        return;
+    agent->keys_wanted = answer->keys_wanted;
+    agent->report_dirty = agent->report_forced = true;
+    if (agent->keys_wanted)
+        agent_note(agent, true, "the controller has lost keyfiles and is given those of this zone");
+}
+
 static void take_heartbeat_answer(struct agent *agent, const struct link_answer *answer)
 {
     agent->heartbeat.failures = answer->err ? agent->heartbeat.failures + 1 : 0;
@@ -293,6 +303,7 @@ void agent_link_answer(struct agent *agent, enum link_message kind, uint64_t id,
         take_report_answer(agent, answer);
     else
         take_heartbeat_answer(agent, answer);
+    take_wish_for_keys(agent, answer);
     agent_wake(agent);
 }
 

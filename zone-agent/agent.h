@@ -32,6 +32,7 @@ struct agent_probe {
     const char *host;     /* the local route */
     uint64_t incarnation; /* another process than last time has another number */
     bool arbiter;
+    const char *keyfile; /* "": without authentication; by its first key */
 };
 
 enum link_message { LINK_REPORT, LINK_HEARTBEAT };
@@ -40,6 +41,7 @@ struct link_answer {
     const struct error *err; /* NULL: the controller took it */
     int64_t epoch;           /* of the controller */
     bool report_wanted;
+    bool keys_wanted; /* it has lost keyfiles that this zone has */
 };
 
 /* All pointers must outlive the agent. Every send and probe is answered at most once, by its id; one that is

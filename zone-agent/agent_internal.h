@@ -69,6 +69,7 @@ struct agent {
 
     /* Reports. */
     bool report_dirty, report_urgent, report_forced;
+    bool keys_wanted; /* the controller has lost keyfiles and asks for them */
     int64_t sequence, acknowledged_sequence, sent_sequence;
     struct agent_message report, heartbeat;
     int64_t report_sent_at_ms, heartbeat_due_at_ms;

@@ -220,7 +220,8 @@ static void begin_probe(struct agent *agent, struct agent_member *member)
                                 .ordinal = member->ordinal,
                                 .host = member->route,
                                 .incarnation = member->incarnation,
-                                .arbiter = member->wanted && member->wanted->arbiter};
+                                .arbiter = member->wanted && member->wanted->arbiter,
+                                .keyfile = member->wanted && member->wanted->keyfile ? member->wanted->keyfile : ""};
     agent->environment.probe(agent->environment.context, member->probe_id, &probe);
 }
 

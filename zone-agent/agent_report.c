@@ -22,7 +22,9 @@ static struct report_member report_of(const struct agent *agent, const struct ag
 {
     struct report_member out = {.holding = member->held ? *member->held : holds_nothing,
                                 .mongod = member->view,
-                                .waiting = member->decision.waiting};
+                                .waiting = member->decision.waiting,
+                                .key_id = member->wanted ? member->wanted->key_id : "",
+                                .keyfile = member->wanted && agent->keys_wanted ? member->wanted->keyfile : ""};
     out.holding.set = member->set;
     out.holding.ordinal = member->ordinal;
     if (!member->held && member->wanted)

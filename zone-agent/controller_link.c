@@ -196,6 +196,7 @@ static int read_answer(const struct http_answer *answer, struct link_answer *out
         return error_wrap(err, "the controller's answer can't be read");
     out->epoch = json_get_int(json, "epoch", 0);
     out->report_wanted = json_get_bool(json, "reportWanted", false);
+    out->keys_wanted = json_get_bool(json, "keysWanted", false);
     json_destroy(json);
     return 0;
 }

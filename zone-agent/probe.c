@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "proto/base/file.h"
+#include "proto/keyfile.h"
 #include "zone-agent/mongod_reply.h"
 
 enum { PROBE_TARGETS_MAX = 2 * ZONE_MEMBERS_MAX };
@@ -25,6 +26,7 @@ struct target {
     char host[HOST_LENGTH_MAX];
     uint64_t incarnation, id;
     struct clock clock;
+    char password[KEYFILE_KEY_MAX]; /* of __system; "": without authentication */
 
     /* The worker's, while busy. */
     mongoc_client_t *client;
@@ -59,16 +61,21 @@ static void drop_client(struct target *target)
     target->process[0] = 0; /* another one may answer next time */
 }
 
-static mongoc_client_t *open_client(const char *host)
+static mongoc_client_t *open_client(const struct target *target)
 {
     char text[HOST_LENGTH_MAX + 256];
     snprintf(text, sizeof text,
              "mongodb://%s/"
              "?directConnection=true&connectTimeoutMS=%d&socketTimeoutMS=%d&serverSelectionTimeoutMS=%d"
              "&heartbeatFrequencyMS=3600000&retryReads=false",
-             host, PROBE_TIMEOUT_MS, PROBE_TIMEOUT_MS, PROBE_TIMEOUT_MS);
+             target->host, PROBE_TIMEOUT_MS, PROBE_TIMEOUT_MS, PROBE_TIMEOUT_MS);
     bson_error_t problem;
     mongoc_uri_t *uri = mongoc_uri_new_with_error(text, &problem);
+    if (uri && *target->password) {
+        mongoc_uri_set_username(uri, "__system");
+        mongoc_uri_set_password(uri, target->password);
+        mongoc_uri_set_auth_source(uri, "local");
+    }
     mongoc_client_t *client = uri ? mongoc_client_new_from_uri(uri) : NULL;
     mongoc_uri_destroy(uri);
     if (client)
@@ -204,7 +211,7 @@ static int ask(struct target *target, struct error *err)
 {
     int64_t version = 0, term = -1;
     struct mongod_view *view = &target->view;
-    if (!target->client && !(target->client = open_client(target->host)))
+    if (!target->client && !(target->client = open_client(target)))
         return error_set(err, ERROR_INTERNAL, "no client for %s can be made", target->host);
     if (learn_version(target, err) || learn_process(target, err) || ask_status(target, &version, &term, err) || ask_hello(target, err))
         return -1;
@@ -250,6 +257,7 @@ static void free_target(struct target *target)
     probe->target_count--;
     mongoc_client_destroy(target->client);
     arena_finish(&target->config_arena);
+    explicit_bzero(target->password, sizeof target->password);
     free(target);
 }
 
@@ -321,6 +329,17 @@ static void start_anew(struct target *target, const struct agent_probe *what)
     target->incarnation = what->incarnation;
 }
 
+/* Another keyfile: the connections that are open stay good, the next ones are made with it. */
+static void take_password(struct target *target, const char *keyfile)
+{
+    char password[KEYFILE_KEY_MAX] = "";
+    keyfile_password(keyfile, password);
+    if (strcmp(password, target->password) != 0)
+        drop_client(target);
+    memcpy(target->password, password, sizeof password);
+    explicit_bzero(password, sizeof password);
+}
+
 static void answer_silent(struct probe *probe, uint64_t id, const char *problem)
 {
     struct arena arena;
@@ -345,6 +364,7 @@ void probe_ask(struct probe *probe, uint64_t id, const struct agent_probe *what)
     }
     if (what->incarnation != target->incarnation || strcmp(what->host, target->host))
         start_anew(target, what);
+    take_password(target, what->keyfile);
     target->busy = true;
     target->id = id;
     target->asked_at_ms = clock_monotonic_ms(&probe->clock);

@@ -103,11 +103,11 @@ struct store *die_at_store(struct die_at *self, struct store *store)
 }
 
 static int start_and_die(struct mongo *mongo, uint64_t id, const char *set, const struct action *action,
-                         struct error *err)
+                         const struct mongo_login *login, struct error *err)
 {
     struct die_at *self = (struct die_at *)((char *)mongo - offsetof(struct die_at, mongo));
     die_at_reached(self, DIE_EFFECT, false);
-    return self->inner_mongo->functions->start(self->inner_mongo, id, set, action, err);
+    return self->inner_mongo->functions->start(self->inner_mongo, id, set, action, login, err);
 }
 
 static const struct mongo_functions mongo_functions = {start_and_die};

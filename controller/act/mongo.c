@@ -18,6 +18,7 @@
 enum {
     CODE_ALREADY_INITIALIZED = 23,
     CODE_NOT_YET_INITIALIZED = 94,
+    CODE_USER_EXISTS = 51003,
     STEP_DOWN_SECS = 60,
     STEP_DOWN_CATCH_UP_SECS = 10,
     WIRE_VERSION_4_4 = 9,
@@ -26,9 +27,21 @@ enum {
 
 /* ---- one question to one node ---- */
 
-/* A client for one phase. NULL when the host can't be a host. */
-static mongoc_client_t *dial(const char *host, int timeout_ms, struct error *err)
+/* As a member of the set would: before there is any user, and whatever users there are. Which mechanism is left to the server: 4.0 has
+ * SCRAM-SHA-1 alone for it. https://www.mongodb.com/docs/manual/core/security-internal-authentication/ */
+static void log_in(mongoc_uri_t *uri, const struct mongo_job *job)
 {
+    if (!*job->password)
+        return;
+    mongoc_uri_set_username(uri, "__system");
+    mongoc_uri_set_password(uri, job->password);
+    mongoc_uri_set_auth_source(uri, "local");
+}
+
+/* A client for one phase. NULL when the host can't be a host. */
+static mongoc_client_t *dial(const struct mongo_job *job, int timeout_ms, struct error *err)
+{
+    const char *host = job->action.host;
     bson_error_t problem;
     char text[HOST_LENGTH_MAX + 16];
     if (strlen(host) > HOST_LENGTH_MAX || strcspn(host, "/?@, ") != strlen(host)) {
@@ -50,6 +63,7 @@ static mongoc_client_t *dial(const char *host, int timeout_ms, struct error *err
     mongoc_uri_set_option_as_int32(uri, MONGOC_URI_SERVERSELECTIONTIMEOUTMS, MONGO_CONNECT_TIMEOUT_MS);
     mongoc_uri_set_option_as_int32(uri, MONGOC_URI_SOCKETTIMEOUTMS, timeout_ms);
     mongoc_uri_set_appname(uri, "atoll-controller");
+    log_in(uri, job);
     client = mongoc_client_new_from_uri_with_error(uri, &problem);
     mongoc_uri_destroy(uri);
     if (!client)
@@ -131,7 +145,7 @@ static int check_process(mongoc_client_t *client, struct mongo_job *job, struct 
 /* Dials the node and makes sure who answers. NULL when nobody, or somebody else, does. */
 static mongoc_client_t *dial_member(struct mongo_job *job, int timeout_ms, struct error *err)
 {
-    mongoc_client_t *client = dial(job->action.host, timeout_ms, err);
+    mongoc_client_t *client = dial(job, timeout_ms, err);
     if (!client)
         return NULL;
     if (*job->action.process ? check_process(client, job, err) : ping(client, err)) {
@@ -303,6 +317,23 @@ static int step_down_on(struct mongo_job *job, mongoc_client_t *client)
     return result && in_time && job->err.code == ERROR_UNREACHABLE ? 0 : result;
 }
 
+/* https://www.mongodb.com/docs/manual/reference/command/createUser/ : one that is there already is ours by its name (an answer was lost,
+ * or the store), and gets this password. */
+static int make_admin_on(struct mongo_job *job, mongoc_client_t *client)
+{
+    for (int attempt = 0; attempt < 2; attempt++) {
+        bson_t *command =
+            BCON_NEW(attempt ? "updateUser" : "createUser", BCON_UTF8(KEYFILE_ADMIN_USER), "pwd", BCON_UTF8(job->admin_password), "roles",
+                     "[", "{", "role", BCON_UTF8("root"), "db", BCON_UTF8("admin"), "}", "]", "writeConcern", "{", "w",
+                     BCON_UTF8("majority"), "wtimeout", BCON_INT32(MONGO_COMMAND_TIMEOUT_MS - 1000), "}");
+        int result = send_command(job, client, command);
+        bson_destroy(command);
+        if (result == 0 || job->err.detail != CODE_USER_EXISTS)
+            return result;
+    }
+    return -1;
+}
+
 static int act_on(struct mongo_job *job, mongoc_client_t *client)
 {
     switch (job->action.kind) {
@@ -312,6 +343,8 @@ static int act_on(struct mongo_job *job, mongoc_client_t *client)
         return reconfigure_on(job, client);
     case ACTION_STEP_DOWN:
         return step_down_on(job, client);
+    case ACTION_MAKE_ADMIN:
+        return make_admin_on(job, client);
     default:
         return error_set(&job->err, ERROR_INTERNAL, "%s is no action", action_kind_name(job->action.kind));
     }

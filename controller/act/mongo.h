@@ -32,11 +32,17 @@ struct mongo {
     const struct mongo_functions *functions;
 };
 
+/* With what nodes are dialled; secrets, copied and cleared after use. */
+struct mongo_login {
+    const char *password;       /* of __system: a key of the keyfile; NULL: no authentication */
+    const char *admin_password; /* ACTION_MAKE_ADMIN */
+};
+
 struct mongo_functions {
     /* Begins an action; everything is copied. The result comes exactly once, never from within this call,
      * unless -1 was returned. */
     int (*start)(struct mongo *mongo, uint64_t id, const char *set, const struct action *action,
-                 struct error *err);
+                 const struct mongo_login *login, struct error *err);
 };
 
 /* The real one: workers of the loop's thread pool. `done` is called on the loop; the result's values live

@@ -4,11 +4,13 @@
 #define ATOLL_CONTROLLER_ACT_MONGO_JOB_H
 
 #include "controller/act/mongo.h"
+#include "proto/keyfile.h"
 
 struct mongo_job {
     struct arena arena; /* of everything below */
     const char *set;
     struct action action;
+    char password[KEYFILE_KEY_MAX], admin_password[KEYFILE_KEY_MAX]; /* "": none */
     int64_t queued_at_ms; /* monotonic */
     bool began;           /* the command itself was sent */
     struct error err;

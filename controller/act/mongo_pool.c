@@ -1,6 +1,8 @@
 /* The queue of actions on MongoDB: each is begun on a worker of the loop's thread pool, its result comes back
  * on the loop. */
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <uv.h>
 
 #include "controller/act/mongo_job.h"
@@ -40,6 +42,8 @@ static void pool_release(struct mongo_pool *pool)
 static void job_destroy(struct queued_job *queued)
 {
     arena_finish(&queued->job.arena);
+    explicit_bzero(&queued->job.password, sizeof queued->job.password);
+    explicit_bzero(&queued->job.admin_password, sizeof queued->job.admin_password);
     free(queued);
 }
 
@@ -58,8 +62,8 @@ static void after_work(uv_work_t *request, int status)
     pool_release(pool);
 }
 
-static struct queued_job *job_create(struct mongo_pool *pool, uint64_t id, const char *set,
-                                     const struct action *action)
+static struct queued_job *job_create(struct mongo_pool *pool, uint64_t id, const char *set, const struct action *action,
+                                     const struct mongo_login *login)
 {
     struct queued_job *queued = calloc(1, sizeof *queued);
     if (!queued)
@@ -75,6 +79,10 @@ static struct queued_job *job_create(struct mongo_pool *pool, uint64_t id, const
     job->action.sentence = "";
     job->action.base = replica_config_copy(&job->arena, &action->base);
     job->action.config = replica_config_copy(&job->arena, &action->config);
+    if (login && login->password)
+        snprintf(job->password, sizeof job->password, "%s", login->password);
+    if (login && login->admin_password)
+        snprintf(job->admin_password, sizeof job->admin_password, "%s", login->admin_password);
     job->queued_at_ms = clock_monotonic_ms(&clock_system);
     job->result = (struct mongo_result){
         .id = id, .message = "", .config = {.set = "", .replica_set_id = "", .term = -1}};
@@ -85,12 +93,12 @@ static struct queued_job *job_create(struct mongo_pool *pool, uint64_t id, const
 }
 
 static int pool_start(struct mongo *mongo, uint64_t id, const char *set, const struct action *action,
-                      struct error *err)
+                      const struct mongo_login *login, struct error *err)
 {
     struct mongo_pool *pool = (struct mongo_pool *)mongo;
     if (pool->jobs >= MONGO_JOBS_MAX)
         return error_set(err, ERROR_TOO_LARGE, "%d actions are under way", MONGO_JOBS_MAX);
-    struct queued_job *queued = job_create(pool, id, set, action);
+    struct queued_job *queued = job_create(pool, id, set, action, login);
     if (!queued)
         return error_set(err, ERROR_NO_MEMORY, "no memory for an action on set %s", set);
     int code = uv_queue_work(pool->loop, &queued->work, work, after_work);

@@ -165,3 +165,51 @@ int spec_revision_record_read(const char *data, size_t length, struct spec_revis
     *out = value;
     return 0;
 }
+
+int set_keys_record_write(const struct set_keys *keys, struct buffer *out, struct error *err)
+{
+    struct json *root = json_object();
+    json_set_string(root, "id", keys->id);
+    struct json *list = json_set(root, "keys", json_array());
+    for (size_t i = 0; i < keys->key_count; i++)
+        json_append(list, json_string(keys->keys[i]));
+    json_set_string(root, "adminPassword", keys->admin_password);
+    json_set_bool(root, "adminMade", keys->admin_made);
+    int result = json_print(root, JSON_COMPACT, out, err);
+    json_destroy(root);
+    return result;
+}
+
+static int copy_secret(const char *text, char *out, size_t size, struct error *err)
+{
+    if (!text || strlen(text) >= size)
+        return error_set(err, ERROR_INVALID, "a key is missing or too long");
+    memcpy(out, text, strlen(text) + 1);
+    return 0;
+}
+
+static int read_set_keys(const struct json *root, struct set_keys *out, struct error *err)
+{
+    struct set_keys keys = {.key_count = 0};
+    const struct json *list = NULL;
+    if (copy_secret(json_get_text(root, "id", NULL), keys.id, sizeof keys.id, err) ||
+        copy_secret(json_get_text(root, "adminPassword", ""), keys.admin_password, sizeof keys.admin_password, err) ||
+        json_read_bool(root, "adminMade", JSON_OPTIONAL, &keys.admin_made, err) ||
+        json_read_array(root, "keys", JSON_REQUIRED, KEYFILE_KEYS_MAX, &list, err))
+        return -1;
+    for (const struct json *item = json_first(list); item; item = json_next(item))
+        if (copy_secret(json_text(item), keys.keys[keys.key_count++], KEYFILE_KEY_MAX, err))
+            return -1;
+    if (!keys.key_count)
+        return error_set(err, ERROR_INVALID, "there is no key");
+    *out = keys;
+    return 0;
+}
+
+int set_keys_record_read(const char *data, size_t length, const char *set, struct set_keys *out, struct error *err)
+{
+    struct json *root = json_parse(data, length, RECORD_BYTES_MAX, err);
+    int result = root ? read_set_keys(root, out, err) : -1;
+    json_destroy(root);
+    return result ? error_wrap(err, "the store's record " RECORD_KEYS_PREFIX "%s", set) : 0;
+}

@@ -6,6 +6,7 @@
 #include "controller/decide/ledger.h"
 #include "proto/base/buffer.h"
 #include "proto/base/error.h"
+#include "proto/keyfile.h"
 #include "proto/base/json.h"
 
 #define RECORD_EPOCH "epoch"
@@ -13,6 +14,7 @@
 #define RECORD_SPEC "spec"                   /* as spec_write() makes it, JSON */
 #define RECORD_SPEC_REVISION "spec-revision" /* and when it was applied */
 #define RECORD_LEDGER_PREFIX "ledger/"
+#define RECORD_KEYS_PREFIX "keys/" /* a set's keyfile and first administrator */
 
 enum { RECORD_NUMBER_MAX = 24, RECORD_BYTES_MAX = 8 << 20 /* as STORE_RECORD_BYTES_MAX */ };
 
@@ -27,6 +29,17 @@ int ledger_record_read(const char *data, size_t length, const char *set, struct 
 
 /* A whole number of at most 2^53, in decimal. */
 int number_record_read(const char *data, size_t length, const char *key, int64_t *out, struct error *err);
+
+/* A set's secrets. While its keyfile is rotated it has two keys, the old one first. */
+struct set_keys {
+    char id[KEYFILE_ID_MAX]; /* of the keyfile as it is now */
+    char keys[KEYFILE_KEYS_MAX][KEYFILE_KEY_MAX];
+    size_t key_count;
+    char admin_password[KEYFILE_KEY_MAX]; /* of ADMIN_USER; "": none yet */
+    bool admin_made;                      /* MongoDB has acknowledged it */
+};
+int set_keys_record_write(const struct set_keys *keys, struct buffer *out, struct error *err);
+int set_keys_record_read(const char *data, size_t length, const char *set, struct set_keys *out, struct error *err);
 
 struct spec_revision {
     int64_t revision;      /* grows by one with each change that was applied */

@@ -62,11 +62,36 @@ static int copy_url(const struct supervisor *supervisor, const char *name)
     return result;
 }
 
+static int add_agent(struct supervisor *supervisor, size_t index, struct error *err)
+{
+    struct child *child = calloc(1, sizeof *child);
+    if (!child)
+        return error_set(err, ERROR_NO_MEMORY, "out of memory for an agent");
+    child_init(supervisor, child, supervisor->sandbox.zones[index], (int)index + 1);
+    supervisor->agents[supervisor->agent_count++] = child;
+    child_start(child);
+    return 0;
+}
+
+/* Not before the controller listens: while its port is still looked for, another sandbox's controller may answer there, and its
+ * federation would be taken for this one. After a resume the address of before is good enough: the zones must be healed. */
+static void start_agents(struct supervisor *supervisor)
+{
+    struct error err;
+    while (supervisor->agent_count < supervisor->sandbox.zone_count)
+        if (add_agent(supervisor, supervisor->agent_count, &err)) {
+            log_error("start", "%s", err.message);
+            return;
+        }
+}
+
 /* As soon as the controller has written both. */
 static void on_url_poll(uv_timer_t *timer)
 {
-    if (copy_url(timer->data, "control-url") == 0 && copy_url(timer->data, "url") == 0)
-        uv_timer_stop(timer);
+    if (copy_url(timer->data, "control-url") || copy_url(timer->data, "url"))
+        return;
+    uv_timer_stop(timer);
+    start_agents(timer->data);
 }
 
 void supervisor_controller_started(struct supervisor *supervisor)
@@ -139,17 +164,6 @@ static void on_housekeeping(uv_timer_t *timer)
     supervisor_look_for_zones(supervisor);
 }
 
-static int add_agent(struct supervisor *supervisor, size_t index, struct error *err)
-{
-    struct child *child = calloc(1, sizeof *child);
-    if (!child)
-        return error_set(err, ERROR_NO_MEMORY, "out of memory for an agent");
-    child_init(supervisor, child, supervisor->sandbox.zones[index], (int)index + 1);
-    supervisor->agents[supervisor->agent_count++] = child;
-    child_start(child);
-    return 0;
-}
-
 int supervisor_add_zone(struct supervisor *supervisor, const char *zone, struct error *err)
 {
     struct sandbox *sandbox = &supervisor->sandbox;
@@ -162,7 +176,7 @@ int supervisor_add_zone(struct supervisor *supervisor, const char *zone, struct 
     snprintf(sandbox->zones[sandbox->zone_count++], NAME_LENGTH_MAX + 1, "%s", zone);
     if (sandbox_write(supervisor->dir, sandbox, err))
         return sandbox->zone_count--, -1;
-    return add_agent(supervisor, sandbox->zone_count - 1, err);
+    return supervisor->agent_count == sandbox->zone_count - 1 ? add_agent(supervisor, sandbox->zone_count - 1, err) : 0;
 }
 
 static int prepare(struct supervisor *supervisor, struct error *err)
@@ -202,8 +216,6 @@ static int run(struct supervisor *supervisor, struct error *err)
     init_handles(supervisor);
     child_init(supervisor, &supervisor->controller, NULL, 0);
     child_start(&supervisor->controller);
-    for (size_t i = 0; result == 0 && i < supervisor->sandbox.zone_count; i++)
-        result = add_agent(supervisor, i, err);
     uv_run(&supervisor->loop, UV_RUN_DEFAULT);
     uv_loop_close(&supervisor->loop);
     for (size_t i = 0; i < supervisor->agent_count; i++)

@@ -38,12 +38,21 @@ static const struct member_situation *by_ordinal(const struct situation *situati
     return NULL;
 }
 
+/* Whom the rows of restarts speak of: secondaries first, the primary last. */
+static const struct member_situation *next_stale(const struct situation *situation)
+{
+    const struct member_situation *member = situation_first(situation, M_LISTED | M_STALE, M_LEADS | M_ABSENT);
+    return member ? member : situation_first(situation, M_LISTED | M_STALE, M_ABSENT);
+}
+
 const struct member_situation *membership_subject(const struct situation *situation, const struct rule *rule)
 {
     if (rule->require & INITIATOR_TOLD)
         return by_ordinal(situation, situation->input->ledger->birth_ordinal);
     if (rule->outcome == OUTCOME_INITIATE)
         return situation_first(situation, M_READY | M_MAY_LEAD, 0);
+    if (rule->require & STALE_SEEN)
+        return next_stale(situation);
     if (rule->outcome == OUTCOME_ADOPT)
         return situation_first(situation, M_IS_MEMBER, M_STRANGER);
     if (rule->require & MISPLACED_LEADS)
@@ -133,11 +142,40 @@ static bool any_clash(const struct situation *situation)
     return false;
 }
 
+/* It may be down already, since it is on its way: so the others alone are asked. */
+static bool restart_is_spared(const struct situation *situation, const struct member_situation *member)
+{
+    int healthy = 0;
+    for (size_t i = 0; i < situation->member_count; i++) {
+        const struct member_situation *other = &situation->members[i];
+        if (other == member || has(other->facts, M_ABSENT))
+            continue;
+        if (!has(other->facts, M_LISTED | M_HEALTHY) || other->facts & (M_BEHIND | M_LAGGING))
+            return false;
+        healthy += has(other->facts, M_VOTES);
+    }
+    return healthy >= situation->majority && electable_remains(situation, member);
+}
+
+/* Restarts, for secrets that a mongod reads at its start alone. */
+static void find_restarts(struct situation *situation)
+{
+    const struct member_situation *member = next_stale(situation);
+    if (situation->input->observation->admin_wanted)
+        situation->facts |= ADMIN_DUE;
+    if (!member)
+        return;
+    situation->facts |= STALE_SEEN | (has(member->facts, M_LEADS) ? STALE_LEADS : 0);
+    if (restart_is_spared(situation, member))
+        situation->facts |= RESTART_SPARED;
+}
+
 void situation_find_changes(struct situation *situation)
 {
     for (size_t i = 0; i < FINDER_COUNT; i++)
         if (situation_first(situation, finders[i].require, finders[i].forbid))
             situation->facts |= finders[i].fact;
+    find_restarts(situation);
     if (any_clash(situation))
         situation->facts |= MOVED_CLASH;
     if (settings_due(situation))

@@ -37,7 +37,8 @@ struct member_view {
     X(ACTION_NONE, "none")                                                                                    \
     X(ACTION_INITIATE, "initiate")                                                                            \
     X(ACTION_RECONFIGURE, "reconfigure")                                                                      \
-    X(ACTION_STEP_DOWN, "step-down")
+    X(ACTION_STEP_DOWN, "step-down")                                                                          \
+    X(ACTION_MAKE_ADMIN, "make-admin")
 
 enum action_kind {
 #define X(name, text) name,
@@ -64,6 +65,8 @@ struct observation {
     const struct member_view *members; /* one for each member of the spec's set, in its order */
     size_t member_count;
     struct action_view action;
+    const char *key_id; /* of the keyfile that all members are to run with; "": without authentication */
+    bool admin_wanted;  /* the first administrator was not made yet */
 };
 
 const char *zone_state_name(enum zone_state state);

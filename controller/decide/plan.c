@@ -121,6 +121,16 @@ static void follow_outcome(const struct situation *situation, const struct rule 
         plan->action.process = situation->primary->view->mongod.process;
         plan->action.base = situation->config;
         break;
+    case OUTCOME_MAKE_ADMIN:
+        plan->action.kind = ACTION_MAKE_ADMIN;
+        plan->action.ordinal = situation->primary->wanted->ordinal;
+        plan->action.host = situation->primary->view->holding.address;
+        break;
+    case OUTCOME_RESTART: /* held until its pod is gone: then it is not stale any more, and starts */
+        for (size_t i = 0; i < plan->member_count; i++)
+            if (&situation->members[i] == situation->subject)
+                plan->members[i].run = RUN_HELD;
+        break;
     case OUTCOME_ADD:
         ledger_book_joiners(situation, plan);
         reconfigure(situation, OUTCOME_ADD, plan);

@@ -72,6 +72,13 @@ static uint64_t holding_facts(const struct member_view *view)
     return facts;
 }
 
+/* A mongod reads its keyfile at its start alone. One whose zone can't tell with what it was started (an older agent) is stale, too. */
+static bool is_stale(const struct observation *observation, const struct member_view *view)
+{
+    const char *wanted = observation->key_id, *has_now = view->holding.pod.key_id;
+    return view->holding.pod.running && wanted && *wanted && strcmp(wanted, has_now ? has_now : "") != 0;
+}
+
 static uint64_t mongod_facts(const struct member_view *view)
 {
     switch (view->mongod.answer) {
@@ -137,6 +144,8 @@ static void find_member(const struct situation *situation, const struct spec_mem
     if (member->view->zone_state == ZONE_UNKNOWN)
         member->facts |= M_ZONE_SILENT;
     member->facts |= holding_facts(member->view);
+    if (is_stale(input->observation, member->view))
+        member->facts |= M_STALE;
     member->fresh = member_answers_now(member->view);
     if (member->fresh)
         member->facts |= mongod_facts(member->view);

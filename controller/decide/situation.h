@@ -57,7 +57,9 @@ enum member_fact {
     X(OUTCOME_RETIRE, "retire a member")                                                                      \
     X(OUTCOME_ADD, "reconfigure: add members without a vote")                                                 \
     X(OUTCOME_GIVE_VOTE, "reconfigure: give a vote")                                                          \
-    X(OUTCOME_SET_ATTRIBUTES, "reconfigure: priorities, tags, settings")
+    X(OUTCOME_SET_ATTRIBUTES, "reconfigure: priorities, tags, settings")                                      \
+    X(OUTCOME_MAKE_ADMIN, "make the first administrator")                                                     \
+    X(OUTCOME_RESTART, "restart a member")
 
 enum outcome {
 #define X(name, text) name,

@@ -54,7 +54,7 @@ static struct json *write_action(const struct action *action)
         json_set_int(json, "baseVersion", action->base.version);
         json_set_int(json, "baseTerm", action->base.term);
     }
-    if (action->kind != ACTION_STEP_DOWN)
+    if (action->kind == ACTION_INITIATE || action->kind == ACTION_RECONFIGURE)
         json_set(json, "config", replica_config_write(&action->config));
     return json;
 }
@@ -115,7 +115,7 @@ static bool same_config(const struct replica_config *a, const struct replica_con
 static bool same_action(const struct action *a, const struct action *b)
 {
     return a->kind == b->kind && a->rule == b->rule && a->ordinal == b->ordinal &&
-           (a->kind == ACTION_NONE || a->kind == ACTION_STEP_DOWN ||
+           (a->kind == ACTION_NONE || a->kind == ACTION_STEP_DOWN || a->kind == ACTION_MAKE_ADMIN ||
             (same_config(&a->base, &b->base) && same_config(&a->config, &b->config)));
 }
 

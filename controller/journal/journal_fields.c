@@ -58,6 +58,8 @@ static const struct field observation_fields[] = {
      TEXT_MOST(SET_MEMBERS_MAX),
      .flags = FIELD_REQUIRED},
     RECORD(observation, action, "action", action_view_record, 0),
+    STRING(observation, key_id, "keyId", NAME_LENGTH_MAX, 0),
+    BOOL(observation, admin_wanted, "adminWanted"),
 };
 const struct record observation_record = RECORD_OF(observation, observation_fields);
 

@@ -11,6 +11,8 @@ struct observe_input {
                                          const char *zone); /* NULL: a zone that is not known */
     void *context;
     const struct action_view *action;
+    const char *key_id; /* as observation.key_id; NULL is "" */
+    bool admin_wanted;
     int64_t now_ms; /* monotonic */
 };
 

@@ -119,9 +119,9 @@ void serve_agent_intent(struct exchange *exchange)
 
 static void answer_zone(struct exchange *exchange, const struct zone_answer *answer)
 {
-    char text[96];
-    int length = snprintf(text, sizeof text, "{\"epoch\":%lld,\"reportWanted\":%s}\n",
-                          (long long)answer->epoch, answer->report_wanted ? "true" : "false");
+    char text[128];
+    int length = snprintf(text, sizeof text, "{\"epoch\":%lld,\"reportWanted\":%s%s}\n", (long long)answer->epoch,
+                          answer->report_wanted ? "true" : "false", answer->keys_wanted ? ",\"keysWanted\":true" : "");
     answer_text(exchange, 200, "application/json", text, (size_t)length);
 }
 

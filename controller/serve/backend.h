@@ -4,6 +4,7 @@
 
 #include "config/spec_read.h"
 #include "controller/serve/view.h"
+#include "proto/keyfile.h"
 
 struct spec_request {
     struct spec_source source;
@@ -26,6 +27,7 @@ void spec_outcome_finish(struct spec_outcome *outcome);
 struct zone_answer {
     int64_t epoch;
     bool report_wanted;
+    bool keys_wanted; /* the zone has keyfiles that this controller has lost */
 };
 
 /* See the functions of the same names in controller.h. */
@@ -42,6 +44,8 @@ struct backend {
                  struct error *err);
     struct intent (*bookmark)(void *context, const char *zone);
     int (*journal)(void *context, const char *set, struct buffer *out, struct error *err);
+    int (*rotate_keyfile)(void *context, const char *set, struct error *err);
+    int (*admin)(void *context, const char *set, char password[KEYFILE_KEY_MAX], struct error *err);
 };
 
 #endif

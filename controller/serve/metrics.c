@@ -88,10 +88,10 @@ static void write_members(struct buffer *out, const struct federation_view *view
         write_member_metric(out, &view->sets[i], MEMBER_LAG);
 }
 
-static void write_actions(struct buffer *out, const char *name, const char *help, const uint64_t counts[4])
+static void write_actions(struct buffer *out, const char *name, const char *help, const uint64_t counts[5])
 {
     head(out, name, "counter", help);
-    for (int kind = ACTION_INITIATE; kind <= ACTION_STEP_DOWN; kind++)
+    for (int kind = ACTION_INITIATE; kind <= ACTION_MAKE_ADMIN; kind++)
         buffer_printf(out, "%s{action=\"%s\"} %llu\n", name, action_kind_name((enum action_kind)kind),
                       (unsigned long long)counts[kind]);
 }

@@ -163,6 +163,7 @@ static void write_set_head(struct json *json, const struct set_view *set, struct
     for (size_t i = 0; plan && i < plan->wait_count; i++)
         json_append(waits, wait_write(&plan->waits[i]));
     json_set_string(json, "connectionString", buffer_text(&clients));
+    json_set_bool(json, "auth", set->auth);
     buffer_finish(&clients);
 }
 

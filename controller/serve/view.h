@@ -19,6 +19,7 @@ struct zone_view {
 
 struct set_view {
     const struct spec_set *set;
+    bool auth;                             /* members and clients authenticate */
     const struct plan *plan;               /* NULL: not yet planned for */
     const struct observation *observation; /* what the plan was made on; NULL with it */
     int64_t planned_at_ms;                 /* wall */
@@ -27,7 +28,7 @@ struct set_view {
 /* Counters since the start, for metrics. */
 struct controller_counts {
     uint64_t plans, intents_sent, reports, reports_ignored, heartbeats, store_writes, store_failures;
-    uint64_t actions_started[4], actions_failed[4]; /* by enum action_kind */
+    uint64_t actions_started[5], actions_failed[5]; /* by enum action_kind */
 };
 
 struct federation_view {

@@ -175,9 +175,9 @@ static int log_read(struct store *store, int64_t before, size_t most, struct are
     return 0;
 }
 
-static int start(struct mongo *mongo, uint64_t id, const char *set, const struct action *action, struct error *err)
+static int start(struct mongo *mongo, uint64_t id, const char *set, const struct action *action, const struct mongo_login *login, struct error *err)
 {
-    (void)mongo, (void)id, (void)set, (void)action, (void)err;
+    (void)mongo, (void)id, (void)set, (void)action, (void)login, (void)err;
     return 0;
 }
 

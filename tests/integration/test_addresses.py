@@ -89,11 +89,11 @@ def test_a_moved_address_stays_when_its_agent_is_started_again(well):
         followed(well, hosts)
 
 
-def no_primary_anywhere(hosts):
+def no_primary_anywhere(well, hosts):
     """Asks the members themselves, by what their addresses are now."""
     def is_so():
         for host in hosts.values():
-            with whole.direct(host) as client:
+            with whole.direct(well, host) as client:
                 if client.admin.command("isMaster").get("ismaster"):
                     return False
         return True
@@ -106,7 +106,7 @@ def test_all_that_move_before_anybody_looks_are_lost_addresses_with_a_way_out(we
     with whole.nothing_is_lost(well):
         with whole.stopped(whole.controller(well)):
             hosts = move(well, *before)
-            sandboxes.wait_until(no_primary_anywhere(hosts), 90 * well.slowness, "the primary to step down")
+            sandboxes.wait_until(no_primary_anywhere(well, hosts), 90 * well.slowness, "the primary to step down")
         def is_named(now):
             return whole.the_set(now)["phase"] == "AddressesLost" and any(wait["reason"] == "addresses_lost" for wait in whole.waits_of(now))
         status = well.wait_for(is_named, what="the set to be AddressesLost, and why")

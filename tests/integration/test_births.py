@@ -139,7 +139,7 @@ def test_a_birth_survives_the_death_of_all_daemons_at_any_moment(new_sandbox):
     status = whole.healthy(sandbox)
     marks = {whole.replica_set_id(sandbox)}
     for member in whole.the_set(status)["members"]:
-        with whole.direct(member["host"]) as client:
+        with whole.direct(sandbox, member["host"]) as client:
             marks.add(client.admin.command("replSetGetConfig")["config"]["settings"]["replicaSetId"])
     assert len(marks) == 1, "one set alone was born"
     assert sorted(member["id"] for member in whole.the_set(status)["members"]) == [0, 1, 2]

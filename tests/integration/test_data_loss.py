@@ -89,7 +89,7 @@ def test_an_emptied_member_loses_its_vote_before_it_starts_and_gets_it_back_with
         sandboxes.wait_until(lambda: any(map(acted(60), since(well, last))), 60 * well.slowness, "its vote to be taken")
         is_whole_again(well, victim)
     order_of(since(well, last), acted(60), became(victim["name"], "SECONDARY"), acted(81))
-    with whole.direct(victim["host"]) as member:
+    with whole.direct(well, victim["host"]) as member:
         assert member.whole.get_collection("writes", read_preference=whole.pymongo.ReadPreference.SECONDARY).count_documents({}) > 0
 
 
@@ -135,7 +135,7 @@ def test_a_member_without_memory_elects_nobody(well):
                 whole.the_set(now)["phase"] == "QuorumLost"
         well.wait_for(is_held, what="the emptied member to be held, and the quorum to be lost")
         assert not whole.mongods(well, loses_it["disk"]["name"])
-        with whole.direct(never_has_it["host"]) as member:
+        with whole.direct(well, never_has_it["host"]) as member:
             assert not member.admin.command("isMaster")["ismaster"]
             assert member.admin.command("replSetGetStatus")["term"] == whole.the_set(status)["term"], "nobody was elected"
     vote_taken(well, loses_it)

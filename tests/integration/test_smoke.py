@@ -9,7 +9,7 @@ pytestmark = pytest.mark.asan
 
 def primary_client(sandbox):
     """A client of the whole set, by the connection string that users are told."""
-    uri = sandbox.atoll("connection-string", "mongo").stdout.strip()
+    uri = sandbox.atoll("connection-string", "mongo", "--with-password").stdout.strip()
     return pymongo.MongoClient(uri, serverSelectionTimeoutMS=20000, w="majority")
 
 

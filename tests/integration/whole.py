@@ -168,14 +168,16 @@ def healthy(sandbox, timeout=120):
 # ---- MongoDB ----
 
 def client_of(sandbox, name="mongo", **options):
-    """A client by the connection string that users are told."""
-    uri = sandbox.atoll("connection-string", name).stdout.strip()
+    """A client by the connection string that users are told, as the first administrator."""
+    uri = sandbox.atoll("connection-string", name, "--with-password").stdout.strip()
     return pymongo.MongoClient(uri, **{"serverSelectionTimeoutMS": 20000, "w": "majority", "retryWrites": True, **options})
 
 
-def direct(host, **options):
-    """A client of this one member."""
-    return pymongo.MongoClient(f"mongodb://{host}/", **{"serverSelectionTimeoutMS": SELECTION_MS, "socketTimeoutMS": SELECTION_MS, **options})
+def direct(sandbox, host, **options):
+    """A client of this one member, as the set's first administrator."""
+    admin = pymongo.uri_parser.parse_uri(sandbox.atoll("connection-string", "mongo", "--with-password").stdout.strip())
+    login = {"username": admin["username"], "password": admin["password"]} if admin["username"] else {}
+    return pymongo.MongoClient(f"mongodb://{host}/", **{"serverSelectionTimeoutMS": SELECTION_MS, "socketTimeoutMS": SELECTION_MS, **login, **options})
 
 
 def config_of(sandbox, name="mongo"):

@@ -53,8 +53,9 @@ static void again(struct world *world, struct sim_action *action, enum stage sta
 }
 
 static int start(struct mongo *mongo, uint64_t id, const char *set, const struct action *wanted,
-                 struct error *err)
+                 const struct mongo_login *login, struct error *err)
 {
+    (void)login;
     struct brain *brain = brain_of(mongo);
     struct world *world = brain->world;
     (void)set;

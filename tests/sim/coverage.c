@@ -34,6 +34,11 @@ static const struct {
     {135, "nothing of a disk goes stale"},
     {141, "no Service goes stale"},
     {184, "no ReplicationController goes stale"},
+    {83, "members of the model have no keyfiles"},
+    {84, "members of the model have no keyfiles"},
+    {85, "members of the model have no keyfiles"},
+    {86, "members of the model have no keyfiles"},
+    {243, "members of the model have no keyfiles"},
 };
 
 void coverage_rule(int number)

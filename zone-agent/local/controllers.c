@@ -17,6 +17,7 @@ static int save(struct local_member *member, const struct local_controller *cont
     json_set_string(json, "diskId", controller->disk_id);
     json_set_int(json, "port", controller->port);
     json_set_int(json, "storageBytes", controller->storage_bytes);
+    json_set_string(json, "keyId", controller->key_id);
     struct json *arguments = json_set(json, "arguments", json_array());
     for (size_t i = 0; i < controller->argument_count; i++)
         json_append(arguments, json_string(controller->arguments[i]));
@@ -88,6 +89,9 @@ int local_controller_apply(struct local_member *member, const struct intent_memb
     struct local_controller made = {
         .exists = true, .replicas = replicas, .port = wanted->port, .storage_bytes = wanted->storage_bytes};
     local_copy(made.name, sizeof made.name, wanted->controller);
+    local_copy(made.key_id, sizeof made.key_id, wanted->key_id ? wanted->key_id : "");
+    if (local_secrets_write(member, wanted, err))
+        return -1;
     if (replicas && bind_disk(member, wanted->disk_id, &made, err))
         return -1;
     for (size_t i = 0; i < wanted->mongod_argument_count; i++)
@@ -122,6 +126,7 @@ int local_controller_delete(struct local_member *member, struct error *err)
     if (unlink(path) && access(path, F_OK) == 0)
         return error_set(err, ERROR_IO, "%s can't be deleted", path);
     local_controller_forget(member);
+    local_secrets_delete(member);
     return 0;
 }
 
@@ -136,6 +141,7 @@ int local_controller_load(struct local_driver *driver, const char *name, struct 
         return -1;
     local_copy(made.name, sizeof made.name, json_get_text(json, "name", ""));
     local_copy(made.disk_id, sizeof made.disk_id, json_get_text(json, "diskId", ""));
+    local_copy(made.key_id, sizeof made.key_id, json_get_text(json, "keyId", ""));
     made.replicas = (int)json_get_int(json, "replicas", 0);
     made.port = (int)json_get_int(json, "port", 27017);
     made.storage_bytes = json_get_int(json, "storageBytes", 0);

@@ -87,7 +87,8 @@ static struct pod_holding pod_holding_of(const struct local_member *member, stru
                                 .ready = pod->ready,
                                 .terminating = pod->terminating,
                                 .restarts = pod->restarts,
-                                .last_exit = arena_string(arena, pod->last_exit)};
+                                .last_exit = arena_string(arena, pod->last_exit),
+                                .key_id = *pod->name ? arena_string(arena, pod->key_id) : ""};
 }
 
 static bool holds_anything(const struct local_member *member)
@@ -116,9 +117,24 @@ static void observe(struct driver *base, struct arena *arena, struct holdings *o
             .problem = {arena_string(arena, member->problem.code),
                         arena_string(arena, member->problem.message), 0},
             .last_repair = "",
+            .certificate_request = "",
+            .controller_stale = member->controller.exists && strcmp(member->controller.key_id, member->wanted_key_id) != 0,
         };
     }
     out->members = members;
+}
+
+/* What the intent says and no step brings at once: what a ReplicationController is to be made of. */
+static void intend(struct driver *base, const struct intent *intent)
+{
+    for (struct local_member *member = local_of(base)->members; member; member = member->next) {
+        local_copy(member->wanted_key_id, sizeof member->wanted_key_id, member->controller.key_id);
+        for (size_t i = 0; i < intent->member_count; i++) {
+            const struct intent_member *wanted = &intent->members[i];
+            if (wanted->ordinal == member->ordinal && strcmp(wanted->set, member->set) == 0)
+                local_copy(member->wanted_key_id, sizeof member->wanted_key_id, wanted->key_id ? wanted->key_id : "");
+        }
+    }
 }
 
 static int do_step(struct local_driver *driver, const struct step *step, struct error *err)
@@ -286,6 +302,7 @@ static void close_driver(struct driver *base, void (*closed)(void *context), voi
 
 static const struct driver_functions local_functions = {
     .name = "local",
+    .intend = intend,
     .observe = observe,
     .perform = perform,
     .route = route,

@@ -49,6 +49,7 @@ struct local_controller {
     int replicas, port;
     char name[LOCAL_NAME_MAX + 1], disk_id[UUID_TEXT_MAX];
     int64_t storage_bytes;
+    char key_id[NAME_LENGTH_MAX + 1]; /* of the keyfile that secrets/NODE.key holds; "": none */
     char *arguments[MONGOD_ARGUMENTS_MAX];
     size_t argument_count;
 };
@@ -64,6 +65,7 @@ struct local_pod {
     int64_t restarts, started_at_ms;
     unsigned failures;
     char last_exit[512];
+    char key_id[NAME_LENGTH_MAX + 1]; /* of the keyfile that it was started with */
     int pidfd;             /* -1: none */
     uv_process_t *process; /* our own child; NULL when it was taken over */
     uv_poll_t *watch;      /* of a taken over one */
@@ -104,6 +106,7 @@ struct local_member {
     struct local_controller controller;
     struct local_pod pod;
     struct local_service service;
+    char wanted_key_id[NAME_LENGTH_MAX + 1]; /* the intent's */
     struct problem problem; /* code "" or a literal; message in problem_text */
     char problem_text[ERROR_MESSAGE_MAX];
 };
@@ -203,6 +206,11 @@ int local_controller_scale(struct local_member *member, int replicas, struct err
 int local_controller_delete(struct local_member *member, struct error *err);
 int local_controller_load(struct local_driver *driver, const char *name, struct error *err);
 void local_controller_forget(struct local_member *member);
+
+/* secrets.c: what only its mongod may read, files of mode 0600 in secrets/ */
+int local_secrets_write(struct local_member *member, const struct intent_member *wanted, struct error *err);
+int local_secrets_keyfile(const struct local_member *member, char out[LOCAL_PATH_MAX], struct error *err);
+void local_secrets_delete(struct local_member *member);
 
 /* service.c */
 int local_service_create(struct local_member *member, const struct intent_member *wanted, struct error *err);

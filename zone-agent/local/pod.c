@@ -37,6 +37,7 @@ static int save(struct local_member *member, bool starting, struct error *err)
     json_set_int(json, "port", pod->port);
     json_set_int(json, "restarts", pod->restarts);
     json_set_string(json, "lastExit", pod->last_exit);
+    json_set_string(json, "keyId", pod->key_id);
     return local_save(member->driver, "pods", member->node, json, err);
 }
 
@@ -249,6 +250,7 @@ static int start(struct local_member *member, struct error *err)
     struct local_pod *pod = &member->pod;
     if (!*pod->name)
         local_pod_make_name(member);
+    local_copy(pod->key_id, sizeof pod->key_id, member->controller.key_id);
     if (choose_address(member, err) || local_disk_set_used(member, err) ||
         local_pod_spawn(member, on_exit_of_child, err))
         return -1;
@@ -368,6 +370,7 @@ int local_pod_load(struct local_driver *driver, const char *name, struct error *
         local_copy(pod->name, sizeof pod->name, json_get_text(json, "name", ""));
         local_copy(pod->host, sizeof pod->host, json_get_text(json, "host", ""));
         local_copy(pod->last_exit, sizeof pod->last_exit, json_get_text(json, "lastExit", ""));
+        local_copy(pod->key_id, sizeof pod->key_id, json_get_text(json, "keyId", ""));
         pod->port = (int)json_get_int(json, "port", 0);
         pod->restarts = json_get_int(json, "restarts", 0);
         pod->pid = this_boot ? (int)json_get_int(json, "pid", 0) : 0;

@@ -95,7 +95,7 @@ void local_pod_make_name(struct local_member *member)
 struct command_line {
     char *arguments[POD_ARGUMENTS_MAX + 1];
     size_t count;
-    char data[LOCAL_PATH_MAX], log[LOCAL_PATH_MAX], port[16], oplog[24];
+    char data[LOCAL_PATH_MAX], log[LOCAL_PATH_MAX], key[LOCAL_PATH_MAX], port[16], oplog[24];
 };
 
 static void add(struct command_line *line, const char *argument)
@@ -147,6 +147,12 @@ static int make_command_line(struct local_member *member, struct command_line *l
         "--logappend"};
     for (size_t i = 0; i < sizeof always / sizeof *always; i++)
         add(line, always[i]);
+    if (*controller->key_id) {
+        if (local_secrets_keyfile(member, line->key, err))
+            return -1;
+        add(line, "--keyFile");
+        add(line, line->key);
+    }
     add_sizes(line, controller, member->driver->mongod);
     for (size_t i = 0; i < controller->argument_count; i++)
         add(line, controller->arguments[i]);

@@ -66,7 +66,7 @@ static void act(const struct action *action)
     static uint64_t id;
     struct error err = {0};
     int before = results;
-    assert_int_equal(mongo->functions->start(mongo, ++id, "mongo", action, &err), 0);
+    assert_int_equal(mongo->functions->start(mongo, ++id, "mongo", action, NULL, &err), 0);
     assert_int_equal(results, before); /* never from within the call */
     while (results == before)
         uv_run(&loop, UV_RUN_DEFAULT);

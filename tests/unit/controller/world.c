@@ -90,9 +90,9 @@ static const struct store_functions store_functions = {.load = load, .write = wr
 /* ---- MongoDB ---- */
 
 static int start(struct mongo *mongo, uint64_t id, const char *set, const struct action *action,
-                 struct error *err)
+                 const struct mongo_login *login, struct error *err)
 {
-    (void)mongo, (void)err;
+    (void)mongo, (void)login, (void)err;
     world.last_action = id;
     buffer_printf(&world.trace, "start %s of %s; ", action_kind_name(action->kind), set);
     return 0;

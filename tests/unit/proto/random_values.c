@@ -45,7 +45,7 @@ static int64_t big(struct seeded *random, int64_t least)
 static const char *text(struct seeded *random, size_t least, size_t most)
 {
     static const char *const pieces[] = {"a", "Z", "7", "-", "\"", "\\", "\n", "\x01", "/", "é", "€", "😀"};
-    char out[8192];
+    char out[8192 + 1];
     size_t used = 0, want = seeded_below(random, 8) ? seeded_below(random, 24) : most;
     if (some(random) && !least)
         return "";
@@ -197,10 +197,13 @@ static struct member_holding random_holding(struct seeded *random, size_t index)
                                            .ready = some(random),
                                            .terminating = some(random),
                                            .restarts = big(random, 0),
-                                           .last_exit = text(random, 0, SENTENCE_LENGTH_MAX)},
+                                           .last_exit = text(random, 0, SENTENCE_LENGTH_MAX),
+                                           .key_id = text(random, 0, NAME_LENGTH_MAX),
+                                           .certificate_id = text(random, 0, TEXT_LENGTH_MAX)},
                                    .problem = random_problem(random),
                                    .repairs = big(random, 0),
-                                   .last_repair = text(random, 0, SENTENCE_LENGTH_MAX)};
+                                   .last_repair = text(random, 0, SENTENCE_LENGTH_MAX),
+                                   .certificate_request = text(random, 0, PEM_LENGTH_MAX)};
 }
 
 struct report random_report(struct seeded *random)
@@ -219,7 +222,9 @@ struct report random_report(struct seeded *random)
     for (size_t i = 0; i < report.member_count; i++)
         members[i] = (struct report_member){.holding = random_holding(random, i),
                                             .mongod = random_mongod(random),
-                                            .waiting = random_problem(random)};
+                                            .waiting = random_problem(random),
+                                            .key_id = text(random, 0, NAME_LENGTH_MAX),
+                                            .keyfile = text(random, 0, KEYFILE_LENGTH_MAX)};
     report.members = members;
     report.egress = random_ranges(random, &report.egress_count);
     return report;
@@ -252,6 +257,11 @@ static struct intent_member random_intent_member(struct seeded *random, size_t i
     member.memory = text(random, 0, NAME_LENGTH_MAX);
     member.source_ranges = random_ranges(random, &member.source_range_count);
     member.source_ranges_partial = some(random);
+    member.auth = some(random);
+    member.keyfile = text(random, 0, KEYFILE_LENGTH_MAX);
+    member.key_id = text(random, 0, NAME_LENGTH_MAX);
+    member.tls = some(random);
+    member.certificate = text(random, 0, PEM_LENGTH_MAX);
     return member;
 }
 
@@ -263,6 +273,7 @@ struct intent random_intent(struct seeded *random)
                             .zone = text(random, 1, NAME_LENGTH_MAX),
                             .project = text(random, 0, NAME_LENGTH_MAX),
                             .namespace_ = text(random, 0, NAME_LENGTH_MAX),
+                            .ca = text(random, 0, PEM_LENGTH_MAX),
                             .member_count = how_many(random, 20)};
     struct intent_member *members = arena_array(random->arena, intent.member_count, sizeof *members);
     for (size_t i = 0; i < intent.member_count; i++)

@@ -115,6 +115,8 @@ static void assert_pod_same(const struct pod_holding *a, const struct pod_holdin
     SAME_NUMBER(terminating);
     SAME_NUMBER(restarts);
     SAME_TEXT(last_exit);
+    SAME_TEXT(key_id);
+    SAME_TEXT(certificate_id);
 }
 
 static void assert_holding_same(const struct member_holding *a, const struct member_holding *b)
@@ -130,6 +132,7 @@ static void assert_holding_same(const struct member_holding *a, const struct mem
     assert_problem_same(&a->problem, &b->problem);
     SAME_NUMBER(repairs);
     SAME_TEXT(last_repair);
+    SAME_TEXT(certificate_request);
 }
 
 void assert_report_same(const struct report *a, const struct report *b)
@@ -151,6 +154,8 @@ void assert_report_same(const struct report *a, const struct report *b)
         assert_holding_same(&a->members[i].holding, &b->members[i].holding);
         assert_mongod_same(&a->members[i].mongod, &b->members[i].mongod);
         assert_problem_same(&a->members[i].waiting, &b->members[i].waiting);
+        assert_string_equal(a->members[i].key_id, b->members[i].key_id);
+        assert_string_equal(a->members[i].keyfile, b->members[i].keyfile);
     }
 }
 
@@ -181,6 +186,11 @@ static void assert_intent_member_same(const struct intent_member *a, const struc
     for (size_t i = 0; i < a->source_range_count; i++)
         SAME_TEXT(source_ranges[i]);
     SAME_NUMBER(source_ranges_partial);
+    SAME_NUMBER(auth);
+    SAME_TEXT(keyfile);
+    SAME_TEXT(key_id);
+    SAME_NUMBER(tls);
+    SAME_TEXT(certificate);
 }
 
 void assert_intent_same(const struct intent *a, const struct intent *b)
@@ -191,6 +201,7 @@ void assert_intent_same(const struct intent *a, const struct intent *b)
     SAME_TEXT(zone);
     SAME_TEXT(project);
     SAME_TEXT(namespace_);
+    SAME_TEXT(ca);
     SAME_NUMBER(member_count);
     for (size_t i = 0; i < a->member_count; i++)
         assert_intent_member_same(&a->members[i], &b->members[i]);

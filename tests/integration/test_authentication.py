@@ -1,0 +1,134 @@
+"""Members know one another by a keyfile, and nobody gets in without a user: from the controller to mongod and back."""
+import re
+import stat
+
+import pymongo
+import pymongo.errors
+import pytest
+
+import sandboxes
+import whole
+
+REFUSED = 4
+
+
+@pytest.fixture
+def well(shared_sandbox):
+    whole.be_healthy(shared_sandbox)
+    return shared_sandbox
+
+
+def keyfiles(sandbox):
+    return sorted((sandbox.dir / "zones").glob("*/secrets/*.key"))
+
+
+def password_of(sandbox):
+    uri = sandbox.atoll("connection-string", "mongo", "--with-password").stdout
+    return re.search(r"atoll-admin:(\w+)@", uri).group(1)
+
+
+def seeds(sandbox, user=""):
+    uri = sandbox.atoll("connection-string", "mongo").stdout.strip()
+    return uri.replace("mongodb://", f"mongodb://{user}")
+
+
+def error_code(uri, **options):
+    with pymongo.MongoClient(uri, serverSelectionTimeoutMS=20000, **options) as client:
+        with pytest.raises(pymongo.errors.OperationFailure) as raised:
+            client.whole.writes.insert_one({})
+    return raised.value.code
+
+
+def term_of(sandbox):
+    return whole.the_set(sandbox.status())["term"]
+
+
+def test_nobody_gets_in_without_a_user_and_the_first_administrator_does(well):
+    assert error_code(seeds(well)) == 13
+    assert error_code(seeds(well, "atoll-admin:wrong@"), authSource="admin") == 18
+    with whole.client_of(well) as client:
+        assert client.admin.command("connectionStatus")["authInfo"]["authenticatedUserRoles"] == [{"role": "root", "db": "admin"}]
+        client.whole.writes.insert_one({"_id": "by the administrator"})
+        client.admin.command("createUser", "shop", pwd="shop's own", roles=[{"role": "readWrite", "db": "shop"}])
+    with pymongo.MongoClient(seeds(well), username="shop", password="shop's own", serverSelectionTimeoutMS=20000) as client:
+        client.shop.orders.insert_one({"_id": 1})
+        with pytest.raises(pymongo.errors.OperationFailure):
+            client.whole.writes.find_one()
+
+
+def test_secrets_are_where_they_must_be_and_nowhere_else(well):
+    secrets = {path.read_text().strip() for path in keyfiles(well)} | {password_of(well)}
+    assert len(keyfiles(well)) == 3 and len(secrets) == 2, "one key for all members, and one password"
+    for path in keyfiles(well):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600 and stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    may_hold = re.compile(r"/secrets/[^/]+\.key$|/intent\.json$|/controller/controller\.db(-wal|-shm)?$")
+    found = []
+    for path in well.dir.rglob("*"):
+        if path.is_file() and any(secret.encode() in path.read_bytes() for secret in secrets):
+            found.append(str(path))
+            assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, f"others may read {path}"
+    assert [path for path in found if not may_hold.search(path)] == []
+    shown = [well.atoll(*words).stdout for words in (["status", "-o", "json"], ["explain", "mongo"], ["events"], ["connection-string", "mongo"])]
+    shown += [str(well.get(path, url=well.control_url)) for path in ("/v1/federation", "/v1/sets/mongo/journal", "/v1/events")]
+    for process in well.processes():
+        shown += [" ".join(process.cmdline()), str(process.environ())]
+    assert [text for text in shown if any(secret in text for secret in secrets)] == []
+
+
+@pytest.mark.timeout(300)
+def test_a_keyfile_is_exchanged_while_a_client_writes(well):
+    old, before = keyfiles(well)[0].read_text(), term_of(well)
+    with whole.nothing_is_lost(well, same_version=True):
+        assert "member by member" in well.atoll("keyfile", "rotate", "mongo").stderr
+        again = well.atoll("keyfile", "rotate", "mongo", check=False)
+        assert again.returncode == REFUSED and "already" in again.stderr
+
+        def is_over():
+            now = {path.read_text() for path in keyfiles(well)}
+            return len(now) == 1 and old not in now and not now.pop().startswith("- ")
+        sandboxes.wait_until(is_over, 120 * well.slowness, "one new key everywhere")
+        whole.healthy(well, 120)
+    new = keyfiles(well)[0].read_text()
+    assert old.strip() not in new
+    host = whole.primary_of(well.status())["host"]
+    for key, code in ((old, 18), (new, None)):
+        with pymongo.MongoClient(f"mongodb://{host}/?directConnection=true", username="__system", password=key.strip(), authSource="local",
+                                 serverSelectionTimeoutMS=20000) as client:
+            if code:
+                with pytest.raises(pymongo.errors.OperationFailure) as raised:
+                    client.admin.command("ping")
+                assert raised.value.code == code
+            else:
+                assert client.admin.command("replSetGetStatus")["myState"] == 1
+    restarts = [whole.mongod(well, member).pid for member in whole.the_set(well.status())["members"]]
+    assert len(set(restarts)) == 3 and term_of(well) > before
+
+
+def test_auth_off_says_so(new_sandbox):
+    sandbox = new_sandbox(spec=whole.SPEC.replace("image: mongo:7.0", "image: mongo:7.0\n      auth: false"))
+    sandbox.up()
+    status = whole.healthy(sandbox)
+    assert whole.the_set(status)["auth"] is False
+    assert "auth: off: whoever can reach a member" in " ".join(sandbox.atoll("status").stdout.split())
+    assert keyfiles(sandbox) == []
+    with pymongo.MongoClient(seeds(sandbox), serverSelectionTimeoutMS=20000, w="majority") as client:
+        client.whole.writes.insert_one({"_id": 1})
+    refused = sandbox.atoll("keyfile", "rotate", "mongo", check=False)
+    assert refused.returncode == REFUSED and "auth: false" in refused.stderr
+    assert sandbox.atoll("connection-string", "mongo", "--with-password", check=False).returncode == 1
+
+
+def test_without_its_store_the_controller_takes_the_zones_keyfile_over(well):
+    key, password = keyfiles(well)[0].read_text(), password_of(well)
+    pids = {member["name"]: whole.mongod(well, member).pid for member in whole.the_set(well.status())["members"]}
+    with whole.stopped(whole.supervisor(well)):
+        whole.kill(whole.controller(well))
+        for path in (well.dir / "controller").glob("controller.db*"):
+            path.unlink()
+    well.wait_for(lambda status: status["sets"] == [], what="a controller that knows nothing")
+    well.atoll("apply", "-f", well.spec_file, "--wait")
+    status = whole.healthy(well, 120)
+    assert {path.read_text() for path in keyfiles(well)} == {key}
+    assert {member["name"]: whole.mongod(well, member).pid for member in whole.the_set(status)["members"]} == pids, "nobody was restarted"
+    assert password_of(well) != password
+    whole.insert(well, ["with the new password"])
