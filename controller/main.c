@@ -416,11 +416,12 @@ static int start_loop(struct daemon *self, struct error *err)
     uv_timer_init(&self->loop, &self->wake);
     uv_timer_init(&self->loop, &self->tick);
     uv_timer_init(&self->loop, &self->patience);
-    uv_signal_init(&self->loop, &self->term);
-    uv_signal_init(&self->loop, &self->interrupt);
     self->wake.data = self->tick.data = self->patience.data = self->term.data = self->interrupt.data = self;
-    uv_signal_start(&self->term, on_signal, SIGTERM);
-    uv_signal_start(&self->interrupt, on_signal, SIGINT);
+    if ((code = uv_signal_init(&self->loop, &self->term)) ||
+        (code = uv_signal_init(&self->loop, &self->interrupt)) ||
+        (code = uv_signal_start(&self->term, on_signal, SIGTERM)) ||
+        (code = uv_signal_start(&self->interrupt, on_signal, SIGINT)))
+        return error_set(err, ERROR_INTERNAL, "signals can't be waited for: %s", uv_strerror(code));
     uv_timer_start(&self->tick, on_tick, SITE_TICK_MS, SITE_TICK_MS);
     return 0;
 }

@@ -259,26 +259,29 @@ static int start_parts(struct program *program, const struct settings *settings,
     return program->link ? 0 : -1;
 }
 
-static void start_handles(struct program *program)
+static int start_loop(struct program *program, struct error *err)
 {
+    int code = uv_loop_init(&program->loop);
+    if (code)
+        return error_set(err, ERROR_INTERNAL, "there is no event loop: %s", uv_strerror(code));
     uv_timer_init(&program->loop, &program->wake);
-    uv_signal_init(&program->loop, &program->terminate);
-    uv_signal_init(&program->loop, &program->interrupt);
     program->wake.data = program->terminate.data = program->interrupt.data = program;
-    uv_signal_start(&program->terminate, on_signal, SIGTERM);
-    uv_signal_start(&program->interrupt, on_signal, SIGINT);
+    if ((code = uv_signal_init(&program->loop, &program->terminate)) ||
+        (code = uv_signal_init(&program->loop, &program->interrupt)) ||
+        (code = uv_signal_start(&program->terminate, on_signal, SIGTERM)) ||
+        (code = uv_signal_start(&program->interrupt, on_signal, SIGINT)))
+        return error_set(err, ERROR_INTERNAL, "signals can't be waited for: %s", uv_strerror(code));
+    return 0;
 }
 
 static int run(const struct settings *settings)
 {
     static struct program program;
     struct error err = {0};
-    if (lock_folder(&program, settings->dir, &err)) {
+    if (lock_folder(&program, settings->dir, &err) || start_loop(&program, &err)) {
         log_error("main", "%s", err.message);
         return 1;
     }
-    uv_loop_init(&program.loop);
-    start_handles(&program);
     int failed = start_parts(&program, settings, &err);
     if (failed) {
         log_error("main", "%s", err.message);

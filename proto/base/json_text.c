@@ -177,7 +177,7 @@ static int scan_token(struct scan *scan, int c)
         return scan_number(scan);
     if (c == '{' || c == '[') {
         if (++scan->depth > JSON_DEPTH_MAX)
-            return refuse(scan, "nested too deep (at most 32)");
+            return refuse(scan, "nested too deep (at most 32, JSON_DEPTH_MAX)");
     } else if (c == '}' || c == ']') {
         if (--scan->depth < 0)
             return refuse(scan, "a closing bracket too many");
@@ -199,7 +199,7 @@ int json_scan(const char *text, size_t length, struct error *err)
             continue;
         }
         if (++scan.count > 2 * JSON_COUNT_MAX) /* brackets count twice */
-            return error_set(err, ERROR_TOO_LARGE, "JSON of more than %d values", JSON_COUNT_MAX);
+            return error_set(err, ERROR_TOO_LARGE, "JSON of more than %d values (JSON_COUNT_MAX)", JSON_COUNT_MAX);
         if (scan_token(&scan, c))
             return -1;
     }

@@ -77,12 +77,17 @@ class Faults:
         return free
 
     def move_address(self, zone):
-        self.sandbox.fault(self.member_in(zone)["name"], "move-address")
+        self.tell(self.member_in(zone)["name"], "move-address")
         return nothing
 
+    def tell(self, whom, what):
+        """Its agent may have been killed a moment ago: until it listens again."""
+        sandboxes.wait_until(lambda: self.sandbox.atoll("sandbox", "fault", whom, what, "--dir", self.sandbox.dir, check=False).returncode == 0,
+                             HEALTHY_TIMEOUT_SECS, f"the agent to be told {what} for {whom}")
+
     def network(self, zone, what):
-        self.sandbox.fault(zone, what)
-        return lambda: self.sandbox.fault(zone, "heal")
+        self.tell(zone, what)
+        return lambda: self.tell(zone, "heal")
 
     def cut_zone(self, zone):
         return self.network(zone, "cut")
@@ -115,6 +120,8 @@ class Faults:
 DATA_FAULTS = ["kill_member", "stop_member", "fill_disk", "move_address", "cut_zone", "refuse_zone", "slow_zone", "stop_agent",
                "stop_controller"]
 DAEMON_FAULTS = ["kill_agent", "kill_controller"]
+# Of two at once these begin last and end first: the others are told to agents, and ask the controller where the members are.
+LAST = ["stop_agent", "kill_agent", "stop_controller", "kill_controller"]
 
 
 # ---- what a daemon holds ----
@@ -157,7 +164,7 @@ def episode(faults, chance, names, number, began):
     zone = chance.choice(whole.ZONES)
     told, ends = [], []
     try:
-        for name in chance.sample(names, min(len(names), chance.choice([1, 1, 2]))):
+        for name in sorted(chance.sample(names, min(len(names), chance.choice([1, 1, 2]))), key=lambda each: (each in LAST, each)):
             where = zone if chance.random() < 0.8 else chance.choice(whole.ZONES)
             told.append(f"{name} {where}" if "controller" not in name else name)
             ends.append(getattr(faults, name)(where))

@@ -26,6 +26,8 @@ import threading
 import time
 from xml.sax.saxutils import quoteattr
 
+import daemon
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 ASAN_EXIT, LEAK_EXIT = 99, 98
 SANITIZER_OPTIONS = {
@@ -38,6 +40,7 @@ TIMEOUT_S = 180
 WEIGHTS = {"memory": 1, "effect": 3}  # effects are few, and their tests slow
 BATCH, BATCH_SECONDS = 24, 6  # copies that one run of a program makes, and about how long they may take
 Program = collections.namedtuple("Program", "name command strict map counts")
+DAEMON = "daemon-controller"
 EXAMPLE = str(ROOT / "config" / "examples" / "three-zones.yaml")
 # Programs that say by exit code 1 that an invariant broke: none of their own failures is fine. A seed is one history.
 SIMULATED = [3, 14, 15]
@@ -109,6 +112,10 @@ class Torture:
         report = self.report()
         report.unlink(missing_ok=True)
         with tempfile.TemporaryDirectory(dir=self.work) as folder:
+            if program.name == DAEMON:
+                environment = {**os.environ, **self.environment(program, kind, n, report)}
+                code, output = daemon.run(program.command, folder, environment)
+                return code, output, report.read_text(errors="replace").splitlines() if report.exists() else []
             process = subprocess.Popen(program.command, env={**os.environ, "TMPDIR": folder, **self.environment(program, kind, n, report)},
                                        cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                        start_new_session=True)
@@ -196,8 +203,10 @@ def judge(program, code, output):
         if stacks and stacks[0] and stacks[0][0][1].startswith("tests/"):
             return None
         return "sanitizer", first_of_ours(stacks[:1]) or output[-300:]
-    if code < 0:
+    if code < 0 and not (program.name == DAEMON and code == -signal.SIGTERM):  # it was ending anyway, when it was told to
         return f"signal {-code}", ""
+    if program.name == DAEMON and daemon.LOST in output:
+        return "lost", next(line for line in output.splitlines() if daemon.LOST in line)
     if program.strict and code == 1:
         return "violation", (re.findall(r"[^\n]*(?:violat|invariant)[^\n]*", output) or [output[-200:]])[0]
     return None
@@ -213,6 +222,7 @@ def programs_of(build, wanted):
         out[path.name] = [str(path), str(ROOT / "tests" / "fuzz" / "corpus" / path.name.replace("replay_", "", 1))]
     out["atoll-validate"] = [str(build / "bin" / "atoll"), "validate", "-f", EXAMPLE]
     out["atoll-render"] = [str(build / "bin" / "atoll"), "render", "-f", EXAMPLE]
+    out[DAEMON] = [str(build / "bin" / "atoll-controller")]
     for seed in SIMULATED:
         out[f"sim-{seed}"] = [str(build / "bin" / "atoll-sim"), "--histories", "1", "--jobs", "1", "--seed", str(seed)]
     return {name: command for name, command in out.items() if not wanted or any(fnmatch.fnmatch(name, each) for each in wanted)}
@@ -276,7 +286,7 @@ class Queue:
         self.program, self.kind, self.used_s, self.busy = program, kind, 0.0, False
         self.rest = itertools.islice(spread(program.counts[kind]), each)
         # who has no effects outside can go on in copies of itself
-        copied = kind == "memory" and program.counts["effect"] == 0
+        copied = kind == "memory" and program.counts["effect"] == 0 and program.name != DAEMON
         self.batch = max(1, min(BATCH, int(BATCH_SECONDS / program.counts[f"{kind} seconds"]))) if copied else 1
 
     def take(self):

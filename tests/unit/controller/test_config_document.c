@@ -310,6 +310,86 @@ static void a_configuration_without_members_is_never_sent(void **state)
     assert_int_equal(config_document_initial(&wanted, DELAY_NEW, &out, &err), -1);
 }
 
+/* A configuration of so many members, tags of the first, and settings. */
+static void make_config(int members, int tags, int settings, bson_t *out)
+{
+    bson_t list, one, part;
+    char key[16];
+    bson_init(out);
+    BSON_APPEND_UTF8(out, "_id", "mongo");
+    BSON_APPEND_INT32(out, "version", 1);
+    BSON_APPEND_ARRAY_BEGIN(out, "members", &list);
+    for (int i = 0; i < members; i++) {
+        BSON_APPEND_DOCUMENT_BEGIN(&list, "x", &one);
+        BSON_APPEND_INT32(&one, "_id", i);
+        BSON_APPEND_UTF8(&one, "host", "a:1");
+        BSON_APPEND_DOCUMENT_BEGIN(&one, "tags", &part);
+        for (int tag = 0; i == 0 && tag < tags; tag++) {
+            snprintf(key, sizeof key, "t%d", tag);
+            BSON_APPEND_UTF8(&part, key, "v");
+        }
+        bson_append_document_end(&one, &part);
+        bson_append_document_end(&list, &one);
+    }
+    bson_append_array_end(out, &list);
+    BSON_APPEND_DOCUMENT_BEGIN(out, "settings", &part);
+    for (int i = 0; i < settings; i++) {
+        snprintf(key, sizeof key, "s%d", i);
+        BSON_APPEND_INT32(&part, key, i);
+    }
+    bson_append_document_end(out, &part);
+}
+
+/* What was left out silently would be gone from the configuration that is sent back. */
+static void what_is_beyond_a_bound_is_refused_by_its_name(void **state)
+{
+    static const struct {
+        int members, tags, settings;
+        const char *bound; /* NULL: it is taken */
+    } rows[] = {
+        {SET_MEMBERS_MAX, LABELS_MAX, SETTINGS_MAX, NULL},
+        {SET_MEMBERS_MAX + 1, 0, 0, "SET_MEMBERS_MAX"},
+        {1, LABELS_MAX + 1, 0, "LABELS_MAX"},
+        {1, 0, SETTINGS_MAX + 1, "SETTINGS_MAX"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct replica_config config;
+        struct error err = {.code = ERROR_NONE};
+        bson_t document;
+        make_config(rows[i].members, rows[i].tags, rows[i].settings, &document);
+        int result = config_document_read(&document, &arena, &config, &err);
+        assert_int_equal(result, rows[i].bound ? -1 : 0);
+        if (rows[i].bound) {
+            assert_int_equal(err.code, ERROR_TOO_LARGE);
+            assert_non_null(strstr(err.message, rows[i].bound));
+        }
+        bson_destroy(&document);
+    }
+}
+
+/* Found by fuzzing: it was taken for a path, not seen among the settings that are there, and written a second time. */
+static void a_setting_with_a_dot_in_its_name_is_written_once(void **state)
+{
+    struct replica_config config, after;
+    struct error err = {.code = ERROR_NONE};
+    bson_t document, edited, settings;
+    (void)state;
+    make_config(1, 0, 0, &document);
+    bson_t whole = BSON_INITIALIZER;
+    bson_copy_to_excluding_noinit(&document, &whole, "settings", (char *)NULL);
+    BSON_APPEND_DOCUMENT_BEGIN(&whole, "settings", &settings);
+    BSON_APPEND_INT32(&settings, "a.b", 1);
+    bson_append_document_end(&whole, &settings);
+    assert_int_equal(config_document_read(&whole, &arena, &config, &err), 0);
+    assert_int_equal(config_document_edit(&whole, &config, DELAY_BY_DOCUMENT, &edited, &err), 0);
+    assert_int_equal(config_document_read(&edited, &arena, &after, &err), 0);
+    assert_int_equal(after.setting_count, 1);
+    bson_destroy(&edited);
+    bson_destroy(&whole);
+    bson_destroy(&document);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -323,6 +403,8 @@ int main(void)
         cmocka_unit_test(the_first_configuration_names_what_differs_from_the_defaults),
         cmocka_unit_test(what_is_no_configuration_is_refused),
         cmocka_unit_test(a_configuration_without_members_is_never_sent),
+        cmocka_unit_test(what_is_beyond_a_bound_is_refused_by_its_name),
+        cmocka_unit_test(a_setting_with_a_dot_in_its_name_is_written_once),
     };
     return cmocka_run_group_tests(tests, read_recordings, let_go);
 }

@@ -228,6 +228,26 @@ static void a_foreign_object_is_a_problem_of_a_member_that_holds_nothing_else(vo
     world_finish(&world);
 }
 
+/* Found by fuzzing: one object with a long annotation made a report that the controller refuses, again and again. */
+static void what_is_too_long_for_a_report_is_as_good_as_absent(void **state)
+{
+    (void)state;
+    struct world world;
+    char long_id[2 * TEXT_LENGTH_MAX], text[8 * TEXT_LENGTH_MAX];
+    memset(long_id, 'x', sizeof long_id - 1);
+    long_id[sizeof long_id - 1] = 0;
+    snprintf(text, sizeof text, CLAIM("\"atoll.dev/used\":\"true\",\"atoll.dev/replica-set-id\":\"%s\""), long_id);
+    world_init(&world);
+    add(&world, OBJECT_CLAIM, text);
+    add(&world, OBJECT_CONTROLLER, "{" META("mongo-rc1", "r1", "") ",\"spec\":{\"replicas\":-3}}");
+    const struct member_holding *member = look(&world);
+    assert_non_null(member);
+    assert_string_equal(member->disk.replica_set_id, "");
+    assert_true(member->disk.used);
+    assert_int_equal(member->replicas, 0);
+    world_finish(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -239,6 +259,7 @@ int main(void)
         cmocka_unit_test(the_route_is_inside_by_the_pod_and_outside_by_the_service),
         cmocka_unit_test(own_ranges_fit_a_services_list),
         cmocka_unit_test(a_foreign_object_is_a_problem_of_a_member_that_holds_nothing_else),
+        cmocka_unit_test(what_is_too_long_for_a_report_is_as_good_as_absent),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
