@@ -21,11 +21,14 @@ static int replay_file(const char *path)
     buffer_init(&text, 0);
     if (file_read(path, INPUT_MAX, &text, &err)) {
         fprintf(stderr, "%s\n", err.message);
+        buffer_finish(&text);
         return -1;
     }
     uint8_t *copy = malloc(text.length ? text.length : 1);
-    if (!copy)
+    if (!copy) {
+        buffer_finish(&text);
         return -1;
+    }
     if (text.length)
         memcpy(copy, text.data, text.length);
     LLVMFuzzerTestOneInput(copy, text.length);

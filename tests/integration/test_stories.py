@@ -30,6 +30,16 @@ def tell(bin_dir, work_dir):
     return run
 
 
+@pytest.mark.asan
+def test_the_journal_of_a_sandbox_replays(sandbox):
+    """What is decided on real processes, by the program that people are given."""
+    journal = sandbox.atoll("journal", "mongo").stdout
+    done = sandbox.atoll("replay", "-", stdin=journal)
+    assert "all decided as was recorded" in done.stdout and " rule 32 birth: " in done.stdout
+    missing = sandbox.atoll("journal", "nothing", check=False)
+    assert missing.returncode == 1 and "there is no set nothing" in missing.stderr
+
+
 KILLED = "# A mongod is killed.\nbegins: healthy\n\nkill node2\nwait healthy\n"
 
 

@@ -5,7 +5,7 @@ usage: replay.py ATOLL                      every *.json here; with ATOLL_REWRIT
        replay.py --cut FILE NOTE [RULE]...  prints a small journal out of a large one: the first entry of each choice of rows (where the
                                             set's is one of these) for the set and its members, with a note that says what happened
 
-A journal comes from GET /v1/sets/{set}/journal (docs/journal.md). To make an incident a test: cut it, and drop the file here."""
+A journal comes from `atoll journal SET` (docs/journal.md). To make an incident a test: cut it, and drop the file here."""
 import json
 import os
 import pathlib
