@@ -439,6 +439,37 @@ def test_an_added_member_syncs_first_and_no_sooner_than_it_was_told():
         wait_until(lambda: ids(cluster.members[1]) == list(range(210)), what="everything being there")
 
 
+def test_a_member_of_another_set_of_the_same_name_is_not_believed(three):
+    """As in a server (ReplicationCoordinatorImpl::_handleHeartbeatResponse): its state and term are those of another set."""
+    primary, (left, victim) = three.primary(), three.secondaries()
+    victim.kill()
+    victim.wipe()
+    for m in (primary, left):  # that they don't draw it in again before it is another set
+        m.process.send_signal(signal.SIGSTOP)
+    try:
+        victim.start()
+        victim.run("replSetInitiate", {"_id": "mongo", "members": [{"_id": 0, "host": victim.host}]})
+        for _ in range(3):
+            wait_until(victim.is_primary)
+            victim.run("replSetStepDown", 1, force=True)
+        wait_until(victim.is_primary)
+    finally:
+        for m in (primary, left):
+            m.process.send_signal(signal.SIGCONT)
+    def leader():
+        return next((m for m in (primary, left) if m.is_primary()), None)
+
+    def seen():
+        status = wait_until(leader, what="a primary of the two").run("replSetGetStatus")
+        return next(m for m in status["members"] if m["name"] == victim.host)
+
+    wait_until(lambda: "replica set IDs do not match" in seen()["lastHeartbeatMessage"], what="it being told apart")
+    assert seen()["state"] == 8
+    wait_until(lambda: collection(leader()).insert_one({"_id": 1}).acknowledged, what="a write by the two")
+    wait_until(victim.is_primary, what="the other set keeping its own primary")
+    assert len(victim.config()["members"]) == 1
+
+
 def test_a_member_with_a_wiped_directory_is_configured_by_heartbeat_and_syncs(three):
     collection(three.primary(), w=3).insert_one({"_id": 1})
     victim = three.secondaries()[0]

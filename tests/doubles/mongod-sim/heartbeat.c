@@ -24,6 +24,7 @@ static void heartbeat_body(struct sim *sim, bson_t *command)
     bson_append_int64(command, "term", -1, rs->term);
     if (rs->primary >= 0)
         bson_append_int64(command, "primaryId", -1, rs->config->members[rs->primary].id);
+    bson_append_int32(command, "$replData", -1, 1); /* the answer's metadata, with the replica set's id, is wanted */
 }
 
 static void view_down(struct sim *sim, int i, const char *why)
@@ -84,6 +85,22 @@ static void view_update(struct sim *sim, int i, const bson_t *reply)
     sim->progress = true;
 }
 
+/* A set of the same name can be another set: then nothing that it says is believed. */
+static bool is_of_another_set(const struct sim *sim, const bson_t *reply, char why[], size_t size)
+{
+    const struct config *ours = sim->rs.config;
+    bson_t metadata;
+    bson_oid_t theirs;
+    char our_text[25], their_text[25];
+    if (!reply || !ours->has_id || !get_document(reply, "$replData", &metadata) ||
+        !get_oid(&metadata, "replicaSetId", &theirs) || bson_oid_equal(&ours->id, &theirs))
+        return false;
+    bson_oid_to_string(&ours->id, our_text);
+    bson_oid_to_string(&theirs, their_text);
+    snprintf(why, size, "replica set IDs do not match, ours: %s; remote node's: %s", our_text, their_text);
+    return true;
+}
+
 static void on_heartbeat(struct sim *sim, const struct call_arg *arg, const bson_t *reply, const char *error)
 {
     struct replset *rs = &sim->rs;
@@ -97,8 +114,11 @@ static void on_heartbeat(struct sim *sim, const struct call_arg *arg, const bson
     v->in_flight = false;
     v->due_ms = sim_now(sim) + replset_heartbeat_interval(sim);
     v->last_heartbeat_wall = wall_ms();
+    char stranger[128];
     if (reply && !get_bool(reply, "ok", false))
         error = get_text(reply, "errmsg", "the heartbeat was refused");
+    else if (is_of_another_set(sim, reply, stranger, sizeof stranger))
+        error = stranger;
     if (error) {
         int64_t waited = sim_now(sim) - arg->started_ms;
         if (v->failures++ < HEARTBEAT_RETRIES && waited < rs->config->heartbeat_timeout_secs * 1000)
@@ -215,6 +235,14 @@ static void install_from_heartbeat(struct sim *sim, const bson_t *doc)
     self_find(sim, config, true, on_self_found, config);
 }
 
+/* Whether the sender is in our configuration, as itself: a stranger's term is none of ours. */
+static bool is_known(const struct sim *sim, const bson_t *body)
+{
+    const struct replset *rs = &sim->rs;
+    int i = rs->config ? config_find_id(rs->config, get_int(body, "fromId", -1)) : -1;
+    return i >= 0 && i != rs->self && !strcmp(rs->config->members[i].host, get_text(body, "from", ""));
+}
+
 /* What the sender of a heartbeat tells about itself. */
 static void note_sender(struct sim *sim, const bson_t *body)
 {
@@ -228,7 +256,7 @@ static void note_sender(struct sim *sim, const bson_t *body)
         return;
     }
     int i = config_find_id(rs->config, get_int(body, "fromId", -1));
-    bool known = i >= 0 && i != rs->self && !strcmp(rs->config->members[i].host, from);
+    bool known = is_known(sim, body);
     if (known) {
         rs->views[i].last_heartbeat_recv_wall = wall_ms();
         if (rs->views[i].up) {
@@ -282,6 +310,12 @@ static void heartbeat_reply(struct sim *sim, const bson_t *body, bson_t *out)
     if (bson_has_field(body, "checkEmpty") && rs->config &&
         rs->config->has_id) /* the server's is in the message's metadata */
         bson_append_oid(out, "replicaSetId", -1, &rs->config->id);
+    if (bson_has_field(body, "$replData") && rs->config && rs->config->has_id) {
+        bson_t metadata;
+        bson_append_document_begin(out, "$replData", -1, &metadata);
+        bson_append_oid(&metadata, "replicaSetId", -1, &rs->config->id);
+        bson_append_document_end(out, &metadata);
+    }
 }
 
 void heartbeat_command(struct request *request)
@@ -303,7 +337,7 @@ void heartbeat_command(struct request *request)
     if (get_int(body, "fromId", -1) >= 0)
         request_is_internal(request);
     int64_t term = get_int(body, "term", -1);
-    if (sim->rs.config && term > sim->rs.term)
+    if (is_known(sim, body) && term > sim->rs.term)
         replset_see_term(sim, term);
     note_sender(sim, body);
     bson_t out = BSON_INITIALIZER;
