@@ -21,6 +21,7 @@ enum {
      * member's _id before MongoDB 5.0 is at most 255. */
     RESTORE_ID_GAP = 16,
     ID_MOST_BEFORE_5_0 = 255,
+    KEPT_MAX = 1000, /* of one second */
 };
 
 static int join(char path[FILE_PATH_MAX], const char *dir, const char *name, struct error *err)
@@ -164,13 +165,21 @@ static int create_empty(const char *dir, const char *path, struct error *err)
     return failed ? error_set_errno(err, errnum, "%s can't be given to the owner of its folder", path) : 0;
 }
 
+/* A name that no other restore has used, not even one in the same second. */
 static void name_kept(const char *store, char kept[FILE_PATH_MAX])
 {
-    char when[32];
+    char when[32], log[FILE_PATH_MAX + 8];
+    struct stat about;
     time_t now = time(NULL);
     struct tm utc;
     strftime(when, sizeof when, "%Y%m%dT%H%M%SZ", gmtime_r(&now, &utc));
     snprintf(kept, FILE_PATH_MAX, "%s.before-%s", store, when);
+    for (int i = 2; i < KEPT_MAX; i++) {
+        snprintf(log, sizeof log, "%s-wal", kept);
+        if (lstat(kept, &about) && lstat(log, &about))
+            return;
+        snprintf(kept, FILE_PATH_MAX, "%s.before-%s-%d", store, when, i);
+    }
 }
 
 /* Gives a file a second name; gives 1 when there was none to keep. */

@@ -1,11 +1,13 @@
 """The controller's store on bad days: damaged, full, unwritable, of a newer version; and its backup. Whatever it is, a clear sentence, nothing
 overwritten, nothing done that could not be remembered, and a way out that is documented (docs/state.md)."""
 import contextlib
+import json
 import os
 import resource
 import signal
 import sqlite3
 import subprocess
+import threading
 import urllib.error
 import urllib.request
 
@@ -261,6 +263,42 @@ def test_a_backup_is_whole_private_and_overwrites_nothing(controller, work_dir):
     assert sorted(path.name for path in work_dir.iterdir() if path.name.startswith(("image", "other"))) == ["image"], "no part is left"
 
 
+def test_backups_of_a_store_that_is_written_all_the_time_are_each_of_one_moment(controller, work_dir):
+    applied, ended, problems = [0], threading.Event(), []
+
+    def apply_all_the_time():
+        while not ended.is_set():
+            answer = controller.apply(SPEC.replace("mongo:7.0", f"mongo:7.{applied[0]}"))
+            if answer.status != 200:
+                problems.append(answer.body)
+                return
+            applied[0] += 1
+
+    thread = threading.Thread(target=apply_all_the_time, daemon=True)
+    thread.start()
+    revisions = []
+    try:
+        for number in range(12):
+            aim = applied[0] + 1
+            wait_until(lambda: applied[0] >= aim or problems, 30, "a spec to be applied")
+            done = program(controller, "--backup", work_dir / f"image{number}", "--dir", controller.dir)
+            assert done.returncode == 0, done.stderr
+            revisions.append((aim, records_of(work_dir / f"image{number}")))
+    finally:
+        ended.set()
+        thread.join(30)
+    assert not problems
+    for least, records in revisions:
+        revision = json.loads(records["spec-revision"])["revision"]
+        assert revision >= least, "what was acknowledged before is in it"
+        assert f'"mongo:7.{revision - 1}"' in records["spec"].decode(), "spec and revision belong together"
+
+
+def records_of(file):
+    with contextlib.closing(sqlite3.connect(f"file:{file}?mode=ro&immutable=1", uri=True)) as store:
+        return dict(store.execute("SELECT key, data FROM record"))
+
+
 def test_a_damaged_store_is_not_backed_up_and_a_damaged_backup_not_restored(stopped, work_dir):
     good, bad = work_dir / "good", work_dir / "bad"
     assert program(stopped, "--backup", good, "--dir", stopped.dir).returncode == 0
@@ -297,6 +335,34 @@ def test_a_restore_that_was_interrupted_starts_nothing_and_is_repeated(stopped, 
     stopped.start()
     assert stopped.status()["revision"] == 1
     assert not list(stopped.dir.glob("*.restoring*"))
+
+
+def test_a_restore_that_is_killed_at_any_moment_leaves_the_old_store_or_the_new_or_can_be_repeated(stopped, work_dir):
+    """The moments are whatever the machine makes of them; what must hold, holds at each."""
+    image = work_dir / "image"
+    assert program(stopped, "--backup", image, "--dir", stopped.dir).returncode == 0
+    stopped.start()
+    assert stopped.apply(OTHER_SPEC).json()["revision"] == 2
+    for delay_ms in range(0, 30, 2):
+        stopped.stop(signal.SIGKILL)  # with its log beside it
+        restore = subprocess.Popen([stopped.program, "--restore", image, "--dir", stopped.dir], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            restore.wait(delay_ms / 1000)
+        restore.kill()
+        finished = restore.wait(PROGRAM_TIMEOUT_SECS) == 0
+        if (stopped.dir / "controller.db").exists():
+            stopped.start()
+            revision = stopped.status()["revision"]
+            assert revision == 1 if finished else revision in (1, 2)
+            stopped.stop(signal.SIGKILL)
+        else:
+            does_not_start(stopped, STORE_UNUSABLE, "--restore again")
+        assert program(stopped, "--restore", image, "--dir", stopped.dir).returncode == 0
+        stopped.start()
+        assert stopped.status()["revision"] == 1
+        assert stopped.apply(OTHER_SPEC).json()["revision"] == 2
+    assert stopped.stop() == 0
+    assert len([path for path in stopped.dir.glob("controller.db.before-*") if not path.name.endswith("-wal")]) >= 15, "each is kept"
 
 
 @pytest.mark.parametrize("options", (["--backup", "a", "--restore", "b"], ["--overwrite"], ["--restore", ""]))
