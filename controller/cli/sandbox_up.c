@@ -227,16 +227,47 @@ static int start(struct up *up, const struct invocation *invocation)
     return result ? console_fail(&err, NULL) : bring_up(up);
 }
 
-static int show_living(const struct up *up)
+static bool was_healthy(const struct up *up)
+{
+    char path[PATH_MAX];
+    return sandbox_path(path, up->dir, "healthy", NULL) == 0 && access(path, F_OK) == 0;
+}
+
+/* One that has never been healthy: the `up` that began it is still at work, or was killed, perhaps before it applied a spec,
+ * and then nobody else would. It is not this command's to stop. */
+static int finish_living(struct up *up, const struct invocation *invocation)
 {
     struct error err;
-    struct remote remote;
+    int64_t revision = 0;
+    console_say("A sandbox runs in %s already, and has never been healthy yet: its start goes on.", up->dir);
+    int result = await_controller(up, &err);
+    struct json *document = result ? NULL : remote_get(&up->remote, "/status", &err);
+    result = document ? 0 : -1;
+    if (document && json_get_int(document, "revision", 0) == 0) {
+        result = sandbox_load(up->dir, invocation, &up->sandbox, &err);
+        up->spec = result ? NULL : sandbox_spec(invocation_text(invocation, "spec"), &up->sandbox, &err);
+        result = up->spec ? apply_spec(up, &revision, &err) : -1;
+    }
+    json_destroy(document);
+    if (result || wait_for(&up->remote, &(struct condition){.revision = revision}, left_ms(up), &interrupted, &err)) {
+        say_waits(up);
+        int status = console_fail(&err, "It still runs; `atoll sandbox down` removes it");
+        return err.code == ERROR_TIMEOUT ? EXIT_NEGATIVE : status;
+    }
+    mark_healthy(up);
+    return status_show(&up->remote, NULL, NULL, NULL);
+}
+
+static int show_living(struct up *up, const struct invocation *invocation)
+{
+    struct error err;
+    if (!was_healthy(up))
+        return finish_living(up, invocation);
     console_say("A sandbox runs in %s already; nothing was changed.", up->dir);
-    if (context_open_sandbox(up->dir, &remote, &err))
+    if (context_open_sandbox(up->dir, &up->remote, &err))
         return console_say("%s.", err.message), EXIT_DONE;
-    int status = status_show(&remote, NULL, NULL, NULL);
-    remote_close(&remote);
-    return status;
+    up->connected = true;
+    return status_show(&up->remote, NULL, NULL, NULL);
 }
 
 int command_sandbox_up(const struct invocation *invocation)
@@ -250,7 +281,7 @@ int command_sandbox_up(const struct invocation *invocation)
     if (sandbox_folder(invocation_text(invocation, "dir"), up->dir, &err))
         status = console_fail(&err, NULL);
     else if (sandbox_is_running(up->dir))
-        status = show_living(up);
+        status = show_living(up, invocation);
     else
         status = start(up, invocation);
     if (up->connected)

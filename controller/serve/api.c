@@ -146,10 +146,13 @@ void serve_federation_put(struct exchange *exchange)
 {
     const char *dry_run = http_request_query(exchange->request, "dryRun");
     bool wanted = dry_run && strcmp(dry_run, "true") == 0;
-    if (dry_run && !wanted && strcmp(dry_run, "false") != 0)
-        http_respond_error(exchange->listener->server, exchange->request->id, 400, "invalid", "dryRun is true or false");
-    else
+    struct error err;
+    if (dry_run && !wanted && strcmp(dry_run, "false") != 0) {
+        error_set(&err, ERROR_INVALID, "?dryRun= is true or false");
+        answer_error(exchange, &err);
+    } else {
         apply(exchange, wanted, false);
+    }
 }
 
 void serve_federation_diff(struct exchange *exchange)

@@ -46,6 +46,23 @@ def test_up_on_a_living_sandbox_changes_nothing(sandbox):
     assert {each.pid for each in sandbox.processes()} == before
 
 
+@pytest.mark.parametrize("moment", ["atoll sandbox supervise", "atoll-controller", "--dbpath"])
+def test_a_start_whose_command_was_killed_is_finished_by_the_next(new_sandbox, moment):
+    """Killed before it had applied a spec it left a sandbox that ran, without any set, for ever; and the next `up` was content with it."""
+    sandbox = new_sandbox()
+    command = [sandbox.bin / "atoll", "sandbox", "up", "--dir", sandbox.dir, "--mongod", os.environ.get("ATOLL_MONGOD", "sim")]
+    sandbox.was_up = True
+    process = subprocess.Popen(command, env=sandbox.environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        sandboxes.wait_until(lambda: sandbox.processes(moment), 60 * sandbox.slowness, f"{moment} runs")
+    finally:
+        process.kill()
+        process.wait()
+    again = sandbox.atoll("sandbox", "up", "--dir", sandbox.dir, timeout=sandboxes.UP_TIMEOUT_SECS)
+    assert "its start goes on" in again.stderr and "3/3  sets 1/1" in again.stdout, again.stdout + again.stderr
+    assert "nothing was changed" in sandbox.atoll("sandbox", "up", "--dir", sandbox.dir).stderr
+
+
 def test_two_sandboxes_live_side_by_side(new_sandbox):
     first, second = new_sandbox(name="a"), new_sandbox(name="ab")  # one name begins as the other does
     first.up()
