@@ -292,6 +292,9 @@ void controller_view(struct controller *controller, struct federation_view *out)
     for (size_t i = 0; i < controller->zone_count; i++) {
         controller->zone_views[i] = zone_view(&controller->zones[i]);
         controller->zone_views[i].spec = controller->spec ? &controller->spec->spec : NULL;
+        if (controller->environment.describe_zone)
+            controller->environment.describe_zone(controller->environment.context, controller->zones[i].name,
+                                                  &controller->zone_views[i].enrolment);
     }
     for (size_t i = 0; i < controller->set_count; i++) {
         const struct plan_slot *slot = &controller->sets[i]->slots[controller->sets[i]->current];
@@ -315,6 +318,8 @@ void controller_view(struct controller *controller, struct federation_view *out)
                                     .sets = controller->set_views,
                                     .set_count = controller->set_count,
                                     .counts = &controller->counts};
+    if (controller->environment.describe_trust)
+        controller->environment.describe_trust(controller->environment.context, &out->trust);
 }
 
 /* ---- the table for those who serve ---- */

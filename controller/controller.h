@@ -44,6 +44,9 @@ struct controller_environment {
     void (*intent_changed)(void *context, const char *zone); /* whoever watches it gets controller_watch() */
     void (*status_changed)(void *context); /* what controller_view() shows may be different */
     void (*event_happened)(void *context, const struct event *event);
+    /* For controller_view(): what certificates there are. Both NULL: --tls off. */
+    void (*describe_trust)(void *context, struct trust_view *out);
+    void (*describe_zone)(void *context, const char *zone, struct zone_enrolment *out);
     void *context;
     /* Unguessable text: pki_random_text(). NULL: members have no authentication, whatever the spec says. */
     int (*random_text)(size_t length, char *out, struct error *err);

@@ -1,7 +1,6 @@
-/* atoll-controller: options, loop, wiring; nothing else. */
+/* atoll-controller: loop and wiring; nothing else. */
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,12 +10,13 @@
 #include <unistd.h>
 #include <uv.h>
 
-#include "config/spec_format.h"
 #include "controller/act/die_at.h"
 #include "controller/act/store_sqlite.h"
 #include "controller/controller.h"
+#include "controller/credentials.h"
 #include "controller/journal/journal.h"
 #include "controller/maintenance.h"
+#include "controller/options.h"
 #include "controller/serve/site.h"
 #include "proto/base/file.h"
 #include "proto/base/log.h"
@@ -25,23 +25,7 @@
 /* Of the process: 0 done, 1 it may be tried again (as systemd and others do), and these. */
 enum { EXIT_USAGE = 2, EXIT_STORE_UNUSABLE = 65 /* EX_DATAERR: a person has to look at it first */ };
 
-enum { PATH_TEXT_MAX = 4096, ADDRESS_MAX = 64, STOP_PATIENCE_MS = 3000, EGRESS_MAX = 16, OTHER_FILES = 256 };
-
-struct endpoint {
-    bool on;
-    char address[ADDRESS_MAX];
-    int port;
-};
-
-struct options {
-    const char *dir, *backup, *restore; /* the latter two NULL: run */
-    bool overwrite;
-    struct endpoint listen, read_listen;
-    enum log_level level;
-    const char *egress[EGRESS_MAX];
-    size_t egress_count;
-    struct die_at die_at; /* for tests alone, so it is not in `usage` */
-};
+enum { PATH_TEXT_MAX = 4096, STOP_PATIENCE_MS = 3000, OTHER_FILES = 256 };
 
 struct daemon {
     struct options options;
@@ -51,164 +35,12 @@ struct daemon {
     struct store *store;
     struct mongo *mongo;
     struct controller *controller;
+    struct credentials *credentials; /* NULL with --tls off */
     struct site site;
     bool site_ready;
     bool abandoned; /* a command to MongoDB was still under way when patience ended */
     int lock;
 };
-
-static const char usage[] =
-    "Usage: atoll-controller --dir DIR [--listen ADDRESS:PORT] [--read-listen off|ADDRESS:PORT] [--egress "
-    "CIDR]... [--log-level LEVEL]\n"
-    "\n"
-    "The controller of a federation: it takes the spec, listens to the zones' agents, and keeps the replica "
-    "sets whole.\n"
-    "\n"
-    "  --dir DIR                  where its state is kept (controller.db), made when it is not there\n"
-    "  --listen ADDRESS:PORT      agents, people and changes [127.0.0.1:7411]; plain HTTP, so loopback only; "
-    "port 0: a free one\n"
-    "  --read-listen ADDRESS:PORT for reading only, loopback, or off [off]\n"
-    "  --egress CIDR              the addresses that this controller leaves by: members' Services in "
-    "Kubernetes admit them;\n"
-    "                             may be given several times\n"
-    "  --log-level LEVEL          debug, info, warning or error [info]\n"
-    "  --help, --version\n"
-    "\n"
-    "Instead of running:\n"
-    "  --backup FILE              an image of the store in DIR, also while a controller runs on it; --overwrite: also "
-    "if FILE exists\n"
-    "  --restore FILE             puts an image in the store's place, while no controller runs; keeps the old one "
-    "beside it\n"
-    "\n"
-    "Exit status: 0 done, 1 failed, 2 bad usage, 65 the store can't be used, which starting again does not change "
-    "(docs/state.md).\n"
-    "\n"
-    "Once it listens it writes DIR/url (where to read) and DIR/control-url (where to change).\n";
-
-/* ---- options ---- */
-
-static int bad_usage(const char *message, const char *value)
-{
-    fprintf(stderr, "atoll-controller: %s%s\nTry: atoll-controller --help\n", message, value);
-    return -1;
-}
-
-static bool is_loopback(const char *address)
-{
-    return strncmp(address, "127.", 4) == 0 || strcmp(address, "::1") == 0;
-}
-
-/* "127.0.0.1:7411", "[::1]:7411" */
-static int read_endpoint(const char *text, struct endpoint *out)
-{
-    const char *colon = strrchr(text, ':');
-    char *end;
-    if (!colon || colon == text)
-        return bad_usage("an address and a port are needed, like 127.0.0.1:7411, not ", text);
-    long port = strtol(colon + 1, &end, 10);
-    size_t length = (size_t)(colon - text);
-    if (end == colon + 1 || *end || port < 0 || port > 65535)
-        return bad_usage("a port is a number from 0 to 65535, not ", colon + 1);
-    if (*text == '[' && text[length - 1] == ']')
-        text++, length -= 2;
-    if (length >= sizeof out->address)
-        return bad_usage("this address is too long: ", text);
-    memcpy(out->address, text, length);
-    out->address[length] = 0;
-    if (strcmp(out->address, "localhost") == 0)
-        strcpy(out->address, "127.0.0.1");
-    if (!is_loopback(out->address))
-        return bad_usage("plain HTTP is served on loopback addresses alone (127.0.0.1, ::1), not on ",
-                         out->address);
-    out->port = (int)port;
-    out->on = true;
-    return 0;
-}
-
-static int read_level(const char *text, enum log_level *out)
-{
-    static const char *const names[] = {"debug", "info", "warning", "error"};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (strcmp(text, names[i]) == 0) {
-            *out = (enum log_level)i;
-            return 0;
-        }
-    return bad_usage("--log-level is debug, info, warning or error, not ", text);
-}
-
-static int read_egress(const char *text, struct options *out)
-{
-    if (check_cidr(text))
-        return bad_usage("--egress needs an address and a prefix length, like 203.0.113.7/32, not ", text);
-    if (out->egress_count == EGRESS_MAX)
-        return bad_usage("--egress was given too often: ", text);
-    out->egress[out->egress_count++] = text;
-    return 0;
-}
-
-static int read_die_at(const char *text, struct options *out)
-{
-    struct error err;
-    return die_at_read(text, &out->die_at, &err) ? bad_usage(err.message, "") : 0;
-}
-
-static int read_option(int option, struct options *out)
-{
-    switch (option) {
-    case 'k':
-        return read_die_at(optarg, out);
-    case 'b':
-        out->backup = optarg;
-        return *optarg ? 0 : bad_usage("--backup needs the name of a file", "");
-    case 's':
-        out->restore = optarg;
-        return *optarg ? 0 : bad_usage("--restore needs the name of a file", "");
-    case 'o':
-        out->overwrite = true;
-        return 0;
-    case 'd':
-        out->dir = optarg;
-        return *optarg ? 0 : bad_usage("--dir needs a folder", "");
-    case 'l':
-        return read_endpoint(optarg, &out->listen);
-    case 'r':
-        out->read_listen.on = false;
-        return strcmp(optarg, "off") == 0 ? 0 : read_endpoint(optarg, &out->read_listen);
-    case 'e':
-        return read_egress(optarg, out);
-    case 'v':
-        return read_level(optarg, &out->level);
-    case 'h':
-        fputs(usage, stdout);
-        exit(0);
-    case 'V':
-        puts("atoll-controller " ATOLL_VERSION);
-        exit(0);
-    default:
-        return bad_usage("that option is not known, or needs a value: ", optarg ? optarg : "see above");
-    }
-}
-
-static int read_options(int argc, char **argv, struct options *out)
-{
-    static const struct option known[] = {
-        {"dir", required_argument, NULL, 'd'},         {"listen", required_argument, NULL, 'l'},
-        {"read-listen", required_argument, NULL, 'r'}, {"egress", required_argument, NULL, 'e'},
-        {"log-level", required_argument, NULL, 'v'},   {"help", no_argument, NULL, 'h'},
-        {"die-at", required_argument, NULL, 'k'},      {"backup", required_argument, NULL, 'b'},
-        {"restore", required_argument, NULL, 's'},     {"overwrite", no_argument, NULL, 'o'},
-        {"version", no_argument, NULL, 'V'},           {0}};
-    int option;
-    *out = (struct options){.listen = {true, "127.0.0.1", 7411}, .level = LOG_LEVEL_INFO};
-    while ((option = getopt_long(argc, argv, "", known, NULL)) != -1)
-        if (read_option(option, out))
-            return -1;
-    if (optind < argc)
-        return bad_usage("nothing is known to do with ", argv[optind]);
-    if ((out->backup && out->restore) || (out->overwrite && !out->backup))
-        return bad_usage("--overwrite goes with --backup, and --backup not with --restore", "");
-    return out->dir ? 0 : bad_usage("--dir DIR is needed: where the controller's state is kept", "");
-}
 
 /* ---- the controller's environment ---- */
 
@@ -282,6 +114,20 @@ static int lock_folder(struct daemon *self, struct error *err)
                      self->options.dir);
 }
 
+static void describe_trust(void *context, struct trust_view *out)
+{
+    const struct daemon *self = context;
+    if (self->credentials)
+        credentials_describe(self->credentials, out);
+}
+
+static void describe_zone(void *context, const char *zone, struct zone_enrolment *out)
+{
+    const struct daemon *self = context;
+    if (self->credentials)
+        credentials_describe_zone(self->credentials, zone, out);
+}
+
 static int start_controller(struct daemon *self, struct error *err)
 {
     char path[PATH_TEXT_MAX];
@@ -300,6 +146,8 @@ static int start_controller(struct daemon *self, struct error *err)
                                                  .intent_changed = intent_changed,
                                                  .status_changed = status_changed,
                                                  .event_happened = event_happened,
+                                                 .describe_trust = describe_trust,
+                                                 .describe_zone = describe_zone,
                                                  .context = self,
                                                  .random_text = pki_random_text,
                                                  .egress = self->options.egress,
@@ -308,6 +156,33 @@ static int start_controller(struct daemon *self, struct error *err)
     if (controller_start(&environment, &self->controller, err) == 0)
         return 0;
     return error_wrap(err, "starting on %s (a backup can be brought back with --restore; see docs/state.md)", path);
+}
+
+static int exchange_ca(void *context, bool force, struct error *err)
+{
+    struct daemon *self = context;
+    return credentials_exchange_ca(self->credentials, force, err);
+}
+
+static int start_credentials(struct daemon *self, struct error *err)
+{
+    const struct options *options = &self->options;
+    const struct credentials_options wanted = {.store = die_at_store(&self->options.die_at, self->store),
+                                               .clock = &clock_system,
+                                               .dir = options->dir,
+                                               .passphrase_file = options->passphrase_file,
+                                               .listen = options->listen.address,
+                                               .names = options->names,
+                                               .name_count = options->name_count,
+                                               .admin_file = options->admin_file};
+    if (options->tls_off)
+        return 0;
+    if (credentials_open(&wanted, &self->credentials, err))
+        return -1;
+    self->site.trust = credentials_trust(self->credentials);
+    self->site.exchange_ca = exchange_ca;
+    self->site.exchange_context = self;
+    return 0;
 }
 
 static int write_url(const struct daemon *self, const char *name, const char *url, struct error *err)
@@ -339,12 +214,6 @@ static unsigned open_files_for_connections(void)
     return limit.rlim_cur > 2 * OTHER_FILES ? (unsigned)limit.rlim_cur - OTHER_FILES : OTHER_FILES;
 }
 
-/* Keys and tokens are in this process' memory, and a core dump would be a copy of them on a disk. */
-static void forbid_core_dumps(void)
-{
-    setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
-}
-
 static int start_serving(struct daemon *self, struct error *err)
 {
     const struct endpoint *main_end = &self->options.listen, *read_end = &self->options.read_listen;
@@ -354,20 +223,24 @@ static int start_serving(struct daemon *self, struct error *err)
         return -1;
     self->site_ready = true;
     self->site.descriptors = open_files_for_connections();
-    if (site_listen(&self->site, &self->loop, main_end->address, main_end->port, false, err))
+    if (start_credentials(self, err))
+        return -1;
+    struct tls_context *tls = self->credentials ? credentials_tls(self->credentials) : NULL;
+    if (site_listen(&self->site, &self->loop, main_end->address, main_end->port, false, tls, err))
         return -1;
     site_url(&self->site.listeners[0], main_end->address, url, sizeof url);
     memcpy(read_url, url, sizeof read_url);
     if (read_end->on) {
-        if (site_listen(&self->site, &self->loop, read_end->address, read_end->port, true, err))
+        if (site_listen(&self->site, &self->loop, read_end->address, read_end->port, true, NULL, err))
             return -1;
         site_url(&self->site.listeners[1], read_end->address, read_url, sizeof read_url);
     }
     if (write_url(self, "control-url", url, err) || write_url(self, "url", read_url, err))
         return -1;
-    log_warning("main",
-                "%s is plain HTTP: whoever can open a connection from this machine can change the federation",
-                url);
+    if (self->options.tls_off)
+        log_warning("main",
+                    "--tls off: %s is plain HTTP: whoever can open a connection from this machine can change the federation",
+                    url);
     log_info("main", "serving on %s, reading on %s", url, read_url);
     return 0;
 }
@@ -376,6 +249,8 @@ static void on_tick(uv_timer_t *timer)
 {
     struct daemon *self = timer->data;
     site_tick(&self->site);
+    if (self->credentials)
+        credentials_tick(self->credentials);
 }
 
 static void on_patience(uv_timer_t *timer)
@@ -435,6 +310,7 @@ static void finish(struct daemon *self)
     controller_destroy(self->controller);
     if (self->site_ready)
         site_finish(&self->site);
+    credentials_close(self->credentials);
     if (self->store)
         self->store->functions->close(self->store);
     if (self->abandoned) {
@@ -464,16 +340,23 @@ static int start_failed(const struct error *err)
     return err->code == ERROR_INVALID ? EXIT_STORE_UNUSABLE : 1;
 }
 
+/* Nothing of its memory, which holds the CA's key, goes into a core file. */
+static void keep_secrets(void)
+{
+    const struct rlimit none = {0, 0};
+    setrlimit(RLIMIT_CORE, &none);
+}
+
 int main(int argc, char **argv)
 {
     static struct daemon self;
     struct error err = {0};
     char workers[16];
-    if (read_options(argc, argv, &self.options))
+    if (options_read(argc, argv, &self.options))
         return EXIT_USAGE;
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); /* a limit on files is an error of the write, as a full disk is */
-    forbid_core_dumps();
+    keep_secrets();
     if (self.options.backup || self.options.restore)
         return maintain(&self);
     log_configure("atoll-controller", self.options.level);

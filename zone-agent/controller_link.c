@@ -28,6 +28,8 @@ struct controller_link {
     uv_timer_t redial; /* while `cut`: the moment at which silence would be noticed */
     unsigned failures;
     bool up, told, cut, closing;
+    bool redialing; /* the stream was ended by us, to be dialled at once */
+    bool told_refused;
     struct error refused; /* why a line was refused; its code ERROR_NONE: none was */
     struct link_call calls[2];
     int open_handles; /* timers and calls that still refer to this memory */
@@ -51,9 +53,11 @@ static void on_timer_closed(uv_handle_t *handle)
 static void tell_state(struct controller_link *link, const struct error *err)
 {
     bool up = err == NULL;
-    if (link->closing || (link->told && link->up == up))
+    bool refused = err && err->code == ERROR_REFUSED; /* told also of a link that was down already: somebody has to do something */
+    if (link->closing || (link->told && link->up == up && (!refused || link->told_refused)))
         return;
     link->told = true;
+    link->told_refused = refused;
     link->up = up;
     link->events.state(link->events.context, err);
 }
@@ -133,13 +137,19 @@ static void on_stream_done(void *context, const struct http_answer *answer, cons
         release(link);
         return;
     }
+    if (link->redialing) {
+        link->redialing = false;
+        release(link);
+        dial(link);
+        return;
+    }
     if (link->refused.code != ERROR_NONE)
         problem = link->refused;
     else if (err)
         problem = *err;
     else if (answer->status / 100 != 2)
-        error_set(&problem, ERROR_PROTOCOL, "the controller answered %d: %.200s", answer->status,
-                  answer->body);
+        error_set(&problem, answer->status == 401 || answer->status == 403 ? ERROR_REFUSED : ERROR_PROTOCOL,
+                  "the controller answered %d: %.200s", answer->status, answer->body);
     else
         error_set(&problem, ERROR_UNREACHABLE, "the controller ended the stream");
     link->refused = (struct error){.code = ERROR_NONE};
@@ -153,6 +163,7 @@ static void dial(struct controller_link *link)
 {
     char url[LINK_URL_MAX + 256];
     struct error err = {0};
+    struct http_tls tls;
     if (link->stream || link->closing)
         return;
     snprintf(url, sizeof url, "%s/v1/zones/%s/intent?watch=true&revision=%lld", link->url, link->zone,
@@ -161,6 +172,7 @@ static void dial(struct controller_link *link)
         .method = "GET",
         .url = url,
         .silence_ms = INTENT_SILENCE_MS,
+        .tls = link->events.tls(link->events.context, &tls) ? &tls : NULL,
         .body_limit = LINK_ANSWER_BYTES_MAX,
         .on_data = on_stream_data,
         .done = on_stream_done,
@@ -186,7 +198,8 @@ static void answer_call(struct link_call *call, const struct link_answer *answer
         call->link->events.answer(call->link->events.context, call->kind, id, answer);
 }
 
-static int read_answer(const struct http_answer *answer, struct link_answer *out, struct error *err)
+static int read_answer(const struct controller_link *link, const struct http_answer *answer, struct link_answer *out,
+                       struct error *err)
 {
     if (answer->status != 200)
         return error_set(err, answer->status == 404 ? ERROR_NOT_FOUND : ERROR_PROTOCOL,
@@ -197,6 +210,8 @@ static int read_answer(const struct http_answer *answer, struct link_answer *out
     out->epoch = json_get_int(json, "epoch", 0);
     out->report_wanted = json_get_bool(json, "reportWanted", false);
     out->keys_wanted = json_get_bool(json, "keysWanted", false);
+    if (!link->closing && !link->cut)
+        link->events.trust(link->events.context, json_get_text(json, "bundle", ""), json_get_bool(json, "renew", false));
     json_destroy(json);
     return 0;
 }
@@ -207,7 +222,7 @@ static void on_call_done(void *context, const struct http_answer *answer, const 
     struct controller_link *link = call->link;
     struct link_answer out = {.err = err};
     struct error problem = {0};
-    if (!err && read_answer(answer, &out, &problem))
+    if (!err && read_answer(link, answer, &out, &problem))
         out.err = &problem;
     if (link->cut &&
         !link->closing) { /* the answer is lost on the way: told when it would have been given up */
@@ -236,6 +251,7 @@ static int start_call(struct link_call *call, const char *text, size_t length, s
     static const char *const headers[] = {"Content-Type: application/json", NULL};
     struct controller_link *link = call->link;
     char url[LINK_URL_MAX + 256];
+    struct http_tls tls;
     snprintf(url, sizeof url, "%s/v1/zones/%s/%s", link->url, link->zone,
              call->kind == LINK_REPORT ? "report" : "heartbeat");
     struct http_call_options options = {
@@ -245,6 +261,7 @@ static int start_call(struct link_call *call, const char *text, size_t length, s
         .body = text,
         .body_length = length,
         .timeout_ms = LINK_ANSWER_TIMEOUT_MS,
+        .tls = link->events.tls(link->events.context, &tls) ? &tls : NULL,
         .body_limit = LINK_ANSWER_BYTES_MAX,
         .done = on_call_done,
         .context = call,
@@ -254,6 +271,18 @@ static int start_call(struct link_call *call, const char *text, size_t length, s
         return -1;
     link->open_handles++;
     return 0;
+}
+
+void controller_link_redial(struct controller_link *link)
+{
+    if (link->closing || link->cut)
+        return;
+    link->failures = 0;
+    link->redialing = link->stream != NULL;
+    if (link->stream)
+        http_call_cancel(link->stream);
+    else
+        uv_timer_start(&link->redial, on_redial, 0, 0);
 }
 
 void controller_link_send(struct controller_link *link, enum link_message kind, uint64_t id, const char *text,

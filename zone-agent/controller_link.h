@@ -20,6 +20,10 @@ struct controller_link_events {
     int (*intent)(void *context, const struct intent_event *event, struct error *err);
     void (*answer)(void *context, enum link_message kind, uint64_t id, const struct link_answer *answer);
     int64_t (*revision)(void *context); /* what the agent has: only newer is asked for; 0: everything */
+    /* What each request shows and trusts; false: plain HTTP. */
+    bool (*tls)(void *context, struct http_tls *out);
+    /* Beside an answer: the hash of the CAs in force ("" when it isn't said), and whether our certificate is to be renewed. */
+    void (*trust)(void *context, const char *bundle_hash, bool renew);
     /* The stream came up (NULL) or went down, said once for each change. */
     void (*state)(void *context, const struct error *err);
 };
@@ -36,6 +40,9 @@ struct controller_link *controller_link_create(uv_loop_t *loop, struct http_clie
  * is destroyed before, or when an older message of this kind is still under way. */
 void controller_link_send(struct controller_link *link, enum link_message kind, uint64_t id, const char *text,
                           size_t length);
+
+/* Dials the stream anew, with another certificate or other CAs. */
+void controller_link_redial(struct controller_link *link);
 
 /* As if the network to the controller were cut: what is open carries nothing any more, what is new gets no
  * answer. */

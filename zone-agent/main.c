@@ -17,6 +17,7 @@
 #include "proto/base/log.h"
 #include "zone-agent/agent.h"
 #include "zone-agent/controller_link.h"
+#include "zone-agent/enrolment.h"
 #include "zone-agent/kubernetes/driver.h"
 #include "zone-agent/local/local.h"
 #include "zone-agent/options.h"
@@ -30,11 +31,15 @@ struct program {
     uv_timer_t wake;
     uv_signal_t terminate, interrupt;
     struct http_client *client;
-    struct controller_link *link;
+    struct controller_link *link;  /* NULL until there is a certificate */
+    struct identity identity;
+    struct enrolment *enrolment;   /* NULL with a controller at http:// */
+    const struct settings *settings;
     struct probe *probe;
     struct driver *driver;
     struct agent *agent;
-    bool stopping;
+    uint64_t unsent[2]; /* ids of messages, by their kind; 0: none */
+    bool stopping, cut;
 };
 
 /* ---- what the agent needs of the world ---- */
@@ -81,7 +86,10 @@ static void wake_at(void *context, int64_t monotonic_ms)
 static void send_message(void *context, enum link_message kind, uint64_t id, const char *text, size_t length)
 {
     struct program *program = context;
-    controller_link_send(program->link, kind, id, text, length);
+    if (program->link)
+        controller_link_send(program->link, kind, id, text, length);
+    else
+        program->unsent[kind] = id; /* told as lost once there is a link */
 }
 
 static void ask_member(void *context, uint64_t id, const struct agent_probe *what)
@@ -116,7 +124,9 @@ static void on_zone_cut(void *context, bool cut)
 {
     struct program *program = context;
     log_warning("faults", "the zone's network is %s", cut ? "cut, as asked" : "not cut");
-    controller_link_cut(program->link, cut);
+    program->cut = cut;
+    if (program->link)
+        controller_link_cut(program->link, cut);
 }
 
 static int on_intent(void *context, const struct intent_event *event, struct error *err)
@@ -149,6 +159,21 @@ static void on_link_state(void *context, const struct error *err)
         log_info("link", "connected to the controller");
 }
 
+static bool on_tls(void *context, struct http_tls *out)
+{
+    struct program *program = context;
+    if (program->enrolment)
+        *out = identity_tls(&program->identity);
+    return program->enrolment != NULL;
+}
+
+static void on_trust(void *context, const char *bundle_hash, bool renew)
+{
+    struct program *program = context;
+    if (program->enrolment)
+        enrolment_told(program->enrolment, bundle_hash, renew);
+}
+
 static void on_probe_done(void *context, uint64_t id, struct arena *arena, const struct mongod_view *view)
 {
     struct program *program = context;
@@ -162,6 +187,7 @@ static void stop(struct program *program)
     if (program->stopping)
         return;
     program->stopping = true;
+    enrolment_destroy(program->enrolment);
     controller_link_destroy(program->link);
     probe_destroy(program->probe);
     if (program->driver)
@@ -235,11 +261,58 @@ static struct driver *create_kubernetes(struct program *program, const struct se
     return driver;
 }
 
+static int start_link(struct program *program, struct error *err)
+{
+    const struct controller_link_events events = {program, on_intent, on_answer, on_revision, on_tls, on_trust, on_link_state};
+    program->link = controller_link_create(&program->loop, program->client, program->settings->controller,
+                                           program->settings->zone, &random_system, &events, err);
+    if (program->link && program->cut)
+        controller_link_cut(program->link, true);
+    return program->link ? 0 : -1;
+}
+
+static void on_identity_ready(void *context)
+{
+    struct program *program = context;
+    struct error err = {0};
+    if (program->stopping)
+        return;
+    if (start_link(program, &err))
+        log_error("link", "%s", err.message);
+    error_set(&err, ERROR_UNREACHABLE, "there was no certificate yet");
+    for (int kind = 0; kind < 2; kind++)
+        if (program->unsent[kind])
+            agent_link_answer(program->agent, (enum link_message)kind, program->unsent[kind], &(struct link_answer){.err = &err});
+}
+
+static void on_identity_changed(void *context)
+{
+    struct program *program = context;
+    if (program->link && !program->stopping)
+        controller_link_redial(program->link);
+}
+
+/* The link begins once there is a certificate; meanwhile the zone goes on by its last intent. */
+static int start_enrolment(struct program *program, struct error *err)
+{
+    const struct enrolment_options options = {&program->loop,
+                                              program->client,
+                                              &clock_system,
+                                              &random_system,
+                                              program->settings->controller,
+                                              program->settings->zone,
+                                              program->settings->join_token_file,
+                                              &program->identity,
+                                              {program, on_identity_ready, on_identity_changed, note}};
+    if (identity_open(&program->identity, program->dir, program->settings->zone, err))
+        return -1;
+    program->enrolment = enrolment_create(&options, err);
+    return program->enrolment ? 0 : -1;
+}
+
 static int start_parts(struct program *program, const struct settings *settings, struct error *err)
 {
     const struct probe_events probe_events = {program, on_probe_done};
-    const struct controller_link_events link_events = {program, on_intent, on_answer, on_revision,
-                                                       on_link_state};
     const struct agent_options agent_options = {settings->zone, ATOLL_VERSION, settings->driver};
 
     if (!(program->client = http_client_create(&program->loop, "atoll-zone-agent/" ATOLL_VERSION, err)))
@@ -254,9 +327,7 @@ static int start_parts(struct program *program, const struct settings *settings,
         save,          load,           wake_at,         note};
     if (!(program->agent = agent_create(&agent_options, &environment, err)))
         return -1;
-    program->link = controller_link_create(&program->loop, program->client, settings->controller,
-                                           settings->zone, &random_system, &link_events, err);
-    return program->link ? 0 : -1;
+    return strncmp(settings->controller, "https://", 8) == 0 ? start_enrolment(program, err) : start_link(program, err);
 }
 
 static int start_loop(struct program *program, struct error *err)
@@ -278,6 +349,7 @@ static int run(const struct settings *settings)
 {
     static struct program program;
     struct error err = {0};
+    program.settings = settings;
     if (lock_folder(&program, settings->dir, &err) || start_loop(&program, &err)) {
         log_error("main", "%s", err.message);
         return 1;
@@ -292,6 +364,7 @@ static int run(const struct settings *settings)
     }
     uv_run(&program.loop, UV_RUN_DEFAULT);
     agent_destroy(program.agent);
+    identity_close(&program.identity);
     uv_loop_close(&program.loop);
     return failed ? 1 : 0;
 }
@@ -315,12 +388,20 @@ static void raise_limits(void)
     }
 }
 
+/* Nothing of its memory, which holds keys, goes into a core file. */
+static void keep_secrets(void)
+{
+    const struct rlimit none = {0, 0};
+    setrlimit(RLIMIT_CORE, &none);
+}
+
 int main(int argc, char **argv)
 {
     struct settings settings = {.log_level = "info"};
     int code = options_read(argc, argv, &settings);
     if (code >= 0)
         return code;
+    keep_secrets();
     keep_small();
     raise_limits();
     signal(SIGPIPE, SIG_IGN);

@@ -21,7 +21,11 @@ static const char help[] =
     "  --dir DIR          where its state is kept: the last intent, and with the local driver disks, pods "
     "and Services\n"
     "  --zone ZONE        the zone's name in the federation's spec\n"
-    "  --controller URL   the controller, like http://127.0.0.1:7411\n"
+    "  --controller URL   the controller, like https://atoll.example.com:7411; plain http:// on the loopback "
+    "alone\n"
+    "  --join-token-file FILE\n"
+    "                     a token of `atoll zone join-token ZONE`, with which an agent that has no certificate yet "
+    "enrols\n"
     "  --driver NAME      what the zone is made of; `kubernetes`: a namespace of a cluster; `local`: "
     "processes and\n"
     "                     folders of this machine\n"
@@ -63,6 +67,19 @@ static int check_driver(const struct settings *settings)
     return 0;
 }
 
+/* In clear only where nobody listens in. */
+static int check_controller(const struct settings *settings)
+{
+    static const char *const near[] = {"http://127.", "http://[::1]", "http://localhost:"};
+    if (strncmp(settings->controller, "https://", 8) == 0)
+        return 0;
+    for (size_t i = 0; i < sizeof near / sizeof *near; i++)
+        if (strncmp(settings->controller, near[i], strlen(near[i])) == 0)
+            return settings->join_token_file ? bad_usage("--join-token-file needs a controller at https://, unlike ", settings->controller)
+                                             : 0;
+    return bad_usage("the controller's URL begins with https:// (with http:// on the loopback alone), unlike ", settings->controller);
+}
+
 static int check_settings(const struct settings *settings)
 {
     const struct {
@@ -74,6 +91,8 @@ static int check_settings(const struct settings *settings)
     for (size_t i = 0; i < sizeof needed / sizeof *needed; i++)
         if (!needed[i].value || !*needed[i].value)
             return bad_usage("missing option ", needed[i].name);
+    if (check_controller(settings))
+        return EXIT_BAD_USAGE;
     if (check_driver(settings))
         return EXIT_BAD_USAGE;
     if (strlen(settings->zone) > NAME_LENGTH_MAX ||
@@ -105,6 +124,7 @@ enum {
     OPTION_CONTEXT,
     OPTION_NAMESPACE,
     OPTION_COMPUTE_URL,
+    OPTION_JOIN_TOKEN_FILE,
     OPTION_HELP,
     OPTION_VERSION
 };
@@ -119,6 +139,7 @@ static const struct option known[] = {{"dir", required_argument, NULL, OPTION_DI
                                       {"context", required_argument, NULL, OPTION_CONTEXT},
                                       {"namespace", required_argument, NULL, OPTION_NAMESPACE},
                                       {"compute-url", required_argument, NULL, OPTION_COMPUTE_URL},
+                                      {"join-token-file", required_argument, NULL, OPTION_JOIN_TOKEN_FILE},
                                       {"help", no_argument, NULL, OPTION_HELP},
                                       {"version", no_argument, NULL, OPTION_VERSION},
                                       {NULL, 0, NULL, 0}};
@@ -127,7 +148,7 @@ int options_read(int argc, char **argv, struct settings *out)
 {
     const char **targets[] = {&out->dir,     &out->zone,       &out->controller, &out->driver,
                               &out->subnet,  &out->mongod,     &out->log_level,  &out->kubeconfig,
-                              &out->context, &out->namespace_, &out->compute_url};
+                              &out->context, &out->namespace_, &out->compute_url, &out->join_token_file};
     int option;
     opterr = 0;
     while ((option = getopt_long(argc, argv, ":", known, NULL)) != -1) {

@@ -5,7 +5,7 @@
 /* What was given; NULL what was not. Strings belong to argv. */
 struct settings {
     const char *dir, *zone, *controller, *driver, *subnet, *mongod, *log_level, *kubeconfig, *context,
-        *namespace_, *compute_url;
+        *namespace_, *compute_url, *join_token_file;
 };
 
 /* -1: go on; else the exit code, when all is said (--help, --version, bad usage). The log level is set on the

@@ -16,6 +16,19 @@
 
 enum { SANDBOX_START_MS = 5000, SANDBOX_POLL_MS = 50 };
 
+int context_dial_sandbox(const char *dir, const char *url, struct remote *remote, struct error *err)
+{
+    char ca[PATH_MAX], certificate[PATH_MAX];
+    if (remote_open(remote, url, err))
+        return -1;
+    if (strncmp(url, "https://", 8) != 0 ||
+        (sandbox_path(ca, dir, SANDBOX_CA_FILE, err) == 0 && sandbox_path(certificate, dir, SANDBOX_ADMIN_FILE, err) == 0 &&
+         remote_trust(remote, ca, err) == 0 && remote_show_certificate(remote, certificate, err) == 0))
+        return 0;
+    remote_close(remote);
+    return -1;
+}
+
 int context_open_sandbox(const char *dir, struct remote *remote, struct error *err)
 {
     char url[REMOTE_URL_MAX];
@@ -35,7 +48,7 @@ int context_open_sandbox(const char *dir, struct remote *remote, struct error *e
         }
         console_pause(SANDBOX_POLL_MS);
     }
-    if (remote_open(remote, url, err))
+    if (context_dial_sandbox(dir, url, remote, err))
         return -1;
     snprintf(remote->sandbox, sizeof remote->sandbox, "%s", dir);
     return 0;
@@ -57,7 +70,19 @@ static int wrong(const struct spec_mark *mark, struct error *err, const char *me
     return error_set(err, ERROR_INVALID, "%s:%d:%d: error: %s", mark->file, mark->line, mark->column, message);
 }
 
-static int find_context(const struct tree_node *root, const char **url, const char **token_file, struct error *err)
+/* What the current context says; left empty where nothing is configured. */
+struct configured {
+    char url[REMOTE_URL_MAX], token_file[PATH_MAX], ca_file[PATH_MAX], certificate_file[PATH_MAX];
+};
+
+static void take_text(const struct tree_node *item, const char *key, char *out, size_t size)
+{
+    const struct tree_node *node = tree_get(item, key);
+    if (node)
+        snprintf(out, size, "%s", node->text);
+}
+
+static int find_context(const struct tree_node *root, struct configured *out, struct error *err)
 {
     const struct tree_node *current = tree_get(root, "currentContext"), *contexts = tree_get(root, "contexts");
     if (!current)
@@ -68,25 +93,21 @@ static int find_context(const struct tree_node *root, const char **url, const ch
             continue;
         if (!controller || !*controller->text)
             return wrong(&item->mark, err, "the context has no controller; write `controller: URL`");
-        const struct tree_node *token = tree_get(item, "tokenFile");
-        *token_file = token ? token->text : "";
-        return *url = controller->text, 0;
+        take_text(item, "controller", out->url, sizeof out->url);
+        take_text(item, "tokenFile", out->token_file, sizeof out->token_file);
+        take_text(item, "caFile", out->ca_file, sizeof out->ca_file);
+        take_text(item, "certificateFile", out->certificate_file, sizeof out->certificate_file);
+        return 0;
     }
     if (strcmp(current->text, "sandbox") == 0)
         return 0; /* a running sandbox is a context of its own of this name */
     return wrong(&current->mark, err, "there is no context of this name under contexts");
 }
 
-/* What the current context says; left empty where nothing is configured. */
-struct configured {
-    char url[REMOTE_URL_MAX], token_file[PATH_MAX];
-};
-
 static int read_config(struct configured *out, struct error *err)
 {
     char path[PATH_MAX];
     struct buffer text;
-    const char *found = NULL, *token_file = "";
     *out = (struct configured){.url = ""};
     buffer_init(&text, 0);
     if (config_path(path))
@@ -104,23 +125,20 @@ static int read_config(struct configured *out, struct error *err)
     if (problems && problems->errors)
         result = wrong(&problems->items[0].mark, err, problems->items[0].message);
     else if (root)
-        result = find_context(root, &found, &token_file, err);
-    if (result == 0 && found) {
-        snprintf(out->url, sizeof out->url, "%s", found);
-        snprintf(out->token_file, sizeof out->token_file, "%s", token_file);
-    }
+        result = find_context(root, out, err);
     arena_finish(&arena);
     free(problems);
     buffer_finish(&text);
     return result;
 }
 
-/* `token_file` may be NULL or "". */
-static int open_with_token(struct remote *remote, const char *url, const char *token_file, struct error *err)
+static int open_configured(struct remote *remote, const struct configured *configured, struct error *err)
 {
-    if (remote_open(remote, url, err))
+    if (remote_open(remote, configured->url, err))
         return -1;
-    if (!token_file || !*token_file || remote_show_token(remote, token_file, err) == 0)
+    if ((!*configured->token_file || remote_show_token(remote, configured->token_file, err) == 0) &&
+        (!*configured->ca_file || remote_trust(remote, configured->ca_file, err) == 0) &&
+        (!*configured->certificate_file || remote_show_certificate(remote, configured->certificate_file, err) == 0))
         return 0;
     remote_close(remote);
     return -1;
@@ -133,7 +151,7 @@ static int open_default(struct remote *remote, struct error *err)
     if (read_config(&configured, err))
         return -1;
     if (*configured.url)
-        return open_with_token(remote, configured.url, configured.token_file, err);
+        return open_configured(remote, &configured, err);
     if (sandbox_folder(NULL, dir, err) == 0 && sandbox_exists(dir))
         return context_open_sandbox(dir, remote, err);
     return error_set(err, ERROR_UNREACHABLE,
@@ -157,14 +175,23 @@ static int open_meant(const struct invocation *invocation, struct remote *remote
     return sandbox_folder(dir, folder, err) ? -1 : context_open_sandbox(folder, remote, err);
 }
 
-/* Who asks, and what for. */
+/* An option, or else the environment; NULL when neither says anything. */
+static const char *given(const struct invocation *invocation, const char *option, const char *variable)
+{
+    const char *text = invocation_text(invocation, option);
+    if (!text)
+        text = getenv(variable);
+    return text && *text ? text : NULL;
+}
+
+/* Who asks, whom they trust, and what for. */
 static int introduce(const struct invocation *invocation, struct remote *remote, struct error *err)
 {
-    const char *token_file = invocation_text(invocation, "token-file");
+    const char *token_file = given(invocation, "token-file", "ATOLL_TOKEN_FILE"), *ca_file = given(invocation, "ca-file", "ATOLL_CA_FILE"),
+               *certificate_file = given(invocation, "certificate-file", "ATOLL_CERTIFICATE_FILE");
     const char *why = command_option(invocation->command, "why") ? invocation_text(invocation, "why") : NULL;
-    if (!token_file)
-        token_file = getenv("ATOLL_TOKEN_FILE");
-    if (token_file && *token_file && remote_show_token(remote, token_file, err))
+    if ((token_file && remote_show_token(remote, token_file, err)) || (ca_file && remote_trust(remote, ca_file, err)) ||
+        (certificate_file && remote_show_certificate(remote, certificate_file, err)))
         return -1;
     return why && *why ? remote_say_why(remote, why, err) : 0;
 }

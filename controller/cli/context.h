@@ -11,6 +11,7 @@ enum { CONFIG_BYTES_MAX = 1 << 20 };
 /* Opens the controller that the command means. On success the caller closes it. ERROR_UNREACHABLE when none is known. */
 int context_open(const struct invocation *invocation, struct remote *remote, struct error *err);
 /* The same for a sandbox's directory. */
+int context_dial_sandbox(const char *dir, const char *url, struct remote *remote, struct error *err); /* whose URL is known */
 int context_open_sandbox(const char *dir, struct remote *remote, struct error *err);
 
 #endif

@@ -11,6 +11,7 @@
 #include "controller/cli/console.h"
 #include "controller/cli/sse.h"
 #include "proto/base/file.h"
+#include "proto/base/pki.h"
 
 /* One request while the loop runs. */
 struct waiting {
@@ -28,6 +29,8 @@ int remote_open(struct remote *remote, const char *url, struct error *err)
     if (strncmp(url, "http://", 7) != 0 && strncmp(url, "https://", 8) != 0)
         return error_set(err, ERROR_INVALID, "\"%s\" is no controller's URL: it begins with http:// or https://", url);
     remote->authorization[0] = remote->why[0] = 0;
+    buffer_init(&remote->ca, PKI_PEM_MAX);
+    buffer_init(&remote->certificate, PKI_PEM_MAX);
     while (length > 8 && url[length - 1] == '/')
         length--;
     if (length >= sizeof remote->url)
@@ -53,14 +56,41 @@ static bool is_private(const char *url)
     return is;
 }
 
-static int check_owner(const char *file, struct error *err)
+static int check_owner(const char *what, const char *file, struct error *err)
 {
     struct stat facts;
     if (stat(file, &facts))
-        return error_set_errno(err, errno, "the token file %s", file);
+        return error_set_errno(err, errno, "the %s file %s", what, file);
     if (facts.st_mode & 077)
-        return error_set(err, ERROR_REFUSED, "the token file %s can be read by others: chmod 600 it, and revoke the token if somebody may have", file);
+        return error_set(err, ERROR_REFUSED, "the %s file %s can be read by others: chmod 600 it, and revoke the %s if somebody may have", what, file,
+                         what);
     return 0;
+}
+
+int remote_trust(struct remote *remote, const char *file, struct error *err)
+{
+    buffer_clear(&remote->ca);
+    return file_read(file, PKI_PEM_MAX, &remote->ca, err) ? error_wrap(err, "reading the CA of %s", remote->url) : 0;
+}
+
+int remote_show_certificate(struct remote *remote, const char *file, struct error *err)
+{
+    struct pki_facts facts;
+    pki_forget(&remote->certificate);
+    if (check_owner("certificate", file, err) || file_read(file, PKI_PEM_MAX, &remote->certificate, err) ||
+        pki_certificate_facts(buffer_text(&remote->certificate), &facts, err) ||
+        pki_check_pair(remote->certificate.data, remote->certificate.data, err))
+        return error_wrap(err, "the certificate in %s, with its key", file);
+    return 0;
+}
+
+static const struct http_tls *tls_of(const struct remote *remote, struct http_tls *out)
+{
+    const char *own = remote->certificate.length ? remote->certificate.data : NULL;
+    if (!own && !remote->ca.length)
+        return NULL;
+    *out = (struct http_tls){.ca = remote->ca.length ? remote->ca.data : NULL, .certificate = own, .key = own};
+    return out;
 }
 
 int remote_show_token(struct remote *remote, const char *file, struct error *err)
@@ -69,7 +99,7 @@ int remote_show_token(struct remote *remote, const char *file, struct error *err
     if (!is_private(remote->url))
         return error_set(err, ERROR_REFUSED, "a token isn't sent to %s, where it could be read on the way: use https://", remote->url);
     buffer_init(&text, REMOTE_TOKEN_MAX);
-    int result = check_owner(file, err) || file_read(file, REMOTE_TOKEN_MAX, &text, err) ? -1 : 0;
+    int result = check_owner("token", file, err) || file_read(file, REMOTE_TOKEN_MAX, &text, err) ? -1 : 0;
     size_t length = strcspn(buffer_text(&text), " \t\r\n");
     if (result == 0 && (!length || buffer_text(&text)[length + strspn(buffer_text(&text) + length, " \t\r\n")]))
         result = error_set(err, ERROR_INVALID, "the file %s holds no token: one line, as `atoll token create` prints it", file);
@@ -96,6 +126,8 @@ int remote_say_why(struct remote *remote, const char *text, struct error *err)
 void remote_close(struct remote *remote)
 {
     explicit_bzero(remote->authorization, sizeof remote->authorization);
+    pki_forget(&remote->certificate);
+    buffer_finish(&remote->ca);
     http_client_destroy(remote->client);
     remote->client = NULL;
     uv_run(&remote->loop, UV_RUN_DEFAULT);
@@ -132,11 +164,14 @@ static int on_stream(void *context, const char *data, size_t length)
 static int run(struct remote *remote, const struct http_call_options *options, struct waiting *waiting)
 {
     struct error *err = waiting->err;
+    struct http_tls tls;
+    struct http_call_options with_tls = *options;
+    with_tls.tls = tls_of(remote, &tls);
     waiting->loop = &remote->loop;
     uv_update_time(&remote->loop); /* the loop did not run since the last request: timers must count from now */
     buffer_init(&waiting->reply->body, 0);
     waiting->reply->status = 0;
-    if (!http_client_start(remote->client, options, err))
+    if (!http_client_start(remote->client, &with_tls, err))
         return -1;
     while (!waiting->done)
         uv_run(&remote->loop, UV_RUN_DEFAULT);
@@ -263,6 +298,25 @@ struct json *remote_get(struct remote *remote, const char *path, struct error *e
     struct json *json = reply_check(&reply, err) ? NULL : reply_json(&reply, err);
     reply_finish(&reply);
     return json;
+}
+
+struct json *remote_ask(struct remote *remote, const char *method, const char *path, const struct json *body, struct error *err)
+{
+    static const char *const headers[] = {"Content-Type: application/json", NULL};
+    struct buffer text;
+    struct reply reply;
+    struct json *answer = NULL;
+    buffer_init(&text, 0);
+    if (!body || json_print(body, JSON_COMPACT, &text, err) == 0) {
+        struct request request = {.method = method, .path = path, .headers = body ? headers : NULL, .body = text.data, .body_length = text.length};
+        if (remote_call(remote, &request, &reply, err) == 0) {
+            if (reply_check(&reply, err) == 0)
+                answer = reply.body.length ? reply_json(&reply, err) : json_object();
+            pki_forget(&reply.body);
+        }
+    }
+    pki_forget(&text);
+    return answer;
 }
 
 int remote_stream(struct remote *remote, const char *path, const char *const *headers,

@@ -27,6 +27,7 @@ struct remote {
     uv_loop_t loop;
     struct http_client *client;
     char why[3 * REMOTE_WHY_MAX + 16]; /* "Atoll-Why: TEXT", percent-encoded, or "" */
+    struct buffer ca, certificate; /* PEM: whom it trusts (empty: the system's CAs), and the key and certificate that it shows */
     char authorization[REMOTE_TOKEN_MAX + 32]; /* "Authorization: Bearer TOKEN", or "" */
 };
 
@@ -49,6 +50,11 @@ struct request {
 int remote_open(struct remote *remote, const char *url, struct error *err);
 void remote_close(struct remote *remote);
 
+/* Trusts the CAs in this file, and no others. */
+int remote_trust(struct remote *remote, const char *file, struct error *err);
+/* Shows the certificate in this file, which has its key too and must be readable by its owner alone. */
+int remote_show_certificate(struct remote *remote, const char *file, struct error *err);
+
 /* Shows the token in this file with every request from here on. It must be readable by its owner alone, and is never sent where it could be
  * read on the way: over https://, or to a loopback address. */
 int remote_show_token(struct remote *remote, const char *file, struct error *err);
@@ -70,6 +76,10 @@ void reply_say_details(const struct reply *reply, const char *file);
 
 /* GET, checked and read: NULL and `err` when it didn't work. */
 struct json *remote_get(struct remote *remote, const char *path, struct error *err);
+
+/* Sends `body` (may be NULL) and gives the answer's JSON; NULL and `err` when it didn't work. Nothing of either is left in memory: they may
+ * hold secrets. An answer without a body is an empty object. */
+struct json *remote_ask(struct remote *remote, const char *method, const char *path, const struct json *body, struct error *err);
 
 /* A stream: `on_data` gets the bytes until it returns non-zero (then 0) or the stream ends (-1, ERROR_UNREACHABLE or the
  * server's answer). */

@@ -25,6 +25,14 @@ enum {
     SANDBOX_CLUSTERS_MAX = 32, SANDBOX_KUBECONFIG_MAX = 1024, SANDBOX_ID_MAX = 32,
 };
 
+/* Below DIR: the CA that its controller's certificate is of, the key and certificate of its admin, what opens the CA's key; and below a
+ * zone's folder the token that its agent enrols with, and the certificate by which one sees that it has. */
+#define SANDBOX_CA_FILE "controller/ca.pem"
+#define SANDBOX_ADMIN_FILE "controller/admin.pem"
+#define SANDBOX_PASSPHRASE_FILE "controller/ca-passphrase"
+#define SANDBOX_JOIN_TOKEN_FILE "join-token"
+#define SANDBOX_IDENTITY_FILE "identity.pem"
+
 /* Where the members of a sandbox are in the user's own clusters. */
 #define SANDBOX_NAMESPACE "default"
 

@@ -15,6 +15,7 @@
 #include "controller/cli/console.h"
 #include "controller/cli/sandbox_clusters.h"
 #include "proto/base/file.h"
+#include "proto/base/pki.h"
 
 enum { LOCK_FD = 3 };
 
@@ -180,6 +181,18 @@ int sandbox_load(const char *dir, const struct invocation *invocation, struct sa
     return sandbox_take_kubeconfigs(invocation, out, err);
 }
 
+/* What opens the CA's key; kept as long as the sandbox. */
+static int make_passphrase(const char *dir, struct error *err)
+{
+    enum { PASSPHRASE_BYTES = 32 };
+    char path[PATH_MAX], text[2 * PASSPHRASE_BYTES + 1];
+    if (sandbox_path(path, dir, SANDBOX_PASSPHRASE_FILE, err) || pki_random_text(PASSPHRASE_BYTES, text, err))
+        return -1;
+    int result = access(path, F_OK) == 0 ? 0 : file_replace(path, text, strlen(text), 0600, err);
+    explicit_bzero(text, sizeof text);
+    return result;
+}
+
 int sandbox_plan(const char *dir, const char *mongod, const struct spec_files *spec, struct sandbox *sandbox, struct error *err)
 {
     char path[PATH_MAX];
@@ -188,7 +201,7 @@ int sandbox_plan(const char *dir, const char *mongod, const struct spec_files *s
         result = add_zone(sandbox, spec->spec.zones[i].name, err);
     /* What a controller before this one wrote must not be taken for the new one's. */
     if (result == 0)
-        result = check_length(dir, sandbox, err) || make_folders(dir, sandbox, err) || sandbox_path(path, dir, "controller/control-url", err) ||
+        result = check_length(dir, sandbox, err) || make_folders(dir, sandbox, err) || make_passphrase(dir, err) || sandbox_path(path, dir, "controller/control-url", err) ||
                          file_remove_tree(path, err) || sandbox_write(dir, sandbox, err) ? -1 : 0;
     return result ? error_wrap(err, "preparing the sandbox in %s", dir) : 0;
 }

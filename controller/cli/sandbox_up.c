@@ -65,7 +65,7 @@ static int await_controller(struct up *up, struct error *err)
         console_pause(UP_POLL_MS);
     }
     progress_end(&progress);
-    if (result || remote_open(&up->remote, url, err))
+    if (result || context_dial_sandbox(up->dir, url, &up->remote, err))
         return -1;
     up->connected = true;
     return 0;

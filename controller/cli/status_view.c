@@ -95,12 +95,26 @@ static void print_summary(const struct json *document, const struct view *view, 
     buffer_finish(&cut);
 }
 
+/* What somebody has to do before the zone's agent is heard. */
+static void note_reason(const struct json *zone, struct buffer *out)
+{
+    if (!*get(zone, "reason"))
+        return;
+    buffer_append_text(out, "zone ");
+    text_escape(get(zone, "name"), out);
+    buffer_append_text(out, ": ");
+    text_escape(get(zone, "reason"), out);
+    buffer_append_text(out, "\n");
+}
+
 static void print_zones(const struct json *document, const struct view *view, struct buffer *out)
 {
     static const char *const titles[] = {"ZONE", "STATE", "DRIVER", "MEMBERS", "LAST REPORT", "AGENT"};
     const struct json *zones = json_get(document, "zones");
     int64_t now_ms = time_from_text(get(document, "generatedAt"));
+    struct buffer reasons;
     struct table table;
+    buffer_init(&reasons, 0);
     table_init(&table, titles, 6);
     table.right[3] = true;
     for (const struct json *zone = json_first(zones); zone; zone = json_next(zone)) {
@@ -116,9 +130,12 @@ static void print_zones(const struct json *document, const struct view *view, st
         table_add(&table, count, COLOUR_NONE);
         table_add(&table, report, COLOUR_NONE);
         table_add(&table, or_dash(get(zone, "agentVersion")), COLOUR_NONE);
+        note_reason(zone, &reasons);
     }
     buffer_append_text(out, "\n");
     table_print(&table, view->width, view->colours, out);
+    buffer_append(out, reasons.data, reasons.length);
+    buffer_finish(&reasons);
     table_finish(&table);
 }
 
@@ -379,7 +396,7 @@ void status_progress(const struct json *document, const char *name, struct buffe
     }
     for (const struct json *zone = json_first(zones); zone; zone = json_next(zone))
         if (strcmp(get(zone, "state"), "Connected") != 0) {
-            buffer_printf(out, "zone %.100s: %.60s", get(zone, "name"), get(zone, "state"));
+            buffer_printf(out, "zone %.100s: %.60s%s%.200s", get(zone, "name"), get(zone, "state"), *get(zone, "reason") ? ", " : "", get(zone, "reason"));
             return;
         }
     for (const struct json *set = json_first(sets); set; set = json_next(set))

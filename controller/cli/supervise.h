@@ -27,6 +27,7 @@ struct child {
     uv_process_t process;
     uv_timer_t restart;
     bool running;
+    bool asking; /* for a join token */
     unsigned failures;
     int64_t started_ms;
 };
@@ -50,6 +51,7 @@ struct supervisor {
 const char *child_name(const struct child *child);
 /* Starts it; when that fails, or when it ends later, it is started again with backoff until the supervisor stops. */
 void child_start(struct child *child);
+void child_start_after(struct child *child, int64_t delay_ms);
 void child_stop(struct child *child, int signal_number);
 /* Takes up a new child; it isn't started yet. */
 void child_init(struct supervisor *supervisor, struct child *child, const char *zone, int number);
@@ -63,6 +65,16 @@ void supervisor_child_ended(struct supervisor *supervisor);
 void log_bound(const char *path);
 /* The log of a child: DIR/logs/NAME.log. */
 int child_log_path(const struct child *child, char path[PATH_MAX], struct error *err);
+
+/* Asks the controller as its admin. NULL while it can't be asked. In supervise_trust.c, as the rest of how agents enrol. */
+struct http_call *supervisor_ask(struct supervisor *supervisor, const char *method, const char *path, const char *body,
+                                 void (*done)(void *context, const struct http_answer *answer, const struct error *err), void *context,
+                                 struct error *err);
+int supervisor_zone_path(const struct child *child, const char *name, char out[PATH_MAX], struct error *err);
+/* False when the agent has neither a certificate nor a token: then a token is got, and child_start() is called again. */
+bool supervisor_may_start(struct child *child);
+void supervisor_enrol_anew(struct child *child);      /* an agent ended: one that hasn't enrolled gets another token */
+void supervisor_tidy_token(const struct child *child); /* a token that was used is removed */
 
 /* Asks the controller for the spec, and starts agents for zones that are new in it. In supervise_zones.c. */
 void supervisor_look_for_zones(struct supervisor *supervisor);

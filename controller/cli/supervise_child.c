@@ -42,6 +42,10 @@ static void controller_arguments(const struct child *child, struct arguments *ou
     add(out, "--listen", text);
     snprintf(text, sizeof text, "127.0.0.1:%d", supervisor->sandbox.read_port);
     add(out, "--read-listen", text);
+    snprintf(text, sizeof text, "%s/" SANDBOX_PASSPHRASE_FILE, supervisor->dir);
+    add(out, "--ca-passphrase-file", text);
+    snprintf(text, sizeof text, "%s/" SANDBOX_ADMIN_FILE, supervisor->dir);
+    add(out, "--admin-file", text);
     if (supervisor->sandbox.cluster_count)
         add(out, "--egress", "127.0.0.1/32"); /* clusters of this machine: the test bed, kind */
 }
@@ -55,8 +59,10 @@ static void agent_arguments(const struct child *child, struct arguments *out)
     snprintf(text, sizeof text, "%s/zones/%s", supervisor->dir, child->zone);
     add(out, "--dir", text);
     add(out, "--zone", child->zone);
-    snprintf(text, sizeof text, "http://127.0.0.1:%d", supervisor->sandbox.listen_port);
+    snprintf(text, sizeof text, "https://127.0.0.1:%d", supervisor->sandbox.listen_port);
     add(out, "--controller", text);
+    if (supervisor_zone_path(child, SANDBOX_JOIN_TOKEN_FILE, text, NULL) == 0)
+        add(out, "--join-token-file", text);
     const char *kubeconfig = sandbox_kubeconfig(&supervisor->sandbox, child->zone);
     if (*kubeconfig) {
         add(out, "--driver", "kubernetes");
@@ -100,6 +106,12 @@ static void on_restart(uv_timer_t *timer)
     child_start(timer->data);
 }
 
+void child_start_after(struct child *child, int64_t delay_ms)
+{
+    if (!child->supervisor->stopping)
+        uv_timer_start(&child->restart, on_restart, (uint64_t)delay_ms, 0);
+}
+
 /* At once the first time, then with backoff. */
 static void start_later(struct child *child)
 {
@@ -116,6 +128,8 @@ static void on_closed(uv_handle_t *handle)
 {
     struct child *child = handle->data;
     child->running = false;
+    if (child->zone)
+        supervisor_enrol_anew(child);
     if (!child->supervisor->stopping)
         start_later(child);
     supervisor_child_ended(child->supervisor);
@@ -164,6 +178,8 @@ void child_start(struct child *child)
 {
     struct error err;
     if (child->supervisor->stopping || child->running)
+        return;
+    if (child->zone && !supervisor_may_start(child))
         return;
     if (!child->zone)
         supervisor_settle_ports(child->supervisor);

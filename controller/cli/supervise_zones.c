@@ -7,8 +7,6 @@
 #include "controller/cli/supervise.h"
 #include "proto/base/log.h"
 
-enum { ZONES_TIMEOUT_MS = 5000 };
-
 static bool is_known(const struct supervisor *supervisor, const char *zone)
 {
     for (size_t i = 0; i < supervisor->sandbox.zone_count; i++)
@@ -46,11 +44,7 @@ static void on_answer(void *context, const struct http_answer *answer, const str
 
 void supervisor_look_for_zones(struct supervisor *supervisor)
 {
-    char url[128];
     if (supervisor->asking || supervisor->stopping || !supervisor->controller.running)
         return;
-    snprintf(url, sizeof url, "http://127.0.0.1:%d/v1/federation", supervisor->sandbox.listen_port);
-    struct http_call_options options = {.method = "GET", .url = url, .timeout_ms = ZONES_TIMEOUT_MS, .body_limit = REMOTE_BODY_MAX,
-                                        .done = on_answer, .context = supervisor};
-    supervisor->asking = http_client_start(supervisor->http, &options, NULL) != NULL;
+    supervisor->asking = supervisor_ask(supervisor, "GET", "/v1/federation", NULL, on_answer, supervisor, NULL) != NULL;
 }

@@ -18,27 +18,6 @@ static const char *get(const struct json *object, const char *key)
     return json_get_text(object, key, "");
 }
 
-/* Sends the request and gives the answer's JSON, or NULL and `err`. */
-static struct json *ask(struct remote *remote, const char *method, const char *path, const struct json *body, struct error *err)
-{
-    static const char *const headers[] = {"Content-Type: application/json", NULL};
-    struct buffer text;
-    struct reply reply;
-    struct json *answer = NULL;
-    buffer_init(&text, 0);
-    if (!body || json_print(body, JSON_COMPACT, &text, err) == 0) {
-        struct request request = {.method = method, .path = path, .headers = body ? headers : NULL, .body = text.data, .body_length = text.length};
-        if (remote_call(remote, &request, &reply, err) == 0) {
-            answer = reply_check(&reply, err) ? NULL : reply_json(&reply, err);
-            if (reply.body.data)
-                explicit_bzero(reply.body.data, reply.body.length); /* it may hold a new token */
-            reply_finish(&reply);
-        }
-    }
-    buffer_finish(&text);
-    return answer;
-}
-
 /* ---- create ---- */
 
 static int print_created(const struct json *token, bool json)
@@ -68,7 +47,7 @@ int command_token_create(const struct invocation *invocation)
     json_set_string(wish, "role", invocation_text(invocation, "role"));
     if (invocation_has(invocation, "days"))
         json_set_int(wish, "days", invocation_number(invocation, "days", 0));
-    struct json *token = ask(&remote, "POST", "/v1/tokens", wish, &err);
+    struct json *token = remote_ask(&remote, "POST", "/v1/tokens", wish, &err);
     int status;
     if (token) {
         status = print_created(token, wants_json(invocation));
@@ -153,7 +132,7 @@ int command_token_revoke(const struct invocation *invocation)
     buffer_init(&path, 0);
     buffer_append_text(&path, "/v1/tokens/");
     path_append(&path, which);
-    struct json *token = ask(&remote, "DELETE", buffer_text(&path), NULL, &err);
+    struct json *token = remote_ask(&remote, "DELETE", buffer_text(&path), NULL, &err);
     int status = EXIT_DONE;
     if (!token) {
         error_wrap(&err, "revoking the token %s", which);

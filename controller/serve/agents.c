@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "controller/serve/site.h"
+#include "controller/trust/trust.h"
 #include "proto/intent.h"
 #include "proto/report.h"
 
@@ -47,6 +48,13 @@ void agents_send(struct site *site, struct stream *stream)
     if (intent_line(intent, &line, &err) == 0)
         send_line(site, stream, &line);
     buffer_finish(&line);
+}
+
+void agents_cut(struct site *site, const char *zone)
+{
+    for (size_t i = site->stream_count; i-- > 0;)
+        if (site->streams[i].kind == STREAM_INTENT && strcmp(site->streams[i].name, zone) == 0)
+            stream_end(site, &site->streams[i]);
 }
 
 void agents_tick(struct site *site, struct stream *stream, int64_t now_ms)
@@ -119,9 +127,13 @@ void serve_agent_intent(struct exchange *exchange)
 
 static void answer_zone(struct exchange *exchange, const struct zone_answer *answer)
 {
-    char text[128];
-    int length = snprintf(text, sizeof text, "{\"epoch\":%lld,\"reportWanted\":%s%s}\n", (long long)answer->epoch,
-                          answer->report_wanted ? "true" : "false", answer->keys_wanted ? ",\"keysWanted\":true" : "");
+    const struct trust *trust = exchange->site->trust;
+    struct trust_zone_view zone;
+    char text[256], more[128] = "";
+    if (trust && exchange->caller.kind == CALLER_AGENT && trust_zone_find(trust, exchange->name, &zone))
+        snprintf(more, sizeof more, ",\"bundle\":\"%s\",\"renew\":%s", trust_bundle_hash(trust), zone.renewal_wanted ? "true" : "false");
+    int length = snprintf(text, sizeof text, "{\"epoch\":%lld,\"reportWanted\":%s%s%s}\n", (long long)answer->epoch,
+                          answer->report_wanted ? "true" : "false", answer->keys_wanted ? ",\"keysWanted\":true" : "", more);
     answer_text(exchange, 200, "application/json", text, (size_t)length);
 }
 

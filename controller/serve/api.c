@@ -199,7 +199,25 @@ static void append_member_rules(struct json *list, const struct set_view *set)
     arena_finish(&arena);
 }
 
-static void answer_explain(struct exchange *exchange, const struct set_view *set)
+/* Zones of the set whose agents can't be heard until somebody lets them in. */
+static void append_enrolments(struct json *waits, const struct set_view *set, const struct federation_view *view)
+{
+    for (size_t i = 0; i < view->zone_count; i++) {
+        char reason[256], message[384], subject[128];
+        bool has_member = false;
+        status_zone_reason(&view->zones[i], reason, sizeof reason);
+        for (size_t m = 0; *reason && m < set->set->member_count; m++)
+            has_member |= strcmp(set->set->members[m].zone, view->zones[i].zone->name) == 0;
+        if (!has_member)
+            continue;
+        snprintf(subject, sizeof subject, "enrolment of zone %s", view->zones[i].zone->name);
+        snprintf(message, sizeof message, "Zone %s: %s.", view->zones[i].zone->name, reason);
+        json_append(waits, wait_write(&(struct wait){.subject = subject, .reason = "ZoneNotEnrolled", .message = message,
+                                                     .since_ms = view->zones[i].enrolment.requested_at_ms, .ended_by = "an admin"}));
+    }
+}
+
+static void answer_explain(struct exchange *exchange, const struct set_view *set, const struct federation_view *view)
 {
     const struct plan *plan = set->plan;
     struct json *root = json_object();
@@ -211,6 +229,7 @@ static void answer_explain(struct exchange *exchange, const struct set_view *set
     for (size_t i = 0; plan && i < plan->member_count; i++)
         if (plan->members[i].waiting)
             json_append(waits, wait_write(&plan->members[i].wait));
+    append_enrolments(waits, set, view);
     struct json *rules = json_set(root, "rules", json_array());
     if (plan) {
         append_set_rules(rules, plan);
@@ -227,7 +246,7 @@ void serve_explain(struct exchange *exchange)
     exchange->site->backend.view(exchange->site->backend.context, &view);
     for (size_t i = 0; i < view.set_count; i++)
         if (strcmp(view.sets[i].set->name, exchange->name) == 0) {
-            answer_explain(exchange, &view.sets[i]);
+            answer_explain(exchange, &view.sets[i], &view);
             return;
         }
     snprintf(message, sizeof message, "there is no set %s", exchange->name);

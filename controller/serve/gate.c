@@ -7,6 +7,7 @@
 #include <strings.h>
 
 #include "controller/serve/site.h"
+#include "controller/trust/trust.h"
 #include "proto/base/log.h"
 
 /* Requests in a second, in the long run, and at once. An agent sends a heartbeat every two seconds and a report when something changed;
@@ -46,7 +47,11 @@ static const char *bearer_of(const struct http_request *request)
 /* Who opened a session may have lost what it was opened with. */
 static bool opener_counts(const struct exchange *exchange, const struct caller *opener)
 {
-    return opener->proof != PROOF_TOKEN || tokens_counts(&exchange->site->gate.tokens, opener->mark, clock_wall_ms(exchange->site->clock));
+    struct caller now = *opener;
+    if (opener->proof == PROOF_CERTIFICATE && exchange->site->trust)
+        trust_check_caller(exchange->site->trust, &now);
+    return now.flaw == FLAW_NONE && (opener->proof != PROOF_TOKEN ||
+                                     tokens_counts(&exchange->site->gate.tokens, opener->mark, clock_wall_ms(exchange->site->clock)));
 }
 
 /* Whether a session's cookie is shown; then the caller is whoever opened it, as a viewer. */
@@ -66,6 +71,14 @@ static bool take_session(struct exchange *exchange)
     return true;
 }
 
+/* The certificate was verified when the connection was made; whether it still counts is asked each time. */
+static void take_certificate(struct exchange *exchange)
+{
+    exchange->caller = *exchange->request->peer;
+    if (exchange->site->trust)
+        trust_check_caller(exchange->site->trust, &exchange->caller);
+}
+
 /* A token that is shown counts, whatever else does: who shows one means it. Without TLS nobody else can show who they are: whoever reaches a
  * listener of the loopback is trusted, as far as that listener goes. */
 static void find_caller(struct exchange *exchange)
@@ -77,7 +90,7 @@ static void find_caller(struct exchange *exchange)
     if (bearer)
         tokens_find(&exchange->site->gate.tokens, bearer, clock_wall_ms(exchange->site->clock), &exchange->caller);
     else if (exchange->request->peer)
-        exchange->caller = *exchange->request->peer;
+        take_certificate(exchange);
     else if (exchange->listener->tls)
         take_session(exchange); /* not on the plain loopback, whose cookies all programs there share */
     else

@@ -121,6 +121,20 @@ static void write_counts(struct buffer *out, const struct federation_view *view,
                   counts->actions_failed);
 }
 
+static void write_certificates(struct buffer *out, const struct federation_view *view)
+{
+    head(out, "atoll_certificate_expiry_timestamp_seconds", "gauge", "When the certificate ends that counts: of the CA, the controller, a zone's agent.");
+    if (!view->trust.on)
+        return;
+    buffer_printf(out, "atoll_certificate_expiry_timestamp_seconds{of=\"ca\",zone=\"\"} %lld\n", (long long)view->trust.ca_expires_at_ms / 1000);
+    buffer_printf(out, "atoll_certificate_expiry_timestamp_seconds{of=\"controller\",zone=\"\"} %lld\n",
+                  (long long)view->trust.certificate_expires_at_ms / 1000);
+    for (size_t i = 0; i < view->zone_count; i++)
+        if (view->zones[i].enrolment.certificate_expires_at_ms)
+            buffer_printf(out, "atoll_certificate_expiry_timestamp_seconds{of=\"agent\",zone=\"%s\"} %lld\n", view->zones[i].zone->name,
+                          (long long)view->zones[i].enrolment.certificate_expires_at_ms / 1000);
+}
+
 void serve_metrics(struct exchange *exchange)
 {
     struct federation_view view;
@@ -130,6 +144,7 @@ void serve_metrics(struct exchange *exchange)
     head(&text, "atoll_controller_info", "gauge", "The controller's version.");
     buffer_printf(&text, "atoll_controller_info{version=\"%s\"} 1\n", ATOLL_VERSION);
     write_counts(&text, &view, exchange->site);
+    write_certificates(&text, &view);
     write_zones(&text, &view);
     write_sets(&text, &view);
     write_members(&text, &view);

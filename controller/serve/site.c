@@ -219,6 +219,12 @@ static size_t body_max(void *context, const struct http_request *head)
     return gate_body_max(context, head);
 }
 
+void stream_end(struct site *site, struct stream *stream)
+{
+    http_stream_end(stream->listener->server, stream->id);
+    stream_remove(site, stream);
+}
+
 static void gone(void *context, uint64_t id)
 {
     struct listener *listener = context;
@@ -304,7 +310,8 @@ void site_finish(struct site *site)
 
 void site_url(const struct listener *listener, const char *address, char *out, size_t size)
 {
-    snprintf(out, size, strchr(address, ':') ? "http://[%s]:%d" : "http://%s:%d", address,
+    bool brackets = strchr(address, ':') != NULL;
+    snprintf(out, size, "%s://%s%s%s:%d", listener->tls ? "https" : "http", brackets ? "[" : "", address, brackets ? "]" : "",
              http_server_port(listener->server));
 }
 
@@ -315,7 +322,7 @@ static unsigned share(const struct site *site, unsigned limit)
 }
 
 int site_listen(struct site *site, uv_loop_t *loop, const char *address, int port, bool reading_only,
-                struct error *err)
+                struct tls_context *tls, struct error *err)
 {
     if (site->listener_count == SITE_LISTENERS_MAX)
         return error_set(err, ERROR_TOO_LARGE, "there are %d listeners already", SITE_LISTENERS_MAX);
@@ -324,6 +331,7 @@ int site_listen(struct site *site, uv_loop_t *loop, const char *address, int por
     struct http_server_options options = {.address = address,
                                           .port = port,
                                           .name = "atoll-controller/" ATOLL_VERSION,
+                                          .tls = tls,
                                           .body_max = REPORT_BYTES_MAX,
                                           .strangers_max = share(site, SITE_STRANGERS_MAX),
                                           .strangers_slack = share(site, SITE_SLACK) * 4 / 5,
@@ -332,7 +340,7 @@ int site_listen(struct site *site, uv_loop_t *loop, const char *address, int por
     options.connections_max = options.strangers_max + share(site, SITE_SLACK);
     if (!reading_only)
         options.connections_max += options.persons_max + share(site, SITE_AGENTS_MAX);
-    *listener = (struct listener){.site = site, .reading_only = reading_only};
+    *listener = (struct listener){.site = site, .reading_only = reading_only, .tls = tls != NULL};
     listener->server = http_server_create(loop, &options, &handler, err);
     if (!listener->server)
         return -1;

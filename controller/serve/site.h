@@ -60,6 +60,9 @@ struct site {
     struct status_cache status;
     struct gate gate;
     unsigned descriptors; /* files that connections may be; SITE_DESCRIPTORS where the system allows it */
+    struct trust *trust; /* NULL: --tls off. This and the next two are set before the first listener */
+    int (*exchange_ca)(void *context, bool force, struct error *err);
+    void *exchange_context;
     struct stream *streams;
     size_t stream_count;
     uint64_t requests, streams_refused;
@@ -77,9 +80,9 @@ struct exchange {
 /* The store is that of tokens and audit log; it outlives the site. */
 int site_init(struct site *site, const struct backend *backend, struct store *store, const struct clock *clock, struct error *err);
 
-/* Listens; the first call is for the main listener, the second for the one for reading only. */
+/* Listens, with TLS unless `tls` is NULL; the first call is for the main listener, the second for the one for reading only. */
 int site_listen(struct site *site, uv_loop_t *loop, const char *address, int port, bool reading_only,
-                struct error *err);
+                struct tls_context *tls, struct error *err);
 void site_url(const struct listener *listener, const char *address, char *out, size_t size);
 
 /* Stops listening, hangs up; the servers' memory goes with some turns of the loop. Then site_finish(). */
@@ -107,8 +110,17 @@ int http_status_of(enum error_code code);
 struct stream *stream_open(struct exchange *exchange, enum stream_kind kind, const char *content_type);
 /* False when the client has gone; then the stream is removed. */
 bool stream_write(struct site *site, struct stream *stream, const char *data, size_t length);
+void stream_end(struct site *site, struct stream *stream);
 size_t stream_count_of(const struct site *site, enum stream_kind kind, const char *name);
 
+/* NULL when there are no certificates, or the body is no JSON object; then the exchange was answered. */
+struct trust *trust_of(struct exchange *exchange);
+struct json *read_body(struct exchange *exchange);
+/* answer_json(), and the value is destroyed. */
+void answer_and_end(struct exchange *exchange, int status, struct json *json);
+
+/* Ends every stream of the zone's intent. */
+void agents_cut(struct site *site, const char *zone);
 void agents_tick(struct site *site, struct stream *stream, int64_t now_ms);
 void agents_send(struct site *site, struct stream *stream);
 void events_tick(struct site *site, struct stream *stream, int64_t now_ms);

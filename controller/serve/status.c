@@ -208,6 +208,33 @@ static void write_retained(struct json *zone, const struct zone_view *view)
     }
 }
 
+/* What somebody has to do before the zone's agent is heard; "" when nothing. */
+void status_zone_reason(const struct zone_view *zone, char *out, size_t size)
+{
+    const char *state = zone->enrolment.state, *name = zone->zone->name;
+    *out = 0;
+    if (!state)
+        return;
+    if (*zone->enrolment.waiting_key)
+        snprintf(out, size, "its agent waits for approval: atoll zone approve %s --key %.16s", name, zone->enrolment.waiting_key);
+    else if (strcmp(state, "removed") == 0)
+        snprintf(out, size, "its agent was shut out; a new one enrols with a token of atoll zone join-token %s", name);
+    else if (strcmp(state, "unknown") == 0)
+        snprintf(out, size, "no agent has enrolled: atoll zone join-token %s", name);
+}
+
+static void write_enrolment(struct json *json, const struct zone_view *zone)
+{
+    char reason[256];
+    if (!zone->enrolment.state)
+        return;
+    status_zone_reason(zone, reason, sizeof reason);
+    json_set_string(json, "enrolment", zone->enrolment.state);
+    if (zone->enrolment.certificate_expires_at_ms)
+        json_set_time(json, "certificateExpiresAt", zone->enrolment.certificate_expires_at_ms);
+    json_set_string(json, "reason", reason);
+}
+
 struct json *status_write_zone(const struct zone_view *zone, enum status_part part)
 {
     struct json *json = json_object();
@@ -219,6 +246,7 @@ struct json *status_write_zone(const struct zone_view *zone, enum status_part pa
     json_set_string(json, "agentVersion", zone->agent_version);
     json_set_int(json, "members", (int64_t)zone->members);
     json_set_bool(json, "upToDate", zone->intent_revision && zone->reached_revision == zone->intent_revision);
+    write_enrolment(json, zone);
     write_retained(json, zone);
     return json;
 }
@@ -254,6 +282,12 @@ static void write_controller(struct json *root, const struct federation_view *vi
     json_set_string(controller, "version", ATOLL_VERSION);
     json_set_bool(controller, "leader", true); /* it holds the lock of its store, or it would not run */
     json_set_time(controller, "startedAt", view->started_at_ms);
+    json_set_bool(controller, "tls", view->trust.on);
+    if (!view->trust.on)
+        return;
+    json_set_time(controller, "certificateExpiresAt", view->trust.certificate_expires_at_ms);
+    json_set_time(controller, "caExpiresAt", view->trust.ca_expires_at_ms);
+    json_set_string(controller, "caStage", view->trust.ca_stage);
 }
 
 struct json *status_write(const struct federation_view *view, enum status_part part)

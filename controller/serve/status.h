@@ -10,6 +10,9 @@
 
 enum { STATUS_REFRESH_MS = 5000, STATUS_LOOK_MS = 50, STATUS_ETAG_MAX = 36 };
 
+/* What somebody has to do before the zone's agent is heard, as a sentence; "" when nothing. */
+void status_zone_reason(const struct zone_view *zone, char *out, size_t size);
+
 /* STEADY leaves out generatedAt, lastReportAt, observedAt, lagSeconds and usedBytes. New objects; the caller
  * destroys them. */
 enum status_part { STATUS_WHOLE, STATUS_STEADY };

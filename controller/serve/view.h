@@ -5,6 +5,20 @@
 
 #include "controller/decide/plan.h"
 
+/* How the zone's agent has enrolled. All zero with --tls off, where nobody enrols. */
+struct zone_enrolment {
+    const char *state;       /* "unknown", "waiting", "approved", "joined", "removed"; NULL: --tls off */
+    const char *waiting_key; /* SHA-256 of the key that waits for approval; "" when none does */
+    int64_t requested_at_ms, certificate_expires_at_ms; /* wall; 0: not */
+};
+
+/* What certificates there are of the federation itself. All zero with --tls off. */
+struct trust_view {
+    bool on;
+    int64_t ca_expires_at_ms, certificate_expires_at_ms; /* the CA that signs; the listener's */
+    const char *ca_stage;                                /* "steady", "announced", "switched" */
+};
+
 struct zone_view {
     const struct spec_zone *zone;
     enum zone_state state;     /* FAILED too, where a set's plan concluded it */
@@ -15,6 +29,7 @@ struct zone_view {
     const struct report *report; /* the last one; NULL: none */
     const struct spec *spec;
     int64_t intent_revision, reached_revision; /* 0: none */
+    struct zone_enrolment enrolment;
 };
 
 struct set_view {
@@ -41,6 +56,7 @@ struct federation_view {
     const struct set_view *sets;
     size_t set_count;
     const struct controller_counts *counts;
+    struct trust_view trust;
 };
 
 #endif

@@ -24,14 +24,14 @@ struct http_answer {
     size_t length;
 };
 
-/* Whom we trust in TLS, and who we are. The server's certificate and name are always verified, and nothing below TLS 1.2 is
- * spoken; there is no way to switch that off. PEM texts are zero-terminated; all is copied (libcurl keeps copies as
- * long as the connection). */
+/* Whom we trust in TLS, and who we are. The server's certificate and name are verified unless `unverified` says otherwise, and nothing
+ * below TLS 1.2 is spoken. PEM texts are zero-terminated; all is copied (libcurl keeps copies as long as the connection). */
 struct http_tls {
     const char *ca;          /* PEM: who may have signed; NULL with ca_file NULL: the system's bundle, which costs about 1 MiB */
     const char *ca_file;     /* the same, as a file */
     const char *certificate; /* PEM: ours, with its chain; or NULL */
     const char *key;         /* PEM: its private key */
+    bool unverified;         /* the answerer is not known yet: only to fetch a CA whose hash is known; nothing else is set beside it */
     const char *server_name; /* the name that the certificate must bear, where it isn't the URL's host; or NULL */
 };
 

@@ -258,7 +258,7 @@ static void set_up(struct store *store, struct mongo *mongo)
     assert(site_init(&world.site, &backend, store, &virtual_clock, &err) == 0);
     assert(controller_start(&environment, &world.controller, &err) == 0);
     world.site.backend = controller_backend(world.controller);
-    assert(site_listen(&world.site, NULL, "127.0.0.1", 0, false, &err) == 0);
+    assert(site_listen(&world.site, NULL, "127.0.0.1", 0, false, NULL, &err) == 0);
     struct spec_request request = {.source = {"first", three_zones, strlen(three_zones)}, .if_match = -1};
     struct spec_outcome *outcome = calloc(1, sizeof *outcome);
     assert(outcome);

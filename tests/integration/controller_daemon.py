@@ -45,7 +45,7 @@ class Controller:
         for name in ("url", "control-url"):
             (self.dir / name).unlink(missing_ok=True)
         log = open(self.dir.with_suffix(".log"), "ab")
-        self.process = subprocess.Popen([self.program, "--dir", self.dir, "--listen", "127.0.0.1:0", "--read-listen", "127.0.0.1:0",
+        self.process = subprocess.Popen([self.program, "--dir", self.dir, "--listen", "127.0.0.1:0", "--read-listen", "127.0.0.1:0", "--tls", "off",
                                          *options], stderr=log)
         log.close()
         wait_until(lambda: (self.dir / "url").exists() or self.process.poll() is not None, PROGRAM_TIMEOUT_SECS, "it listens")

@@ -4,6 +4,7 @@ import os
 import pathlib
 import re
 import shutil
+import ssl
 import subprocess
 import tempfile
 import time
@@ -154,8 +155,15 @@ class Sandbox:
         return (self.dir / "control-url").read_text().strip()
 
     def get(self, path, url=None):
-        with urllib.request.urlopen((url or self.url) + path, timeout=60 * self.slowness) as answer:
+        with urllib.request.urlopen((url or self.url) + path, timeout=60 * self.slowness,
+                                    context=self.tls() if (url or "").startswith("https:") else None) as answer:
             return json.load(answer)
+
+    def tls(self):
+        """What the sandbox's admin shows and trusts."""
+        context = ssl.create_default_context(cafile=self.dir / "controller" / "ca.pem")
+        context.load_cert_chain(self.dir / "controller" / "admin.pem")
+        return context
 
     def status(self):
         return self.get("/status")

@@ -139,8 +139,9 @@ def test_an_agent_alone_heals_from_its_saved_intent(running, controller):
 
 @pytest.mark.parametrize("words, sentence", [
     (["--zone", "z"], "missing option --dir"), (["--what"], "unknown option --what"), (["--dir"], "a value is missing after --dir"),
-    (["--dir", "/x", "--zone", "Z!", "--controller", "http://a", "--driver", "local", "--subnet", "127.0.1"], "a zone's name"),
-    (["--dir", "/x", "--zone", "z", "--controller", "http://a", "--driver", "cloud", "--subnet", "127.0.1"], "the driver is `kubernetes` or `local`, not cloud")])
+    (["--dir", "/x", "--zone", "z", "--controller", "http://a", "--driver", "local", "--subnet", "127.0.1"], "begins with https://"),
+    (["--dir", "/x", "--zone", "Z!", "--controller", "https://a", "--driver", "local", "--subnet", "127.0.1"], "a zone's name"),
+    (["--dir", "/x", "--zone", "z", "--controller", "https://a", "--driver", "cloud", "--subnet", "127.0.1"], "the driver is `kubernetes` or `local`, not cloud")])
 def test_bad_usage_is_told(words, sentence):
     done = subprocess.run([BIN / "atoll-zone-agent", *words], capture_output=True, text=True, timeout=DEADLINE)
     assert done.returncode == 2 and sentence in done.stderr

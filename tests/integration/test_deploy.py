@@ -18,7 +18,7 @@ DEPLOY = ROOT / "deploy"
 OVERLAYS = sorted(p.parent.name for p in (DEPLOY / "kustomize" / "overlays").glob("*/kustomization.yaml"))
 ZONES = "us-east1-b,us-east1-c,europe-west1-d"
 BINARIES = ROOT / "tests" / "kubernetes" / "binaries.py"  # what the Kubernetes tests have built
-CHART_VALUES = ("zone=us-east1-b", "controller=http://127.0.0.1:7411")
+CHART_VALUES = ("zone=us-east1-b", "controller=https://atoll.example.com:7411")
 
 
 def run(*command, **options):
@@ -91,7 +91,9 @@ def check_pod(pod):
     assert security["seccompProfile"] == {"type": "RuntimeDefault"}
     assert "automountServiceAccountToken" in pod and pod["enableServiceLinks"] is False
     assert not any(pod.get(key) for key in ("hostNetwork", "hostPID", "hostIPC"))
-    assert all(set(volume) <= {"name", "persistentVolumeClaim", "emptyDir", "configMap", "projected"} for volume in pod.get("volumes", []))
+    assert all(set(volume) <= {"name", "persistentVolumeClaim", "emptyDir", "configMap", "projected", "secret"} for volume in pod.get("volumes", []))
+    assert all(volume["secret"]["defaultMode"] == 0o440 for volume in pod.get("volumes", []) if "secret" in volume)
+    assert not any("secretKeyRef" in json.dumps(container.get("env", [])) for container in pod["containers"]), "a secret in the environment"
     assert pod["containers"]
     for container in pod["containers"] + pod.get("initContainers", []):
         inner = container["securityContext"]
@@ -129,7 +131,9 @@ def test_an_overlay_builds_into_one_namespace_and_stays_locked_up(overlay):
         assert [s["namespace"] for s in binding["subjects"]] == ["atoll"]
         assert binding["roleRef"]["name"] in {o["metadata"]["name"] for o in objects if o["kind"] == binding["roleRef"]["kind"]}
     for policy in (o for o in objects if o["kind"] == "NetworkPolicy"):
-        assert policy["spec"]["policyTypes"] == ["Ingress", "Egress"] and not policy["spec"].get("ingress") and policy["spec"]["egress"]
+        assert policy["spec"]["policyTypes"] == ["Ingress", "Egress"] and policy["spec"]["egress"]
+        let_in = [{"ports": [{"protocol": "TCP", "port": 7411}]}] if policy["metadata"]["name"] == "atoll-controller" else []
+        assert policy["spec"].get("ingress", []) == let_in
         selected = policy["spec"]["podSelector"]["matchLabels"]
         templates = [o["spec"]["template"]["metadata"]["labels"] for o in objects if o["kind"] in ("Deployment", "StatefulSet")]
         assert any(selected.items() <= labels.items() for labels in templates), "a policy that selects nothing"
@@ -225,7 +229,7 @@ def test_the_chart_without_project_asks_for_no_persistent_volumes():
 
 
 @needs_helm
-@pytest.mark.parametrize("values", [[], ["zone=us-east1-b"], ["zone=US", "controller=http://127.0.0.1:7411"],
+@pytest.mark.parametrize("values", [[], ["zone=us-east1-b"], ["zone=US", "controller=https://atoll.example.com:7411"],
                                     [*CHART_VALUES, "zoen=x"], [*CHART_VALUES, "image.digest=sha256:1"]])
 def test_the_chart_refuses_what_is_missing_wrong_or_unknown(values):
     done = run(HELM, "template", "agent", DEPLOY / "chart" / "atoll-zone-agent", *[a for v in values for a in ("--set", v)])
@@ -252,6 +256,9 @@ def test_a_unit_is_valid_and_hardened(unit, tmp_path):
     assert unit.partition("@")[0] not in verified.stderr, verified.stderr
     done = run("systemd-analyze", "security", "--offline=yes", "--threshold=20", tmp_path / unit)
     assert done.returncode == 0, done.stdout[-300:]
+    said = dict(re.findall(r"^(\w+)=(.*)$", text, re.M))
+    assert said["LimitCORE"] == "0" and said["NoNewPrivileges"] == "yes" and said["CapabilityBoundingSet"] == "" and said["UMask"] == "0077"
+    assert "LoadCredential" in said and not re.search(r"(?i)^Environment=.*(token|passphrase|password)=", text, re.M)
 
 
 # ---- gke ----

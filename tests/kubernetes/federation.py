@@ -70,7 +70,7 @@ class Federation:
         url.unlink(missing_ok=True)
         port = re.search(r":(\d+)$", self.url).group(1) if self.url else 0
         self.processes["controller"] = processes.start(
-            [BIN / "atoll-controller", "--dir", self.folder / "controller", "--listen", f"127.0.0.1:{port}", "--egress", "127.0.0.1/32"],
+            [BIN / "atoll-controller", "--dir", self.folder / "controller", "--listen", f"127.0.0.1:{port}", "--tls", "off", "--egress", "127.0.0.1/32"],
             self.folder / "controller.log")
         self.url = wait_until(lambda: url.exists() and url.read_text().strip(), "the controller listens")
 

@@ -46,7 +46,7 @@ def test_a_real_api_server_accepts_the_chart(place):
     enforce_restricted(place)
     helm = binaries.find_or_build("helm")["helm"]
     done = subprocess.run([helm, "template", "agent", DEPLOY / "chart" / "atoll-zone-agent", "--namespace", "atoll",
-                           "--set", "zone=us-east1-b", "--set", "controller=http://127.0.0.1:7411"], capture_output=True, text=True, timeout=60, check=True)
+                           "--set", "zone=us-east1-b", "--set", "controller=https://atoll.example.com:7411"], capture_output=True, text=True, timeout=60, check=True)
     accepted = dry_run(place, moved(done.stdout, place.name))
     assert "would violate" not in accepted.stderr, accepted.stderr
 

@@ -33,7 +33,7 @@ static void the_document_has_the_keys_of_the_contract_and_no_others(void **state
     world_run(100);
     struct json *status = status_now();
     has_keys(status, "apiVersion federation revision generatedAt controller summary zones sets");
-    has_keys(json_get(status, "controller"), "version leader startedAt");
+    has_keys(json_get(status, "controller"), "version leader startedAt tls");
     has_keys(json_get(status, "summary"), "zones connectedZones sets healthySets members healthyMembers");
     has_keys(json_first(json_get(status, "zones")), "name state driver lastReportAt agentVersion members upToDate");
     const struct json *set = json_first(json_get(status, "sets"));
