@@ -25,7 +25,7 @@ build() {
 
 unit() {
     say "unit tests: $1"
-    ctest --test-dir "build/$1" --output-on-failure --parallel "$jobs" --timeout 120 --output-junit "$results/unit-$1.xml" |
+    ctest --test-dir "build/$1" --output-on-failure --parallel "$jobs" --timeout 900 --output-junit "$results/unit-$1.xml" |
         grep -v -e '^ *[0-9/]* Test *#.* Passed ' -e '^ *Start ' -e '^$'
 }
 
