@@ -152,7 +152,7 @@ def test_a_token_lives_until_it_is_revoked_or_over(controller, tokens):
 
 def test_a_stream_ends_with_its_token(controller, tokens):
     import http.client
-    connection = http.client.HTTPConnection(*controller.url.netloc.split(":"), timeout=20)
+    connection = http.client.HTTPConnection(*controller.url.netloc.split(":"), timeout=60)
     connection.request("GET", "/events", headers=bearer(tokens["viewer"]))
     response = connection.getresponse()
     assert response.readline()
@@ -224,7 +224,7 @@ def test_nothing_is_changed_that_cannot_be_written_down(controller, tokens):
 # ---- the command line ----
 
 def atoll(bin_dir, work_dir, controller, *arguments, **environment):
-    return subprocess.run([bin_dir / "atoll", *arguments, "--controller", controller.url.geturl()], capture_output=True, text=True, timeout=20,
+    return subprocess.run([bin_dir / "atoll", *arguments, "--controller", controller.url.geturl()], capture_output=True, text=True, timeout=60,
                           env={"HOME": str(work_dir), "PATH": os.environ["PATH"], "NO_COLOR": "1", **environment})
 
 

@@ -222,10 +222,10 @@ def rows_of(journal):
 
 
 def test_the_journal_holds_each_other_decision_and_replays_it(applied, bin_dir, work_dir):
-    wait_until(lambda: rows_of(journal_of(applied)), 10, "the first plan to be noted")
+    wait_until(lambda: rows_of(journal_of(applied)), 60, "the first plan to be noted")
     before = journal_of(applied)["recorded"]
     all_report(applied)
-    seen = wait_until(lambda: next((j for j in [journal_of(applied)] if 31 in rows_of(j) or 34 in rows_of(j)), None), 10,
+    seen = wait_until(lambda: next((j for j in [journal_of(applied)] if 31 in rows_of(j) or 34 in rows_of(j)), None), 60,
                       "the reports to be decided on")
     assert (seen["apiVersion"], seen["kind"], seen["set"], seen["dropped"]) == ("atoll/v1", "Journal", "mongo", 0)
     assert seen["recorded"] > before and [entry["sequence"] for entry in seen["entries"]] == list(range(1, len(seen["entries"]) + 1))
@@ -240,7 +240,7 @@ def test_what_decides_nothing_else_is_not_noted(applied):
     agents = [Agent(applied, zone) for zone in ("z1", "z2", "z3")]
     for agent in agents:
         agent.report()
-    wait_until(lambda: 30 not in rows_of(journal_of(applied))[-1:], 10, "the reports to be decided on")
+    wait_until(lambda: 30 not in rows_of(journal_of(applied))[-1:], 60, "the reports to be decided on")
 
     def planned():
         for agent in agents:
@@ -296,10 +296,10 @@ def test_a_dry_run_is_true_or_false(applied, word, status):
 
 
 def test_a_body_needs_a_length_and_a_bound(applied):
-    with socket.create_connection((applied.url.hostname, applied.url.port), 10) as raw:
+    with socket.create_connection((applied.url.hostname, applied.url.port), PROGRAM_TIMEOUT_SECS) as raw:
         raw.sendall(b"PUT /v1/federation HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n")
         assert b" 411 " in raw.recv(4096)
-    with socket.create_connection((applied.url.hostname, applied.url.port), 10) as raw:
+    with socket.create_connection((applied.url.hostname, applied.url.port), PROGRAM_TIMEOUT_SECS) as raw:
         raw.sendall(b"PUT /v1/federation HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 99999999\r\n\r\n")
         assert b" 413 " in raw.recv(4096)
     assert applied.ask("POST", "/v1/zones/z1/heartbeat", " " * 100000).status == 413

@@ -250,7 +250,7 @@ def test_persons_push_out_persons_and_no_agents(busy, many_files):
                     break
                 time.sleep(0.1)
             held.append(raw)
-        wait_until(lambda: metric(busy, 'atoll_http_connections{of="person"}') <= 512, 10, "no more than 512 of persons are left")
+        wait_until(lambda: metric(busy, 'atoll_http_connections{of="person"}') <= 512, 60, "no more than 512 of persons are left")
         assert not is_open(held[0]) and is_open(held[-1])
 
 
@@ -273,7 +273,7 @@ def test_few_files_lower_the_limits_in_proportion(bin_dir, work_dir):
             for _ in range(900):
                 stack.enter_context(connect(made.read_url)).sendall(b"GET")
             for url in (made.url, made.read_url):
-                wait_until(lambda: answers(made, url), 20, "a client that tries again gets its answer")  # noqa: B023
+                wait_until(lambda: answers(made, url), 60, "a client that tries again gets its answer")  # noqa: B023
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
         assert made.stop() == 0

@@ -61,7 +61,7 @@ def exit_of(tmp_path, *arguments):
     """Starts one that must refuse to; gives its exit status and what it said."""
     (tmp_path / "data").mkdir(exist_ok=True)
     done = subprocess.run([find_binary(), "--replSet", "mongo", "--port", "27999", "--bind_ip", "127.99.99.1", "--dbpath",
-                           str(tmp_path / "data"), *map(str, arguments)], capture_output=True, text=True, timeout=20)
+                           str(tmp_path / "data"), *map(str, arguments)], capture_output=True, text=True, timeout=60)
     return done.returncode, done.stderr
 
 

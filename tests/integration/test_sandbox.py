@@ -97,7 +97,7 @@ def test_up_resumes_a_dead_sandbox_with_its_data(sandbox, members_too):
     for process in sandbox.processes() if members_too else sandbox.processes("atoll-"):
         if members_too or "mongod" not in process.cmdline()[0]:
             process.kill()
-    sandboxes.wait_until(lambda: not sandbox.processes("supervise"), 10, "the supervisor is dead")
+    sandboxes.wait_until(lambda: not sandbox.processes("supervise"), 60, "the supervisor is dead")
     gone = sandbox.atoll("status", check=False)
     assert gone.returncode == 3 and "atoll sandbox up` resumes it" in gone.stderr
     done = sandbox.atoll("sandbox", "up", "--dir", sandbox.dir, timeout=120)
@@ -111,7 +111,7 @@ def test_daemons_that_a_dead_supervisor_left_behind_are_replaced(sandbox):
     before = {each.pid for each in sandbox.processes("atoll-")} - {each.pid for each in sandbox.processes("--dbpath")}
     members = {each.pid for each in sandbox.processes("--dbpath")}
     supervisor_of(sandbox).kill()
-    sandboxes.wait_until(lambda: not sandbox.processes("supervise"), 10, "the supervisor is dead")
+    sandboxes.wait_until(lambda: not sandbox.processes("supervise"), 60, "the supervisor is dead")
     sandbox.atoll("sandbox", "up", "--dir", sandbox.dir, timeout=120)
     assert not before & {each.pid for each in sandbox.processes()}
     assert {each.pid for each in sandbox.processes("--dbpath")} == members  # the data plane never noticed

@@ -98,7 +98,7 @@ ATOLL = pathlib.Path(os.environ.get("ATOLL_BIN", ROOT / "build/bin")) / "atoll"
 def test_atoll_validate_says_what_the_case_says(path):
     text = path.read_text()
     expected = [line[3:] for line in text.splitlines() if line.startswith("#> ")]
-    done = subprocess.run([ATOLL, "validate", "-f", path], capture_output=True, text=True, timeout=20)
+    done = subprocess.run([ATOLL, "validate", "-f", path], capture_output=True, text=True, timeout=60)
     assert done.returncode == (2 if any(": error: " in line for line in expected) else 0), done.stderr
     for line in expected:
         assert f"{path}:{line}" in done.stdout + done.stderr

@@ -237,7 +237,7 @@ def ready_of(sandbox):
 
 def text_of(sandbox, path):
     try:
-        with urllib.request.urlopen(sandbox.url + path, timeout=10 * sandbox.slowness) as answer:
+        with urllib.request.urlopen(sandbox.url + path, timeout=60 * sandbox.slowness) as answer:
             return answer.read()
     except urllib.error.HTTPError as refused:
         return refused.read()
