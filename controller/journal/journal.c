@@ -65,19 +65,17 @@ static int record_spec(struct journal *journal, const struct plan_input *input, 
     struct buffer text;
     if (find_spec(journal, revision))
         return 0;
-    buffer_init(&text, 0);
     struct journal_spec *spec = calloc(1, sizeof *spec);
-    int result =
-        spec ? write_spec(input, &text, err) : error_set(err, ERROR_NO_MEMORY, "no memory for the journal");
-    if (result == 0) {
-        *spec = (struct journal_spec){journal->specs, revision, keep(&text), text.length};
-        if (!spec->text)
-            result = error_set(err, ERROR_NO_MEMORY, "no memory for the journal");
-    }
+    if (!spec)
+        return error_set(err, ERROR_NO_MEMORY, "no memory for the journal");
+    buffer_init(&text, 0);
+    int result = write_spec(input, &text, err);
+    char *copy = result ? NULL : keep(&text);
+    *spec = (struct journal_spec){journal->specs, revision, copy, text.length};
     buffer_finish(&text);
-    if (result) {
+    if (!copy) {
         free(spec);
-        return -1;
+        return result ? -1 : error_set(err, ERROR_NO_MEMORY, "no memory for the journal");
     }
     journal->specs = spec;
     journal->bytes += spec->length;

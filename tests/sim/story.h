@@ -20,6 +20,7 @@ enum {
     STORY_BYTES_MAX = 1 << 20,
     STORY_SETTINGS_MAX = 8,
     STORY_WORDS_MAX = 10,
+    STORY_ROWS = 512,
     STORY_FILES_MAX = 1000
 };
 
@@ -62,7 +63,7 @@ struct telling {
     struct world *world;
     bool agents;               /* what agents do is told too */
     bool ended;                /* by `run` */
-    bool rows[512];            /* of the planner that were taken, by number */
+    bool rows[STORY_ROWS];     /* of the planner that were taken, by number */
     const char *addresses[64]; /* those that were told, in their order */
     size_t address_count;
     struct arena arena;
@@ -71,6 +72,21 @@ struct telling {
 /* story_commands.c: 0, or -1 and an error that says what is wrong with it, or what did not come true. */
 int story_do(struct telling *telling, const char *command, struct error *err);
 int story_arrange(struct world *world, const struct story *story, struct error *err);
+
+/* A command's words. */
+struct words {
+    const char *word[STORY_WORDS_MAX];
+    size_t count;
+};
+
+/* story_conditions.c */
+const char *story_word(const struct words *words, size_t at); /* "" when there are fewer */
+int story_number(const char *text, int most);                 /* 0 … most, or -1 when it is none */
+struct member_slot *story_node(struct world *world, const char *name,
+                               struct error *err);                                 /* "node2", "primary" */
+struct site *story_zone(struct world *world, const char *name, struct error *err); /* "z1" */
+int story_do_wait(struct telling *telling, const struct words *words, struct error *err);
+int story_do_expect(struct telling *telling, const struct words *words, struct error *err);
 
 /* story_run.c */
 struct story_options {

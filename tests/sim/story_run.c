@@ -16,24 +16,28 @@ static struct telling *told; /* the one that is going on */
 
 /* ---- what is told ---- */
 
+/* Addresses of the model are 10.0.ORDINAL.N:27017. */
+static long ordinal_of(const char *address)
+{
+    return strtol(address + strlen("10.0."), NULL, 10);
+}
+
 /* Each address by whose it is and which of its addresses: what the load balancers of a model hand out is no
  * news. */
 static const char *address_name(struct telling *telling, const char *address, size_t length)
 {
-    int ordinal = 0, letter = 'a';
+    long ordinal = ordinal_of(address);
+    int letter = 'a';
     size_t at = 0;
-    sscanf(address, "10.0.%d.", &ordinal);
     while (at < telling->address_count &&
            (strncmp(telling->addresses[at], address, length) != 0 || telling->addresses[at][length] != '\0'))
         at++;
     if (at == telling->address_count && at < sizeof telling->addresses / sizeof *telling->addresses)
         telling->addresses[telling->address_count++] = arena_string_n(&telling->arena, address, length);
     for (size_t i = 0; i < at; i++) {
-        int other = 0;
-        sscanf(telling->addresses[i], "10.0.%d.", &other);
-        letter += other == ordinal;
+        letter += ordinal_of(telling->addresses[i]) == ordinal;
     }
-    return arena_printf(&telling->arena, "address %d%c", ordinal, letter);
+    return arena_printf(&telling->arena, "address %ld%c", ordinal, letter);
 }
 
 static void append(struct buffer *out, const char *who, const char *text, int rule)
