@@ -86,5 +86,6 @@ def leaks(secrets, places):
     found = []
     forms = [(what, form) for what, secret in secrets.items() for form in forms_of(secret)]
     for where, data in places:
-        found += sorted({f"{what} in {where}" for what, form in forms if form in data})
+        whole = re.sub(rb"\s|\\[nr]", b"", data)  # keys and keyfiles are broken into lines, in JSON too
+        found += sorted({f"{what} in {where}" for what, form in forms if form in data or form in whole})
     return found

@@ -93,14 +93,15 @@ def busy(controller):  # noqa: F811
 class SlowClients:
     """So many connections that begin a request and never end it; those that are hung up on are opened again."""
 
-    def __init__(self, url, count):
-        self.url, self.count, self.sockets, self.opened = url, count, [], 0
+    def __init__(self, url, count, greeting=b"GET /status HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Slow: "):
+        self.url, self.count, self.sockets, self.opened, self.greeting = url, count, [], 0, greeting
 
     def open_missing(self):
         self.sockets = [raw for raw in self.sockets if is_open(raw) or raw.close()]
         while len(self.sockets) < self.count:
             raw = connect(self.url)
-            raw.sendall(b"GET /status HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Slow: " + b"a" * (self.opened % 50))
+            if self.greeting:
+                raw.sendall(self.greeting + b"a" * (self.opened % 50))
             self.sockets.append(raw)
             self.opened += 1
             if self.opened % 500 == 0:
@@ -109,7 +110,7 @@ class SlowClients:
     def drip(self):
         for raw in self.sockets[-300:]:
             with contextlib.suppress(OSError):
-                raw.sendall(b"b")
+                raw.sendall(b"b" if self.greeting else b"")
 
     def close(self):
         for raw in self.sockets:
