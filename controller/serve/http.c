@@ -15,6 +15,7 @@
 #include <netdb.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 
 #include "controller/serve/http_connection.h"
 
@@ -63,6 +64,12 @@ int http_socket_put(struct http_connection *connection, const void *data, size_t
 int http_socket_write(struct http_connection *connection, const void *data, size_t length)
 {
     return connection->tls ? http_tls_write(connection, data, length) : http_socket_put(connection, data, length);
+}
+
+bool http_socket_has_unread(const struct http_connection *connection)
+{
+    int waiting = 0;
+    return ioctl(lws_get_socket_fd(connection->socket), FIONREAD, &waiting) == 0 && waiting > 0;
 }
 
 void http_socket_shut_sending(struct http_connection *connection)

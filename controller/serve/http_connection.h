@@ -85,6 +85,7 @@ bool http_socket_is_blocked(const struct http_connection *connection); /* there 
 int http_socket_write(struct http_connection *connection, const void *data, size_t length); /* takes all, or -1 */
 bool http_socket_is_full(const struct http_connection *connection); /* below TLS: the library holds unsent bytes */
 int http_socket_put(struct http_connection *connection, const void *data, size_t length); /* below TLS */
+bool http_socket_has_unread(const struct http_connection *connection);
 void http_socket_shut_sending(struct http_connection *connection);
 void http_socket_close(struct http_connection *connection); /* not from inside the library's events */
 

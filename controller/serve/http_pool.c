@@ -50,11 +50,18 @@ static bool is_idle(const struct http_connection *connection)
     return connection->state == STATE_READING && connection->in.length == 0;
 }
 
+/* It has said something that we haven't looked at yet: the library may take hundreds of connections in before it reads one. */
+static bool is_unheard(const struct http_connection *connection)
+{
+    return !connection->served && connection->in.length == 0 && http_socket_has_unread(connection);
+}
+
 /* Who is looked for: but `keep`; of this network where there is one; who came so long ago. */
 struct search {
     const struct http_connection *keep;
     const uint64_t *network;
     uint64_t before_ms;
+    bool unheard_too;
 };
 
 static struct http_connection *pick(const struct http_pool *pool, const struct search *search)
@@ -63,6 +70,8 @@ static struct http_connection *pick(const struct http_pool *pool, const struct s
     for (struct http_connection *each = pool->oldest; each; each = each->newer) {
         if (each == search->keep || (search->network && each->network != *search->network) || each->came_ms > search->before_ms ||
             !can_be_spared(each))
+            continue;
+        if (!search->unheard_too && is_unheard(each))
             continue;
         if (each->standing == HTTP_STRANGER && !each->served)
             return each;
@@ -94,13 +103,14 @@ static bool make_room(struct http_connection *newcomer, const uint64_t *network,
 {
     const struct http_pool *pool = pool_of(newcomer);
     uint64_t now_ms = newcomer->came_ms;
-    struct search search = {newcomer, network, now_ms > GRACE_MS ? now_ms - GRACE_MS : 0};
+    struct search search = {newcomer, network, now_ms > GRACE_MS ? now_ms - GRACE_MS : 0, false};
     unsigned count = network ? count_of_network(pool, *network) : pool->count;
     for (int i = 0; i < PUSHED_OUT_AT_ONCE && count > most && push_out(pool, &search); i++)
         count--;
     if (count <= most + newcomer->server->options.strangers_slack)
         return true;
     search.before_ms = UINT64_MAX;
+    search.unheard_too = true;
     return push_out(pool, &search);
 }
 

@@ -39,7 +39,7 @@ def secrets_in(path, data):
             found[f"{path} number {number}"] = secret
     for match in TOKEN.finditer(data):
         found[f"{path} token {match.start()}"] = match.group()
-    if "keyfile" in path.name or "passphrase" in path.name or "password" in path.name:
+    if path.suffix == ".key" or "passphrase" in path.name or "password" in path.name:
         found[f"{path} content"] = data.strip()
     return {what: secret for what, secret in found.items() if len(secret) >= SHORTEST}
 

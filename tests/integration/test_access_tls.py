@@ -195,7 +195,7 @@ def test_slow_handshakes_leave_agents_and_people_alone(federation, many_files, g
                 status, document = federation.ask("GET", "/status", certificate=federation.dir / "admin.pem")
                 assert status == 200 and document["summary"]["connectedZones"] == 2
             slow.drip()
-        assert slow.opened > SLOW_CLIENTS
+        assert slow.opened >= SLOW_CLIENTS
     assert {name: federation.log(name).count("connected to the controller") for name in "ab"} == before, "no agent lost its stream"
 
 

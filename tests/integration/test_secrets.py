@@ -8,6 +8,7 @@ import pathlib
 import re
 import secrets as random_secrets
 import socket
+import urllib.parse
 
 import pytest
 
@@ -79,6 +80,12 @@ def watch_life(sandbox):
 
     sandbox.up()
     look()
+    for _ in range(2):
+        asked = sandbox.atoll("connection-string", "mongo", "--with-password").stdout.strip()
+        made["the administrator's password"] = urllib.parse.unquote(urllib.parse.urlsplit(asked.split(",")[0]).password or "").encode()
+        sandbox.atoll("keyfile", "rotate", "mongo")
+        sandbox.wait_healthy()
+        look()
     for role in ("viewer", "admin"):
         token = sandbox.atoll("token", "create", f"the-{role}", "--role", role).stdout.strip().encode()
         made[f"token of {role}"] = token
