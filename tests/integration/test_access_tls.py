@@ -12,7 +12,7 @@ import time
 import pytest
 
 from test_access import ROUTES
-from test_floods import FLOOD_SECS, SLOW_CLIENTS, SlowClients, many_files  # noqa: F401  (a fixture among them)
+from test_floods import FLOOD_SECS, HALF_A_HELLO, SLOW_CLIENTS, SlowClients, many_files  # noqa: F401  (a fixture among them)
 from test_trust import DEADLINE, SPEC, Federation, federation  # noqa: F401  (a fixture among them)
 
 CALLERS = ("nobody", "viewer", "operator", "admin", "token-viewer", "token-operator", "token-admin", "token-unknown", "agent", "agent-of-another-zone",
@@ -80,7 +80,8 @@ class Voices:
         context = ssl.create_default_context(cafile=self.made.dir / "ca.pem")
         if caller in self.certificates:
             context.load_cert_chain(self.certificates[caller])
-        connection = http.client.HTTPSConnection("127.0.0.1", self.made.port, timeout=DEADLINE, context=context)
+        own = ("127.0.9.1" + str(CALLERS.index(caller)), 0)  # rates are by address
+        connection = http.client.HTTPSConnection("127.0.0.1", self.made.port, timeout=DEADLINE, context=context, source_address=own)
         try:
             connection.request(method, path, body, {**self.headers.get(caller, {}), **(headers or {})})
             answer = connection.getresponse()
@@ -177,12 +178,8 @@ def test_a_session_reads_and_ends_with_its_token(voices):
     assert voices.ask("nobody", "GET", "/status", headers=third)[0] == 401, "what it was opened with counts no more"
 
 
-# A ClientHello that goes on and on: 508 bytes are promised.
-HELLO = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(32)
-
-
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("greeting", [b"", HELLO], ids=["silent", "half a handshake"])
+@pytest.mark.parametrize("greeting", [b"", HALF_A_HELLO], ids=["silent", "half a handshake"])
 def test_slow_handshakes_leave_agents_and_people_alone(federation, many_files, greeting):  # noqa: F811
     federation.join("a", "z1")
     federation.join("b", "z2", "127.0.252")
@@ -201,7 +198,7 @@ def test_slow_handshakes_leave_agents_and_people_alone(federation, many_files, g
 
 def test_a_handshake_has_its_deadline(federation):  # noqa: F811
     with socket.create_connection(("127.0.0.1", federation.port), 10) as raw:
-        raw.sendall(HELLO)
+        raw.sendall(HALF_A_HELLO)
         raw.settimeout(60)
         begun = time.monotonic()
         while raw.recv(100):

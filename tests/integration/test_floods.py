@@ -14,6 +14,9 @@ from sandboxes import wait_until
 from test_access import bearer, controller, make_token  # noqa: F401  (a fixture among them)
 
 SLOW_CLIENTS = 5000
+# A TLS ClientHello that goes on and on: 508 bytes are promised.
+HALF_A_HELLO = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(32)
+HALF_A_REQUEST = b"GET /status HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Slow: "
 FLOOD_SECS = 5
 
 
@@ -101,7 +104,7 @@ def busy(controller):  # noqa: F811
 class SlowClients:
     """So many connections that begin a request and never end it; those that are hung up on are opened again."""
 
-    def __init__(self, url, count, greeting=b"GET /status HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Slow: "):
+    def __init__(self, url, count, greeting=HALF_A_REQUEST):
         self.url, self.count, self.sockets, self.opened, self.greeting = url, count, [], 0, greeting
 
     def open_missing(self):
@@ -148,8 +151,8 @@ def test_a_sandbox_under_slow_clients_stays_healthy(sandbox, many_files):
     """Real agents, whose words come every two seconds."""
     import urllib.parse
     before = {zone["name"]: zone["state"] for zone in sandbox.status()["zones"]}
-    url = urllib.parse.urlsplit((sandbox.dir / "controller/control-url").read_text().strip())
-    with contextlib.closing(SlowClients(url, SLOW_CLIENTS)) as slow:
+    url = urllib.parse.urlsplit(sandbox.control_url)
+    with contextlib.closing(SlowClients(url, SLOW_CLIENTS, HALF_A_HELLO if url.scheme == "https" else HALF_A_REQUEST)) as slow:
         until = time.monotonic() + 3 * FLOOD_SECS
         while time.monotonic() < until:
             for _ in slow.open_missing():
