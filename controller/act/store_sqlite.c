@@ -279,10 +279,13 @@ int store_sqlite_connect(struct store_sqlite *self, int flags, struct error *err
     return code == SQLITE_OK ? 0 : store_sqlite_error(self, code, err);
 }
 
+/* Writes are rare, so each goes into the file itself at once: who copies or keeps the file alone, without its
+ * log, has what was acknowledged, not what was true weeks ago. */
 static int open_database(struct store_sqlite *self, struct error *err)
 {
     if (store_sqlite_connect(self, SQLITE_OPEN_READWRITE, err) || store_sqlite_check(self, err) ||
-        store_sqlite_run(self, "PRAGMA journal_mode=WAL; PRAGMA synchronous=EXTRA", err) ||
+        store_sqlite_run(
+            self, "PRAGMA journal_mode=WAL; PRAGMA synchronous=EXTRA; PRAGMA wal_autocheckpoint=1", err) ||
         store_sqlite_upgrade(self, err))
         return -1;
     /* A file that can only be read is found now, not at the first change. */

@@ -394,6 +394,22 @@ static void an_interrupted_restore_is_not_taken_for_an_empty_store(void **state)
     refuses("a restore was interrupted");
 }
 
+/* People copy controller.db and nothing else; without this it was what it had been at the last stop. */
+static void the_file_alone_holds_what_was_acknowledged(void **state)
+{
+    (void)state;
+    struct store *store = NULL;
+    struct error err = {0};
+    assert_int_equal(store_sqlite_open(path, &store, &err), 0);
+    for (int n = 1; n <= STATES; n++) {
+        assert_int_equal(write_state(store, n, &err), 0);
+        forget_files(image);
+        copy_file("");
+        assert_int_equal(open_and_look(image, &err), n);
+    }
+    store->functions->close(store);
+}
+
 static void a_new_store_is_for_its_owner_alone(void **state)
 {
     (void)state;
@@ -465,6 +481,7 @@ int main(void)
         on_disk(a_log_with_flipped_bits_gives_an_older_state_or_none),
         on_disk(a_log_without_its_store_is_not_thrown_away),
         on_disk(an_interrupted_restore_is_not_taken_for_an_empty_store),
+        on_disk(the_file_alone_holds_what_was_acknowledged),
         on_disk(a_new_store_is_for_its_owner_alone),
         on_disk(a_store_of_the_first_format_is_brought_up_with_all_it_holds),
         on_disk(more_records_than_can_be_loaded_are_not_written),
