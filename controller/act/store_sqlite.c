@@ -279,28 +279,35 @@ int store_sqlite_connect(struct store_sqlite *self, int flags, struct error *err
     return code == SQLITE_OK ? 0 : store_sqlite_error(self, code, err);
 }
 
+static int prepare_statements(struct store_sqlite *self, struct error *err)
+{
+    return store_sqlite_prepare(self,
+                                "INSERT INTO record (key, data, sum) VALUES (?1, ?2, atoll_sum(?1, ?2)) "
+                                "ON CONFLICT (key) DO UPDATE SET data = excluded.data, sum = excluded.sum",
+                                &self->put, err) ||
+                   store_sqlite_prepare(self, "DELETE FROM record WHERE key = ?1", &self->remove, err) ||
+                   store_sqlite_prepare(self, "SELECT count(*) FROM record", &self->count, err) ||
+                   store_sqlite_log_prepare(self, err)
+               ? -1
+               : 0;
+}
+
 /* Writes are rare, so each goes into the file itself at once: who copies or keeps the file alone, without its
  * log, has what was acknowledged, not what was true weeks ago. */
+static const char pragmas[] =
+    "PRAGMA journal_mode=WAL; PRAGMA synchronous=EXTRA; PRAGMA wal_autocheckpoint=1";
+
+/* A file that can only be read is found now, not at the first change. */
+static const char try_to_write[] =
+    "BEGIN IMMEDIATE; DROP TABLE IF EXISTS probe; CREATE TABLE probe (x); DROP TABLE probe; COMMIT";
+
+/* Nothing is written before all that can be wrong with the file has been looked for: statements don't compile
+ * on a damaged schema. */
 static int open_database(struct store_sqlite *self, struct error *err)
 {
     if (store_sqlite_connect(self, SQLITE_OPEN_READWRITE, err) || store_sqlite_check(self, err) ||
-        store_sqlite_run(
-            self, "PRAGMA journal_mode=WAL; PRAGMA synchronous=EXTRA; PRAGMA wal_autocheckpoint=1", err) ||
-        store_sqlite_upgrade(self, err))
-        return -1;
-    /* A file that can only be read is found now, not at the first change. */
-    if (store_sqlite_run(
-            self,
-            "BEGIN IMMEDIATE; DROP TABLE IF EXISTS probe; CREATE TABLE probe (x); DROP TABLE probe; COMMIT",
-            err))
-        return -1;
-    if (store_sqlite_prepare(self,
-                             "INSERT INTO record (key, data, sum) VALUES (?1, ?2, atoll_sum(?1, ?2)) "
-                             "ON CONFLICT (key) DO UPDATE SET data = excluded.data, sum = excluded.sum",
-                             &self->put, err) ||
-        store_sqlite_prepare(self, "DELETE FROM record WHERE key = ?1", &self->remove, err) ||
-        store_sqlite_prepare(self, "SELECT count(*) FROM record", &self->count, err) ||
-        store_sqlite_log_prepare(self, err))
+        store_sqlite_run(self, pragmas, err) || store_sqlite_upgrade(self, err) ||
+        prepare_statements(self, err) || store_sqlite_run(self, try_to_write, err))
         return -1;
     sqlite3_db_config(self->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
     return 0;

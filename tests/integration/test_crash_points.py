@@ -51,7 +51,7 @@ def births(sandbox):
     """The moments at which a member was born as the first of its set, by all members' own logs: one, if all is well."""
     found = set()
     for member in whole.members_of(sandbox.status()).values():
-        with whole.direct(member["host"], directConnection=True) as client:
+        with whole.direct(sandbox, member["host"], directConnection=True) as client:
             found |= {each["ts"] for each in client.local["oplog.rs"].find({"o.msg": "initiating set"})}
     return found
 
