@@ -15,6 +15,10 @@ static const struct {
 #undef X
 };
 
+enum {
+    LOAD_LEAST = 5
+}; /* writes that the client has had acknowledged: a fault on an idle set proves little */
+
 uint64_t faults_fired[FAULT_KINDS];
 
 const char *fault_name(int kind)
@@ -118,6 +122,14 @@ static bool double_controller(struct world *world)
     return true;
 }
 
+static bool foreign_disk_in_place(const struct world *world)
+{
+    for (int i = 1; i <= ORDINALS_MAX; i++)
+        if (world->slots[i].own_disk.exists)
+            return true;
+    return false;
+}
+
 static bool controller_fault(struct world *world, struct planned_fault *fault, struct chance *chance)
 {
     struct brain *brain = &world->brains[0];
@@ -131,6 +143,8 @@ static bool controller_fault(struct world *world, struct planned_fault *fault, s
         brain->fails++;
         return true;
     case FAULT_STORE_LOST:
+        if (foreign_disk_in_place(world))
+            return false;
         brain_kill(brain);
         image_finish(&brain->image);
         world->forgotten = true;
@@ -139,7 +153,7 @@ static bool controller_fault(struct world *world, struct planned_fault *fault, s
         fault->lasts_ms = 20000;
         return true;
     case FAULT_STORE_OLD:
-        if (!world->has_old_image) { /* the first time it is only kept */
+        if (!world->has_old_image && !foreign_disk_in_place(world)) { /* the first time it is only kept */
             image_copy(&world->old_image, &brain->image);
             world->has_old_image = true;
             fault->lasts_ms = chance_between(chance, 5000, 40000);
@@ -164,110 +178,6 @@ static void bring_old_image_back(struct world *world, struct chance *chance)
     world->forgotten = true;
     world_later(world, chance_between(chance, 100, 5000), H_BRAIN_START, 0, 0);
     world_later(world, 6000, H_SPEC, 0, 0);
-}
-
-/* ---- faults of zones, their agents and the ways to them ---- */
-
-static void zone_down(struct world *world, struct site *site)
-{
-    site->down++;
-    agent_host_kill(site);
-    for (int i = 1; i <= ORDINALS_MAX; i++)
-        if (world->slots[i].zone == site->zone)
-            pod_kill(world, &world->slots[i], 1000);
-}
-
-static bool votes_left(const struct world *world, const struct site *site, const struct configuration *config)
-{
-    int left = 0;
-    for (int i = 0; i < config->count; i++) {
-        int owner = world->id_owner[config->entries[i].id & 255];
-        left += config->entries[i].votes && owner && world->slots[owner].zone != site->zone;
-    }
-    return left > config_voters(config) / 2;
-}
-
-/* By each configuration that the others have: the newest may be in the lost zone alone, and the votes of the
- * spec may not be given yet. */
-static bool votes_without(const struct world *world, const struct site *site)
-{
-    for (int i = 1; i <= ORDINALS_MAX; i++) {
-        const struct member_slot *slot = &world->slots[i];
-        bool has = slot->zone != site->zone && slot->disk.exists && slot->disk.data->config.version;
-        if (has && !votes_left(world, site, &slot->disk.data->config))
-            return false;
-    }
-    return true;
-}
-
-static bool majority_without(const struct world *world, const struct site *site)
-{
-    int votes = 0, left = 0, electable = 0, bare = 0;
-    if (!votes_without(world, site))
-        return false;
-    for (int i = 1; i <= ORDINALS_MAX; i++) {
-        if (!wish_counts(world, i))
-            continue;
-        bool stays = world->wishes[i].zone != site->zone;
-        bare += !world->slots[i].disk.exists || !world->slots[i].disk.data->synced;
-        votes += world->wishes[i].votes;
-        left += stays ? world->wishes[i].votes : 0;
-        electable += stays && world->wishes[i].priority > 0;
-    }
-    return left > votes / 2 && electable > 0 && !bare;
-}
-
-static bool zone_fault(struct world *world, struct planned_fault *fault, struct site *site)
-{
-    switch (fault->kind) {
-    case FAULT_AGENT_CRASH:
-        agent_host_kill(site);
-        return true;
-    case FAULT_AGENT_CUT:
-        site->cut_up++, site->cut_down++;
-        return true;
-    case FAULT_AGENT_DEAF:
-        site->cut_down++;
-        return true;
-    case FAULT_AGENT_MUTE:
-        site->cut_up++;
-        return true;
-    case FAULT_WAY_SLOW:
-        site->slow++;
-        return true;
-    case FAULT_WAY_LOSSY:
-        site->lossy++;
-        return true;
-    case FAULT_API_REFUSES:
-        site->refuses++;
-        return true;
-    case FAULT_API_STALE:
-        site->stale++;
-        return true;
-    case FAULT_ZONE_GONE:
-        if (world->lost_for_good || !majority_without(world, site))
-            return false;
-        site->lost = world->lost_for_good = true;
-        zone_down(world, site);
-        return true;
-    default:
-        zone_down(world, site);
-        return true;
-    }
-}
-
-static void zone_fault_ends(struct world *world, int kind, struct site *site)
-{
-    site->cut_up -= kind == FAULT_AGENT_CUT || kind == FAULT_AGENT_MUTE;
-    site->cut_down -= kind == FAULT_AGENT_CUT || kind == FAULT_AGENT_DEAF;
-    site->slow -= kind == FAULT_WAY_SLOW;
-    site->lossy -= kind == FAULT_WAY_LOSSY;
-    site->refuses -= kind == FAULT_API_REFUSES;
-    site->down -= kind == FAULT_ZONE_LOST;
-    if (kind == FAULT_API_STALE && --site->stale == 0)
-        site_changed(world, site->zone);
-    if (kind == FAULT_AGENT_CRASH || kind == FAULT_ZONE_LOST)
-        world_later(world, 10, H_AGENT_START, site->zone, site->life);
 }
 
 /* ---- faults of the network between members ---- */
@@ -323,12 +233,14 @@ static bool begin(struct world *world, struct planned_fault *fault, struct chanc
     default:
         break;
     }
+    if (fault->kind >= FAULT_TOO_STALE)
+        return fault_of_others(world, fault, chance);
     if (fault->kind <= FAULT_CLOCK_JUMP)
         return controller_fault(world, fault, chance);
     if (fault->kind <= FAULT_API_STALE || fault->kind == FAULT_ZONE_LOST || fault->kind == FAULT_ZONE_GONE) {
         struct site *site = pick_site(world, chance);
         fault->who = site->zone;
-        return zone_fault(world, fault, site);
+        return fault_of_zone(world, fault, site);
     }
     return fault_of_member(world, fault, chance);
 }
@@ -343,6 +255,7 @@ void faults_begin(struct world *world, int index)
     fault->fired = begin(world, fault, &chance);
     if (!fault->fired)
         return;
+    world->faults_under_load += world->acked_count >= LOAD_LEAST;
     faults_fired[fault->kind]++;
     world_trace(world, "FAULT", "%s (%s, %d)", kinds[fault->kind].text, kinds[fault->kind].option,
                 fault->who);
@@ -374,9 +287,11 @@ void faults_end(struct world *world, int index)
     else if (kind == FAULT_SET_AWAY) {
         world->set_absent = false;
         world_later(world, 1, H_SPEC, 0, 0);
-    } else if (kind > FAULT_CLOCK_JUMP && !fault_that_lasts(world, kind, &world->slots[fault->who], -1))
+    } else if (kind >= FAULT_TOO_STALE)
+        fault_of_others_ends(world, fault);
+    else if (kind > FAULT_CLOCK_JUMP && !fault_that_lasts(world, kind, &world->slots[fault->who], -1))
         if (kind <= FAULT_API_STALE || kind == FAULT_ZONE_LOST)
-            zone_fault_ends(world, kind, &world->sites[fault->who]);
+            fault_of_zone_ends(world, kind, &world->sites[fault->who]);
     if (world->now_ms > world->settle_from_ms)
         world->settle_from_ms = world->now_ms;
 }

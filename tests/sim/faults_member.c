@@ -3,7 +3,7 @@
 
 #include "tests/sim/faults.h"
 
-static struct member_slot *pick_slot(struct world *world, struct chance *chance, bool running)
+struct member_slot *fault_pick_slot(struct world *world, struct chance *chance, bool running)
 {
     int first = (int)chance_between(chance, 0, ORDINALS_MAX - 1);
     for (int i = 0; i < ORDINALS_MAX; i++) {
@@ -16,7 +16,7 @@ static struct member_slot *pick_slot(struct world *world, struct chance *chance,
 
 /* Data is lost on one member at a time, and only while the others have it: what a world without copies loses
  * is not ours. */
-static bool may_lose_disk(struct world *world, const struct member_slot *slot)
+bool fault_may_lose_disk(struct world *world, const struct member_slot *slot)
 {
     if (!world->births)
         return !world->told_before;
@@ -37,11 +37,18 @@ static bool may_lose_disk(struct world *world, const struct member_slot *slot)
     return slot->disk.exists && !world->lost_for_good && other_votes >= 2 && majority_stays;
 }
 
-static void lose_disk(struct world *world, struct member_slot *slot, bool emptied)
+void fault_lose_disk(struct world *world, struct member_slot *slot, bool emptied)
 {
     pod_kill(world, slot, 1000);
     disk_clear(world, slot, emptied);
     site_changed(world, slot->zone);
+}
+
+/* Not between a voter and a node that is empty: that one would take the other's vote without its data, which
+ * MongoDB can't tell and nobody above it can prevent. */
+static bool may_swap(const struct member_slot *a, const struct member_slot *b)
+{
+    return a->disk.exists && b->disk.exists && a->disk.data->synced == b->disk.data->synced;
 }
 
 static void swap_addresses(struct world *world, struct member_slot *a, struct member_slot *b)
@@ -68,7 +75,7 @@ void faults_of_command(struct world *world, const char *host)
         else if (fits && (!to || i % 2))
             to = slot;
     }
-    if (!from || !to)
+    if (!from || !to || !may_swap(from, to))
         return;
     swap_addresses(world, from, to);
     world->swaps_midway--;
@@ -107,21 +114,21 @@ void faults_give_addresses_back(struct world *world)
 static bool disk_fault(struct world *world, const struct planned_fault *fault, struct member_slot *slot)
 {
     bool voteless_too = world->wishes[slot->ordinal].named;
-    if (!voteless_too || !may_lose_disk(world, slot) || !slot->disk.exists)
+    if (!voteless_too || !fault_may_lose_disk(world, slot) || !slot->disk.exists)
         return false;
-    lose_disk(world, slot, fault->kind == FAULT_DISK_EMPTIED);
+    fault_lose_disk(world, slot, fault->kind == FAULT_DISK_EMPTIED);
     return true;
 }
 
 static bool service_fault(struct world *world, struct planned_fault *fault, struct member_slot *slot,
                           struct chance *chance)
 {
-    struct member_slot *other = pick_slot(world, chance, true);
+    struct member_slot *other = fault_pick_slot(world, chance, true);
     if (!slot->service)
         return false;
     switch (fault->kind) {
     case FAULT_ADDRESSES_SWAP:
-        if (!other || other == slot || !*slot->address || !*other->address ||
+        if (!other || other == slot || !may_swap(slot, other) || !*slot->address || !*other->address ||
             world->wishes[slot->ordinal].arbiter || world->wishes[other->ordinal].arbiter)
             return false;
         swap_addresses(world, slot, other);
@@ -147,10 +154,10 @@ static bool pod_fault(struct world *world, struct planned_fault *fault, struct m
     switch (fault->kind) {
     case FAULT_NODE_DRAINED:
         slot->no_pod++;
-        pod_remove(world, slot);
+        pod_delete(world, slot);
         return true;
     case FAULT_POD_REPLACED:
-        pod_remove(world, slot);
+        pod_delete(world, slot);
         return true;
     case FAULT_USER_CONTROLLER:
         slot->controller = false;
@@ -202,7 +209,7 @@ bool fault_of_member(struct world *world, struct planned_fault *fault, struct ch
     int kind = fault->kind;
     bool lasting = (kind >= FAULT_SLOW_START && kind <= FAULT_SLOW_SYNC) ||
                    (kind >= FAULT_DISK_SLOW && kind <= FAULT_DISK_QUOTA) || kind == FAULT_NO_ADDRESS;
-    struct member_slot *slot = pick_slot(world, chance, !lasting && kind != FAULT_DISK_LOST);
+    struct member_slot *slot = fault_pick_slot(world, chance, !lasting && kind != FAULT_DISK_LOST);
     if (!slot && !lasting)
         return false;
     if (kind == FAULT_SYNC_RESTARTED || kind == FAULT_STEP_DOWN)

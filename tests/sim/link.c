@@ -39,7 +39,7 @@ void link_send(void *context, enum link_message kind, uint64_t id, const char *t
     struct site *site = context;
     struct world *world = site->world;
     int times = site->lossy && chance_of(&world->chance, 20) ? 2 : 1;
-    if (site->cut_up || site->down || lost(site))
+    if (!agent_effect(site) || site->cut_up || site->down || lost(site))
         return;
     while (times-- > 0) {
         struct happening message = {.at_ms = world->now_ms + latency(site),
@@ -120,6 +120,7 @@ void link_answer(struct world *world, const struct happening *happening)
     memcpy(&said, happening->text, sizeof said);
     struct link_answer result = {.err = happening->length ? &err : NULL, .epoch = said.epoch, .report_wanted = said.report_wanted};
     agent_link_answer(site->agent, (enum link_message)happening->other, happening->id, &result);
+    agent_bury(site);
 }
 
 /* ---- controller to agent ---- */
@@ -236,5 +237,6 @@ void link_intent(struct world *world, const struct happening *happening)
         check_epoch(world, site, event.intent.epoch);
     else
         link_break(site); /* refused: it dials again, with what it has */
+    agent_bury(site);
     arena_finish(&arena);
 }

@@ -30,6 +30,8 @@ static bool member_settled(const struct world *world, const struct configuration
     const struct entry *entry = entry_for(world, config, ordinal);
     if (!wish_counts(world, ordinal))
         return !slot->pod && !slot->controller && !slot->service;
+    if (slot->disk_stale || slot->service_stale || slot->controller_stale)
+        return false; /* what somebody edited is put right */
     return entry && serves(slot) && entry->votes == wish->votes && entry->priority == wish->priority &&
            entry->arbiter == wish->arbiter && (*entry->tag != 0) == (wish->tagged && !wish->arbiter);
 }
@@ -42,8 +44,8 @@ static bool has_primary(const struct world *world)
     return false;
 }
 
-/* With a zone lost for good the set is Degraded, also when the spec takes away what nobody can take down there; or, to a controller that has never heard of that zone,
- * Joining. */
+/* With a zone lost for good the set is Degraded, also when the spec takes away what nobody can take down
+ * there; or, to a controller that has never heard of that zone, Joining. */
 static bool phase_fits(const struct world *world, enum set_phase phase)
 {
     bool missing = false;
@@ -94,7 +96,7 @@ void check_never_settled(struct world *world)
         return;
     }
     if (plan && ((plan->rule == 73 && world->lost_for_good) || plan->rule == 88 || plan->rule == 89 ||
-                 find_rule(plan, 216))) {
+                 find_rule(plan, 216) || find_rule(plan, 229))) {
         world->operator_needed = true; /* nor whose an entry is after the store was lost */
         return;
     }

@@ -12,7 +12,7 @@
 #include "tests/sim/shrink.h"
 #include "tests/sim/story.h"
 
-enum { HISTORIES_MOST = 100000000, JOBS_MOST = 64 };
+enum { HISTORIES_MOST = 100000000, JOBS_MOST = 64, LOADED_LEAST_PERCENT = 60 };
 
 enum plant plant_active;
 
@@ -36,8 +36,10 @@ static const char usage[] =
     "  --seed S        the first seed (1); the same seed is the same history, byte for byte\n"
     "  --jobs J        processes (the number of processors)\n"
     "  --trace         tell the one history of seed S\n"
-    "  --shrink        leave out the faults that its violation does not need; without --trace: print it as a .story\n"
-    "  --story PATH    tell a story, or all of a folder; what they reach counts for --coverage when --histories is given\n"
+    "  --shrink        leave out the faults that its violation does not need; without --trace: print it as a "
+    ".story\n"
+    "  --story PATH    tell a story, or all of a folder; what they reach counts for --coverage when "
+    "--histories is given\n"
     "  --rewrite       write into each story what was told\n"
     "  --plant NAME    switch a known bug on in the code under test; \"list\" names them\n"
     "  --coverage      how often each fault fired and each decision was taken; what never was fails\n"
@@ -191,15 +193,15 @@ static void print_json(const struct tally *tally, double seconds, int jobs)
 {
     printf(
         "{\"histories\":%llu,\"violations\":%llu,\"invariant\":%d,\"seed\":%llu,\"simulatedDays\":%.2f,"
-        "\"faults\":%llu,"
+        "\"faults\":%llu,\"faultsUnderLoad\":%llu,"
         "\"reconfigurations\":%llu,\"elections\":%llu,\"controllerCrashes\":%llu,\"acknowledgedWrites\":%llu,"
         "\"idleHistories\":%llu,\"seconds\":%.1f,\"historiesPerSecondAndCore\":%.0f}\n",
         (unsigned long long)tally->histories, (unsigned long long)tally->violations, tally->invariant,
         (unsigned long long)tally->violated_seed, (double)tally->simulated_ms / 86400000.0,
-        (unsigned long long)tally->faults, (unsigned long long)tally->reconfigurations,
-        (unsigned long long)tally->elections, (unsigned long long)tally->crashes,
-        (unsigned long long)tally->writes, (unsigned long long)tally->idle, seconds,
-        per_second(tally, seconds, jobs));
+        (unsigned long long)tally->faults, (unsigned long long)tally->faults_under_load,
+        (unsigned long long)tally->reconfigurations, (unsigned long long)tally->elections,
+        (unsigned long long)tally->crashes, (unsigned long long)tally->writes,
+        (unsigned long long)tally->idle, seconds, per_second(tally, seconds, jobs));
 }
 
 static void print_summary(const struct tally *tally, double seconds, int jobs)
@@ -221,6 +223,11 @@ static int tell(const struct choices *choices, const struct tally *tally, double
     else
         print_summary(tally, seconds, choices->run.jobs);
     int missing = choices->coverage ? coverage_print(&tally->coverage) : 0;
+    if (choices->coverage && tally->faults_under_load * 100 < tally->faults * LOADED_LEAST_PERCENT) {
+        printf("only %llu of %llu faults hit a set that its client had written to: NEVER enough\n",
+               (unsigned long long)tally->faults_under_load, (unsigned long long)tally->faults);
+        missing++;
+    }
     if (missing)
         printf("%d faults or decisions were never reached\n", missing);
     if (!tally->invariant)

@@ -19,6 +19,8 @@ static bool passes(const struct world *world, int from, int to)
 
 struct member_slot *node_there(struct world *world, int from, const char *host)
 {
+    if (*world->foreign_host && strcmp(host, world->foreign_host) == 0)
+        return passes(world, from, world->slots[0].zone) ? &world->slots[0] : NULL;
     for (int i = 1; i <= ORDINALS_MAX; i++) {
         struct member_slot *slot = &world->slots[i];
         if (slot->service && *slot->address && slot->node.up && strcmp(slot->address, host) == 0)
@@ -180,8 +182,9 @@ static void find_primary(struct world *world, struct member_slot *slot)
         node->primary_id = data->config.entries[node->self].id;
         return;
     }
+    int own_id = data->config.entries[node->self].id; /* what was heard under it before is another one's */
     for (int i = 0; i < node->peer_count; i++)
-        if (node->peers[i].healthy && node->peers[i].state == MEMBER_PRIMARY &&
+        if (node->peers[i].id != own_id && node->peers[i].healthy && node->peers[i].state == MEMBER_PRIMARY &&
             node->peers[i].term == data->term)
             node->primary_id = node->peers[i].id;
     if (node->primary_id >= 0)
@@ -267,6 +270,8 @@ void node_turn(struct world *world, const struct happening *happening)
     if (!slot->disk.data->config.version)
         return;
     send_heartbeats(world, slot);
+    if (slot->node.self < 0 && world->modern)
+        node_look_again(world, slot);
     if (slot->node.self < 0)
         return;
     find_primary(world, slot);

@@ -108,7 +108,7 @@ const struct configuration *newest_held(const struct world *world)
     const struct configuration *newest = NULL;
     for (int i = 1; i <= ORDINALS_MAX; i++) {
         const struct disk *disk = &world->slots[i].disk;
-        if (disk->exists && disk->data->config.version &&
+        if (disk->exists && disk->data->config.version && !world->slots[i].own_disk.exists &&
             (!newest || config_compare(&disk->data->config, newest) > 0))
             newest = &disk->data->config;
     }
@@ -119,9 +119,11 @@ const struct configuration *newest_held(const struct world *world)
 
 /* By dialling each host; where none leads to it (any more) it goes to REMOVED, and looks again with each
  * configuration that it hears of. */
-static int find_self(const struct member_slot *slot, const struct configuration *config)
+static int find_self(const struct world *world, const struct member_slot *slot,
+                     const struct configuration *config)
 {
-    for (int i = 0; i < config->count && slot->service; i++)
+    bool led = slot->service && strcmp(slot->address, world->foreign_host) != 0;
+    for (int i = 0; i < config->count && led; i++)
         if (strcmp(config->entries[i].host, slot->address) == 0)
             return i;
     return -1;
@@ -162,7 +164,7 @@ void node_install(struct world *world, struct member_slot *slot, const struct co
     struct node *node = &slot->node;
     struct configuration copy = *config;
     int match[ENTRIES_MAX] = {0};
-    int self = find_self(slot, &copy);
+    int self = find_self(world, slot, &copy);
     for (int i = 0; i < copy.count; i++)
         for (int j = 0; j < data->config.count; j++)
             if (data->config.entries[j].id == copy.entries[i].id)
@@ -179,6 +181,24 @@ void node_install(struct world *world, struct member_slot *slot, const struct co
         note_had(world, &copy, copy.entries[self].id);
     world_trace(world, slot_name(slot), "has configuration %lld/%lld, is %s", (long long)copy.version,
                 (long long)copy.term, self < 0 ? "not in it" : member_state_name(node->state));
+}
+
+bool node_is_listed(const struct member_slot *slot)
+{
+    const struct configuration *config = &slot->disk.data->config;
+    for (int i = 0; i < config->count; i++)
+        if (strcmp(config->entries[i].host, slot->address) == 0)
+            return true;
+    return false;
+}
+
+/* 4.4 and later dial the hosts again with each heartbeat while they don't find themselves (the server's log
+ * id 3564900); before, only a newer configuration or a restart makes them look. */
+void node_look_again(struct world *world, struct member_slot *slot)
+{
+    struct configuration own = slot->disk.data->config;
+    if (find_self(world, slot, &own) >= 0)
+        node_install(world, slot, &own);
 }
 
 /* What the primary itself knows of it. */
@@ -225,7 +245,7 @@ int node_initiate(struct world *world, struct member_slot *slot, const struct co
     struct configuration first = *config;
     if (slot->disk.data->config.version)
         return refuse(message, CODE_ALREADY, "already initialized");
-    int self = find_self(slot, config);
+    int self = find_self(world, slot, config);
     if (!is_valid(config) || self < 0)
         return refuse(message, CODE_INVALID_CONFIG, "no valid configuration with this node in it");
     if (!config->entries[self].votes || config->entries[self].priority <= 0)
@@ -265,7 +285,7 @@ int node_reconfigure(struct world *world, struct member_slot *slot, const struct
 {
     struct configuration next = *config;
     const struct configuration *now = &slot->disk.data->config;
-    int reached = 0, self = find_self(slot, config);
+    int reached = 0, self = find_self(world, slot, config);
     if (slot->node.state != MEMBER_PRIMARY)
         return refuse(message, CODE_NOT_PRIMARY, "not primary");
     if (next.version <= now->version)

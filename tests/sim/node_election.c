@@ -35,7 +35,7 @@ static struct member_slot *voter_of(struct world *world, struct member_slot *slo
     if (!voter->votes || entry == slot->node.self)
         return NULL;
     struct member_slot *there = node_at(world, slot->zone, voter->host);
-    return there == slot ? NULL : there;
+    return there == slot || (there && !there->ordinal) ? NULL : there; /* slot 0 is another set's */
 }
 
 static void become_primary(struct world *world, struct member_slot *slot)

@@ -90,6 +90,12 @@ void node_replicate(struct world *world, struct member_slot *slot, struct member
     const struct data *source = primary->disk.data;
     if (slot->node.state == MEMBER_ARBITER)
         return;
+    if (slot->too_stale && data->synced) { /* what it would need next is no longer in anybody's oplog */
+        slot->node.state = MEMBER_RECOVERING;
+        return;
+    }
+    if (slot->node.state == MEMBER_RECOVERING)
+        slot->node.state = MEMBER_SECONDARY;
     if (!data->synced)
         initial_sync(world, slot, primary);
     if (!data->synced || node_compare_logs(source, data) < 0)

@@ -90,7 +90,9 @@ void node_view(struct world *world, const struct member_slot *slot, struct arena
         return;
     const struct data *data = slot->disk.data;
     out->problem = "";
-    out->version = world->modern ? "7.0.14" : "4.0.28";
+    out->version = slot->other_version ? (world->modern ? "6.0.19" : "4.2.24")
+                   : world->modern     ? "7.0.14"
+                                       : "4.0.28";
     out->process = node_process(slot, arena);
     if (!data->config.version) {
         out->answer = MONGOD_NOT_INITIALIZED;

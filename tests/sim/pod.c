@@ -35,6 +35,15 @@ static void forget(struct world *world, struct member_slot *slot)
     site_changed(world, slot->zone);
 }
 
+void pod_delete(struct world *world, struct member_slot *slot)
+{
+    if (slot->terminating)
+        return;
+    slot->terminating = true;
+    later(world, slot, chance_between(&world->chance, 50, 3000), POD_GONE);
+    site_changed(world, slot->zone);
+}
+
 /* The pod's object is gone; its controller makes another one. */
 void pod_remove(struct world *world, struct member_slot *slot)
 {
@@ -49,7 +58,7 @@ static void start(struct world *world, struct member_slot *slot)
         slot->pod_pending = false;
         return;
     }
-    if (slot->no_pod || world->sites[slot->zone].down ||
+    if (slot->no_pod || slot->disk_failed || world->sites[slot->zone].down ||
         (slot->disk.exists && slot->disk.ready_ms > world->now_ms)) {
         later(world, slot, 500, POD_START);
         return;

@@ -15,6 +15,7 @@ static void count_world(const struct world *world, struct tally *tally)
     tally->simulated_ms += (uint64_t)world->now_ms;
     for (int i = 0; i < world->fault_count; i++)
         tally->faults += world->faults[i].fired;
+    tally->faults_under_load += (uint64_t)world->faults_under_load;
     tally->reconfigurations += (uint64_t)world->reconfigurations;
     tally->elections += (uint64_t)world->elections;
     tally->crashes += (uint64_t)world->crashes;
@@ -76,6 +77,7 @@ static void add(struct tally *sum, const struct tally *more)
     sum->histories += more->histories;
     sum->simulated_ms += more->simulated_ms;
     sum->faults += more->faults;
+    sum->faults_under_load += more->faults_under_load;
     sum->reconfigurations += more->reconfigurations;
     sum->elections += more->elections;
     sum->crashes += more->crashes;

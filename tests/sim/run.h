@@ -6,7 +6,8 @@
 #include "tests/sim/world.h"
 
 struct tally {
-    uint64_t histories, simulated_ms, faults, reconfigurations, elections, crashes, writes, idle, violations;
+    uint64_t histories, simulated_ms, faults, faults_under_load, reconfigurations, elections, crashes, writes,
+        idle, violations;
     uint64_t violated_seed; /* the lowest; valid when `invariant` is not 0 */
     int invariant;
     char violation[400];

@@ -26,7 +26,12 @@ static void see(const struct world *world, const struct member_slot *slot, struc
                                .terminating = slot->terminating,
                                .replicas = slot->replicas,
                                .life = slot->pod_life,
-                               .restarts = slot->restarts};
+                               .restarts = slot->restarts,
+                               .disk_failed = slot->disk_failed > 0,
+                               .foreign = slot->foreign_object > 0,
+                               .disk_stale = slot->disk_stale && slot->disk.exists,
+                               .service_stale = slot->service_stale && slot->service,
+                               .controller_stale = slot->controller_stale && slot->controller};
     memcpy(seen->disk_id, slot->disk.id, sizeof seen->disk_id);
     memcpy(seen->mark, slot->disk.mark, sizeof seen->mark);
     memcpy(seen->address, slot->address, sizeof seen->address);
@@ -54,11 +59,13 @@ void site_told(struct world *world, const struct happening *happening)
         return;
     site_look(site);
     agent_holdings_changed(site->agent);
+    agent_bury(site);
 }
 
 static struct member_holding holding_of(const struct slot_seen *seen, int ordinal, struct arena *arena)
 {
     enum disk_state state = !seen->disk_exists  ? DISK_ABSENT
+                            : seen->disk_failed ? DISK_FAILED
                             : !seen->disk_ready ? DISK_CREATING
                             : seen->running     ? DISK_ATTACHED
                                                 : DISK_READY;
@@ -84,8 +91,13 @@ static struct member_holding holding_of(const struct slot_seen *seen, int ordina
                 .terminating = seen->terminating,
                 .restarts = seen->restarts,
                 .last_exit = ""},
-        .problem = {.code = "", .message = ""},
-        .last_repair = ""};
+        .problem = seen->foreign ? (struct problem){"foreign_object", "the Service is somebody else's", 125}
+                                 : (struct problem){.code = "", .message = ""},
+        .last_repair = "",
+        .foreign = seen->foreign,
+        .disk_stale = seen->disk_stale,
+        .service_stale = seen->service_stale,
+        .controller_stale = seen->controller_stale};
 }
 
 static void observe(struct driver *driver, struct arena *arena, struct holdings *out)
@@ -216,8 +228,16 @@ static int do_step(struct world *world, struct member_slot *slot, const struct s
     case STEP_CREATE_SERVICE:
         create_service(world, slot);
         return 0;
+    case STEP_UPDATE_DISK:
+        slot->disk_stale = false;
+        return 0;
+    case STEP_UPDATE_SERVICE:
+        slot->service_stale = false;
+        return 0;
+    case STEP_UPDATE_CONTROLLER: /* a running pod, and how many there are, are left as they are */
+        slot->controller_stale = false;
+        return 0;
     case STEP_CREATE_CONTROLLER:
-    case STEP_UPDATE_CONTROLLER:
         return scale(world, slot, wanted, wanted->run == RUN_UP ? 1 : 0, err);
     case STEP_SCALE_TO_ONE:
         return scale(world, slot, wanted, 1, err);
@@ -243,6 +263,8 @@ static void perform(struct driver *driver, const struct step *step, uint64_t ste
     struct world *world = site->world;
     struct member_slot *slot = &world->slots[step->member->ordinal];
     struct error err = {0};
+    if (!agent_effect(site))
+        return;
     bool refuses = site->refuses && chance_of(&world->chance, 70), done = !refuses;
     if (refuses) {
         static const int codes[] = {409, 410, 429, 500};
@@ -275,6 +297,7 @@ void site_step(struct world *world, const struct happening *happening)
     if (!site->stale)
         site_look(site);
     agent_step_done(site->agent, happening->id, happening->other ? &err : NULL);
+    agent_bury(site);
 }
 
 static void intend(struct driver *driver, const struct intent *intent)

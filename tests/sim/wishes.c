@@ -108,11 +108,21 @@ static bool toggle_presence(struct world *world, int ordinal)
     return true;
 }
 
+static int find_absent(const struct world *world)
+{
+    for (int i = 1; i <= ORDINALS_MAX; i++)
+        if (world->wishes[i].named && world->wishes[i].absent)
+            return i;
+    return 0;
+}
+
 bool wishes_edit(struct world *world, struct chance *chance)
 {
     int ordinal = (int)chance_between(chance, 1, ORDINALS_MAX);
+    int what = (int)chance_between(chance, 0, 11);
+    if (what >= 4 && what <= 6 && find_absent(world) && chance_of(chance, 60))
+        ordinal = find_absent(world); /* who comes back is told less often than who leaves, and is the harder one */
     struct wish *wish = &world->wishes[ordinal];
-    int what = (int)chance_between(chance, 0, 9);
     if (what <= 3)
         return add_member(world) && (what > 1 || add_member(world) || true);
     if (!wish->named)

@@ -136,8 +136,10 @@ void world_finish(struct world *world)
         for (size_t i = 0; i < 2; i++)
             free(world->sites[zone].files[i].text);
     }
-    for (int i = 0; i <= ORDINALS_MAX; i++)
+    for (int i = 0; i <= ORDINALS_MAX; i++) {
         free(world->slots[i].disk.data);
+        free(world->slots[i].own_disk.data);
+    }
     queue_finish(&world->queue);
 }
 
@@ -193,12 +195,26 @@ static void happen_with_agents(struct world *world, const struct happening *happ
     }
 }
 
-/* The one thing that a person is asked to do in the end. */
+/* Before 4.4 a mongod that did not find itself looks again only when it is started anew: a person sees "has
+ * not taken it over yet" and does that. */
+static void restart_lost(struct world *world, struct member_slot *slot)
+{
+    bool lost = !world->modern && slot->node.up && slot->node.state == MEMBER_REMOVED &&
+                node_is_listed(slot) && strcmp(slot->address, world->foreign_host) != 0;
+    if (!lost || !slot->lost_self_ms)
+        slot->lost_self_ms = lost ? world->now_ms : 0;
+    else if (world->now_ms - slot->lost_self_ms > OPERATOR_COMES_AFTER_MS)
+        pod_kill(world, slot, 500);
+}
+
+/* What a person is asked to do in the end. */
 static void operate(struct world *world)
 {
     /* Where a zone is gone too, nobody knows enough to say AddressesLost; the members' own rows tell. */
     bool lost = world->now_ms > world->settle_from_ms + (world->lost_for_good ? 60000 : 0) &&
                 (world->lost_for_good || brain_phase(&world->brains[0]) == PHASE_ADDRESSES_LOST);
+    for (int i = 1; i <= ORDINALS_MAX; i++)
+        restart_lost(world, &world->slots[i]);
     if (!lost || !world->addresses_lost_ms)
         world->addresses_lost_ms = lost ? world->now_ms : 0;
     else if (world->now_ms - world->addresses_lost_ms > OPERATOR_COMES_AFTER_MS)

@@ -40,7 +40,7 @@ void check_told_to_initiate(struct world *world, const struct brain *brain, stru
     }
     world->told_before = true;
     world->initiated = target->ordinal;
-    check_ids(world, config);
+    check_ids(world, NULL, config);
 }
 
 void check_birth(struct world *world, const struct configuration *config)

@@ -5,11 +5,12 @@
 
 enum { STALENESS_MS = 25000 };
 
-enum bad { BAD_DOWN, BAD_NO_PRIMARY, BAD_ADDRESS, BAD_UNREACHED };
+enum bad { BAD_DOWN, BAD_NO_PRIMARY, BAD_ADDRESS, BAD_UNREACHED, BAD_STATE, BAD_COUNT };
 
 static const char *const texts[] = {"a member of its configuration does not run", "there is no primary",
                                     "a member's address is not in its configuration",
-                                    "the primary can't reach a member"};
+                                    "the primary can't reach a member",
+                                    "a member is neither primary nor secondary nor arbiter"};
 
 static void note(struct world *world, enum bad what, bool is_bad)
 {
@@ -42,16 +43,21 @@ static const struct member_slot *slot_at(const struct world *world, const char *
 static void look_at_members(struct world *world, const struct configuration *config,
                             const struct member_slot *primary)
 {
-    bool down = false, moved = false, unreached = false;
+    bool down = false, moved = false, unreached = false, idle = false;
     for (int i = 0; i < config->count; i++) {
         const struct member_slot *slot = slot_at(world, config->entries[i].host);
         down |= slot && !slot->node.up;
         moved |= !slot;
-        unreached |= primary && slot != primary && !node_at(world, primary->zone, config->entries[i].host);
+        const struct member_slot *there =
+            primary ? node_at(world, primary->zone, config->entries[i].host) : NULL;
+        unreached |= primary && slot != primary && (!there || !there->ordinal); /* slot 0 is another set's */
+        idle |= slot && slot->node.up && slot->node.state != MEMBER_PRIMARY &&
+                slot->node.state != MEMBER_SECONDARY && slot->node.state != MEMBER_ARBITER;
     }
     note(world, BAD_DOWN, down);
     note(world, BAD_ADDRESS, moved);
     note(world, BAD_UNREACHED, unreached);
+    note(world, BAD_STATE, idle);
 }
 
 /* What the other invariants need to know of the past. */
@@ -90,7 +96,7 @@ void check_status(struct world *world)
     for (int i = 0; config && i < config->count; i++)
         world_trace(world, "truth", "_id %d is at %s, votes %d", config->entries[i].id,
                     config->entries[i].host, config->entries[i].votes);
-    for (int i = BAD_DOWN; i <= BAD_UNREACHED; i++)
+    for (int i = BAD_DOWN; i < BAD_COUNT; i++)
         if (world->bad_since_ms[i] && world->now_ms - world->bad_since_ms[i] > STALENESS_MS)
             violate(world, 10, "the status has said Healthy for %lld s although %s",
                     (long long)(world->now_ms - world->bad_since_ms[i]) / 1000, texts[i]);

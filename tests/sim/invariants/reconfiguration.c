@@ -31,7 +31,7 @@ void check_reconfiguration(struct world *world, const struct member_slot *target
     if (!config_record(world, base)->committed)
         violate(world, 2, "version %lld is sent to %s, but version %lld was never on a majority",
                 (long long)config->version, slot_name(target), (long long)base->version);
-    check_ids(world, config);
+    check_ids(world, base, config);
     check_silence(world, base, config);
     check_vote_taken(world, base, config);
 }
