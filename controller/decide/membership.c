@@ -181,7 +181,7 @@ void situation_find_changes(struct situation *situation)
     if (settings_due(situation))
         situation->facts |= ATTRIBUTES_DUE;
     const struct member_situation *primary = situation->primary;
-    if (primary && primary->listed && primary->listed->priority <= 0)
+    if (primary && (!primary->listed || primary->listed->priority <= 0))
         situation->facts |= MISPLACED_LEADS;
     const struct member_situation *giver =
         situation_first(situation, M_LISTED | M_DISK_LOST | M_VOTES, M_UNBOOKED);
@@ -296,6 +296,20 @@ static bool has_fresh_id(const struct member_situation *member)
 
 /* A member gets its _id before it is added, so that a crash in between never gives it to another. One that
  * came back gets a fresh one. */
+/* A disk that nobody knew until it was lost is known to be lost from now on, also when the entry is gone that showed it. */
+void ledger_note_lost_disks(const struct situation *situation, struct plan *plan)
+{
+    for (size_t i = 0; i < situation->member_count; i++) {
+        const struct member_situation *member = &situation->members[i];
+        if (!has(member->facts, M_BOOKED | M_DISK_LOST) || member->booked->disk_id[0])
+            continue;
+        struct ledger_member booked = *member->booked;
+        booked.disk_id = DISK_UNKNOWN;
+        plan->ledger = ledger_with(situation->arena, &plan->ledger, &booked);
+        plan->ledger_changed = true;
+    }
+}
+
 void ledger_book_joiners(const struct situation *situation, struct plan *plan)
 {
     leave_gap(situation, plan);

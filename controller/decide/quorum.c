@@ -53,15 +53,34 @@ static int64_t observed_at(const struct situation *situation)
     return situation->primary ? situation->input->now_ms - situation->primary->view->mongod.age_ms : 0;
 }
 
-/* What was read back after the last command counts until a primary has spoken since: before 4.4 a
- * configuration that was never on a majority is gone with the node that had it, and nothing in the others'
- * shows that they are newer. */
+/* Every member of the set has been heard since then: each shows an older one, or has lost its disk. */
+static bool nobody_has(const struct situation *situation, const struct replica_config *config, int64_t since_ms)
+{
+    for (size_t i = 0; i < situation->member_count; i++) {
+        const struct member_situation *member = &situation->members[i];
+        if (!member->view || member->zone_state != ZONE_CONNECTED)
+            return false;
+        if (has(member->facts, M_DISK_LOST))
+            continue;
+        const struct mongod_view *mongod = &member->view->mongod;
+        bool heard = has(member->facts, M_ANSWERS) && mongod->age_ms >= 0 &&
+                     situation->input->now_ms - mongod->age_ms > since_ms;
+        if (!heard || replica_config_compare(&mongod->config, config) >= 0)
+            return false;
+    }
+    return true;
+}
+
+/* What was read back after the last command counts until a primary has spoken since, or nobody can have it any
+ * more: before 4.4 a configuration that was never on a majority is gone with the node that had it, and nothing
+ * in the others' shows that they are newer. */
 static void find_newest_config(struct situation *situation)
 {
     const struct action_view *action = &situation->input->observation->action;
     static const struct replica_config none = {.set = "", .term = -1, .replica_set_id = ""};
-    const struct replica_config *newest =
-        situation->primary && observed_at(situation) > action->ended_at_ms ? &none : &action->config;
+    bool outdated = (situation->primary && observed_at(situation) > action->ended_at_ms) ||
+                    nobody_has(situation, &action->config, action->ended_at_ms);
+    const struct replica_config *newest = outdated ? &none : &action->config;
     for (size_t i = 0; i < situation->member_count; i++) {
         const struct member_situation *member = &situation->members[i];
         if (!member->view || has(member->facts, M_STRANGER))

@@ -221,6 +221,8 @@ void reconfigure(const struct situation *situation, enum outcome outcome, struct
     action->base = situation->config;
     action->config = situation->config;
     action->config.version = next_version(situation);
+    if (outcome == OUTCOME_TAKE_VOTE)
+        ledger_note_lost_disks(situation, plan);
     plan->ledger.config_version = action->config.version;
     plan->ledger_changed = true;
     action->config.members = edit.members;

@@ -1,5 +1,5 @@
 /* The facts of one set at one moment: what rules.def's conditions mean. Worked out from the planner's input alone, by
- * situation.c (members), quorum.c (primary, votes, commitment), birth.c and membership.c (which change is due). */
+ * situation.c (members), standing.c (their places), quorum.c (primary, votes, commitment), birth.c and membership.c (which change is due). */
 #ifndef ATOLL_CONTROLLER_DECIDE_SITUATION_H
 #define ATOLL_CONTROLLER_DECIDE_SITUATION_H
 
@@ -111,7 +111,7 @@ struct situation {
 void situation_init(struct situation *situation, const struct plan_input *input, struct arena *arena);
 void situation_find_members(struct situation *situation);  /* situation.c */
 void situation_find_config(struct situation *situation);   /* quorum.c: the configuration, primary, commitment */
-void situation_find_standing(struct situation *situation); /* situation.c: each member's place in it */
+void situation_find_standing(struct situation *situation); /* standing.c: each member's place in it */
 void situation_find_quorum(struct situation *situation);   /* quorum.c */
 void situation_find_birth(struct situation *situation);    /* birth.c */
 void situation_find_changes(struct situation *situation);  /* membership.c */
@@ -124,6 +124,9 @@ static inline bool has(uint64_t facts, uint64_t wanted)
 /* The first member that has all of `require` and none of `forbid`; NULL when there is none. */
 const struct member_situation *situation_first(const struct situation *situation, uint64_t require, uint64_t forbid);
 
+/* A disk that the ledger doesn't have, on which it serves: then the ledger is old. */
+bool disk_is_new_to_ledger(const struct member_situation *member);
+
 /* Whether its zone's agent has been heard lately and its mongod's answer is of now. */
 bool member_answers_now(const struct member_view *view);
 
@@ -134,6 +137,7 @@ void ledger_adopt(const struct situation *situation, struct plan *plan);
 void ledger_book(const struct situation *situation, struct plan *plan);
 void ledger_accept_disk(const struct situation *situation, struct plan *plan);
 void ledger_retire(const struct situation *situation, struct plan *plan);
+void ledger_note_lost_disks(const struct situation *situation, struct plan *plan);
 void ledger_book_joiners(const struct situation *situation, struct plan *plan);
 /* reconfigure.c: the next configuration for an outcome, from the one that is committed. */
 void reconfigure(const struct situation *situation, enum outcome outcome, struct plan *plan);

@@ -144,6 +144,46 @@ static void one_that_leads_from_anothers_place_steps_down_before_the_configurati
     fixture_finish(f);
 }
 
+/* The primary followed all addresses and lost its disk before anybody else had that configuration: the others still have the
+ * one with the old addresses, and that is what must be said (simulator, seed 3110). */
+static void a_configuration_that_went_with_its_disk_is_not_believed(void **state)
+{
+    WITH_FIXTURE(3);
+    fixture_healthy(f);
+    f->observation.action = (struct action_view){
+        .kind = ACTION_RECONFIGURE, .succeeded = true, .message = "", .ended_at_ms = f->now_ms - 60000};
+    f->observation.action.config = replica_config_copy(&f->arena, &f->config);
+    f->observation.action.config.version = 7;
+    fixture_disk_replaced(f, 1);
+    f->views[1].mongod.primary_id = f->views[2].mongod.primary_id = -1;
+    const struct plan *plan = fixture_plan(f);
+    assert_int_equal(plan->config.version, f->config.version);
+    fixture_zone_silent(f, 3); /* somebody who is not heard may have it */
+    assert_int_equal(fixture_plan(f)->config.version, 7);
+    fixture_finish(f);
+}
+
+/* A new member got the address of one that was a member, took its place, and was elected (simulator, seed 6514). */
+static void a_newcomer_that_leads_from_anothers_place_steps_down_too(void **state)
+{
+    WITH_FIXTURE(5);
+    fixture_healthy(f);
+    const char *first = f->views[0].holding.address;
+    f->config.member_count = f->ledger.member_count = 4;
+    fixture_new_config(f, &f->config);
+    f->views[4].mongod = f->views[0].mongod; /* the fifth answers for the first */
+    f->views[4].holding.address = first;
+    f->views[0].mongod.state = MEMBER_SECONDARY;
+    f->views[0].mongod.self_id = -1;
+    f->views[0].mongod.answer = MONGOD_NOT_IN_CONFIG;
+    f->views[0].holding.address = "127.0.5.9:27017";
+    const struct plan *plan = fixture_plan(f);
+    assert_true(plan_fired(plan, 54));
+    assert_int_equal(plan->action.kind, ACTION_STEP_DOWN);
+    assert_int_equal(plan->action.ordinal, 5);
+    fixture_finish(f);
+}
+
 static void addresses_that_swap_are_followed_in_one_step(void **state)
 {
     WITH_FIXTURE(5);
@@ -279,6 +319,8 @@ int main(void)
         cmocka_unit_test(a_lost_disk_is_mended_while_another_has_its_address),
         cmocka_unit_test(two_that_are_said_to_have_moved_to_one_address_wait),
         cmocka_unit_test(addresses_that_swap_are_followed_in_one_step),
+        cmocka_unit_test(a_configuration_that_went_with_its_disk_is_not_believed),
+        cmocka_unit_test(a_newcomer_that_leads_from_anothers_place_steps_down_too),
         cmocka_unit_test(one_that_leads_from_anothers_place_steps_down_before_the_configuration_follows),
         cmocka_unit_test(addresses_that_all_changed_are_recognised),
         cmocka_unit_test(the_only_one_with_the_data_that_moved_is_a_lost_address),

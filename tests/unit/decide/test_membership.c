@@ -256,6 +256,43 @@ static void an_arbiter_that_lost_its_disk_comes_back_under_a_fresh_id(void **sta
     fixture_finish(f);
 }
 
+/* Its disk was not known when it was adopted after a lost store; out of the configuration, nothing told that it had lost it
+ * (simulator, seed 19216). */
+static void an_arbiter_whose_disk_was_never_known_is_remembered_to_have_lost_it(void **state)
+{
+    WITH_FIXTURE(3);
+    fixture_healthy(f);
+    f->wanted[2].arbiter_only = true;
+    f->entries[2].arbiter_only = true;
+    f->entries[2].priority = 0;
+    f->booked[2].disk_id = "";
+    fixture_pod_down(f, 3);
+    f->views[2].holding.disk = (struct disk_holding){
+        .name = "mongodb-disk3", .id = "new", .state = DISK_READY, .replica_set_id = "", .size_bytes = -1, .used_bytes = -1};
+    const struct plan *plan = fixture_plan(f);
+    assert_true(plan_fired(plan, 60));
+    assert_null(entry_in_action(plan, 2));
+    assert_true(plan->ledger_changed);
+    assert_string_equal(ledger_find(&plan->ledger, 3)->disk_id, "lost");
+    fixture_finish(f);
+}
+
+/* The ledger is of a time before it was taken out and added again: it waited to be added for ever (simulator, seed 19455). */
+static void who_is_a_member_under_a_newer_id_than_an_old_ledger_knows_is_booked_under_it(void **state)
+{
+    WITH_FIXTURE(3);
+    fixture_healthy(f);
+    f->entries[1].id = 9;
+    f->peers[1].id = 9;
+    f->views[1].mongod.self_id = 9;
+    fixture_new_config(f, &f->config);
+    const struct plan *plan = fixture_plan(f);
+    assert_true(plan_fired(plan, 48));
+    assert_int_equal(ledger_find(&plan->ledger, 2)->id, 9);
+    assert_true(plan->ledger.next_id > 9);
+    fixture_finish(f);
+}
+
 /* The same image of the store still had a member booked that had left since: it came back under its spent
  * _id. */
 static void who_is_out_of_the_configuration_comes_back_under_a_fresh_id(void **state)
@@ -397,6 +434,8 @@ int main(void)
         cmocka_unit_test(after_a_lost_store_a_member_is_not_added_beside_its_own_entry),
         cmocka_unit_test(an_old_ledger_never_gives_an_id_of_the_configuration_again),
         cmocka_unit_test(an_arbiter_that_lost_its_disk_comes_back_under_a_fresh_id),
+        cmocka_unit_test(an_arbiter_whose_disk_was_never_known_is_remembered_to_have_lost_it),
+        cmocka_unit_test(who_is_a_member_under_a_newer_id_than_an_old_ledger_knows_is_booked_under_it),
         cmocka_unit_test(who_is_out_of_the_configuration_comes_back_under_a_fresh_id),
         cmocka_unit_test(an_entry_that_two_members_claim_is_booked_for_neither),
         cmocka_unit_test(who_serves_on_a_disk_that_an_old_ledger_does_not_know_has_its_data),
