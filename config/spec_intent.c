@@ -25,5 +25,8 @@ struct intent_member spec_intent_member(const struct spec_set *set, const struct
                                   .mongod_arguments = set->mongod_arguments,
                                   .mongod_argument_count = set->mongod_argument_count,
                                   .cpu = set->cpu,
+                                  .auth = set->auth,
+                                  .keyfile = "",
+                                  .key_id = "",
                                   .memory = set->memory};
 }

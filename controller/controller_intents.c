@@ -68,6 +68,7 @@ static void build_member(const struct spec_set *set, const struct spec_member *m
 {
     *out = spec_intent_member(set, member, arena);
     out->run = plan->run;
+    out->auth = false; /* until the keyfile is known */
     out->disk_id = plan->disk_id ? plan->disk_id : "";
     out->replica_set_id = plan->replica_set_id ? plan->replica_set_id : "";
     out->source_ranges = ranges->ranges;

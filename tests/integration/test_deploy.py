@@ -161,6 +161,7 @@ def test_the_agent_may_do_what_its_driver_does_and_nothing_that_hurts_data():
     assert len(kinds) >= 7
     assert set(namespaced) == {(group, plural) for group, plural, inside in kinds if inside == "true"}
     assert set(cluster) == {(group, plural) for group, plural, inside in kinds if inside == "false"}
+    assert namespaced.pop(("", "secrets")) == {"get", "create", "patch", "delete"}, "others' Secrets are none of its business"
     for allowed in (namespaced, cluster):
         assert all(v >= {"list", "watch"} and not v & {"*", "update", "deletecollection", "escalate", "bind", "impersonate"} for v in allowed.values())
     for kept in (namespaced[("", "persistentvolumeclaims")], cluster[("", "persistentvolumes")], cluster[("", "nodes")], namespaced[("", "pods")]):

@@ -150,7 +150,9 @@ class Federation:
     def client(self):
         primary = wait_until(lambda: next((member["host"] for member in self.set_status()["members"] if member["state"] == "PRIMARY"), None),
                              "there is a primary")
-        return pymongo.MongoClient(primary, directConnection=True, serverSelectionTimeoutMS=5000, socketTimeoutMS=5000)
+        admin = pymongo.uri_parser.parse_uri(self.atoll("connection-string", self.name, "--with-password").stdout.strip())
+        return pymongo.MongoClient(primary, directConnection=True, serverSelectionTimeoutMS=5000, socketTimeoutMS=5000,
+                                   username=admin["username"], password=admin["password"])
 
     def write(self, count=20):
         with self.client() as client:

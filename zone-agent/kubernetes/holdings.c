@@ -25,8 +25,8 @@ static const char *name_of(const struct json *object)
     return json_get_text(metadata_of(object), "name", "");
 }
 
-/* What goes into the report: who may write into the cluster must not be able to make one that the controller refuses, and so
- * silence the zone. A name that is longer than it can be is as good as none. */
+/* What goes into the report: who may write into the cluster must not be able to make one that the controller
+ * refuses, and so silence the zone. A name that is longer than it can be is as good as none. */
 static const char *bounded(struct arena *arena, const char *text, size_t most)
 {
     return strlen(text) <= most ? arena_string(arena, text) : "";
@@ -146,6 +146,7 @@ static struct pod_holding pod_holding(const struct json *pod, struct arena *aren
     out.ready = out.running && !out.terminating && json_get_bool(json_get(pod, "status"), "ready", false);
     out.restarts = count_of(mongod_of(pod), "restartCount");
     out.last_exit = last_exit(pod, arena);
+    out.key_id = arena_string(arena, annotation(pod, ANNOTATION_KEY_ID));
     return out;
 }
 
@@ -178,10 +179,9 @@ static struct disk_holding disk_holding(const struct holdings_input *input,
         return out;
     if (!wanted)
         out.name = bounded(arena, volume ? volume_name : name_of(claim), TEXT_LENGTH_MAX);
-    out.id = bounded(arena,
-                     volume ? annotation(volume, ANNOTATION_DISK_ID)
-                            : json_get_text(metadata_of(claim), "uid", ""),
-                     TEXT_LENGTH_MAX);
+    out.id = bounded(
+        arena, volume ? annotation(volume, ANNOTATION_DISK_ID) : json_get_text(metadata_of(claim), "uid", ""),
+        TEXT_LENGTH_MAX);
     bool lost = strcmp(json_get_text(json_get(claim, "status"), "phase", ""), "Lost") == 0;
     out.state = lost ? DISK_FAILED : runs ? DISK_ATTACHED : DISK_READY;
     out.used = strcmp(annotation(claim, ANNOTATION_USED), "true") == 0;
@@ -308,7 +308,8 @@ static bool is_listed(const struct holdings *out, const char *set, int ordinal)
 static void add_member(const struct holdings_input *input, const char *set, int ordinal, struct arena *arena,
                        struct member_holding *members, struct holdings *out)
 {
-    if (!*set || strlen(set) > NAME_LENGTH_MAX || !ordinal || out->member_count == HOLDINGS_MEMBERS_MAX || is_listed(out, set, ordinal))
+    if (!*set || strlen(set) > NAME_LENGTH_MAX || !ordinal || out->member_count == HOLDINGS_MEMBERS_MAX ||
+        is_listed(out, set, ordinal))
         return;
     build_member(input, set, ordinal, arena, &members[out->member_count++]);
 }

@@ -183,6 +183,20 @@ struct json *object_claim(const struct object_zone *zone, const struct intent_me
 
 /* ---- the pod ---- */
 
+/* A Secret's files are mode 0440 under an fsGroup, and mongod refuses a keyfile that its group may read
+ * (https://github.com/kubernetes/kubernetes/issues/57923): so it is copied into memory, mode 0400, before
+ * mongod starts. */
+#define SECRET_VOLUME "keyfile-secret"
+#define SECRET_FOLDER "/run/atoll/secret"
+#define KEY_VOLUME "keyfile"
+#define KEY_FOLDER "/run/atoll/keyfile"
+#define KEY_FILE "keyfile"
+
+static bool has_keyfile(const struct intent_member *member)
+{
+    return member->auth;
+}
+
 static void set_command(struct json *container, const struct intent_member *member)
 {
     char port[16];
@@ -192,6 +206,10 @@ static void set_command(struct json *container, const struct intent_member *memb
     struct json *command = json_set(container, "command", json_array());
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         append_string(command, words[i]);
+    if (has_keyfile(member)) {
+        append_string(command, "--keyFile");
+        append_string(command, KEY_FOLDER "/" KEY_FILE);
+    }
     for (size_t i = 0; i < member->mongod_argument_count; i++)
         append_string(command, member->mongod_arguments[i]);
 }
@@ -217,6 +235,50 @@ static void set_readiness(struct json *container, const struct intent_member *me
     json_set_int(probe, "periodSeconds", PROBE_SECONDS);
 }
 
+static void add_mount(struct json *mounts, const char *volume, const char *folder, bool read_only)
+{
+    struct json *mount = json_append(mounts, json_object());
+    json_set_string(mount, "name", volume);
+    json_set_string(mount, "mountPath", folder);
+    if (read_only)
+        json_set_bool(mount, "readOnly", true);
+}
+
+static void set_container_security(struct json *container)
+{
+    struct json *security = json_set(container, "securityContext", json_object());
+    json_set_bool(security, "allowPrivilegeEscalation", false);
+    append_string(json_set(json_set(security, "capabilities", json_object()), "drop", json_array()), "ALL");
+}
+
+static void set_keyfile_copy(struct json *spec, const struct intent_member *member)
+{
+    static const char *const words[] = {"install", "-m", "0400", SECRET_FOLDER "/" KEY_FILE,
+                                        KEY_FOLDER "/" KEY_FILE};
+    struct json *container = json_append(json_set(spec, "initContainers", json_array()), json_object());
+    json_set_string(container, "name", "keyfile");
+    json_set_string(container, "image", member->image);
+    struct json *command = json_set(container, "command", json_array());
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        append_string(command, words[i]);
+    struct json *mounts = json_set(container, "volumeMounts", json_array());
+    add_mount(mounts, SECRET_VOLUME, SECRET_FOLDER, true);
+    add_mount(mounts, KEY_VOLUME, KEY_FOLDER, false);
+    set_container_security(container);
+}
+
+static void add_keyfile_volumes(struct json *volumes, const struct intent_member *member)
+{
+    char name[TEXT_LENGTH_MAX + 16];
+    struct json *secret = json_append(volumes, json_object());
+    snprintf(name, sizeof name, "%.*s-keyfile", TEXT_LENGTH_MAX, member->node);
+    json_set_string(secret, "name", SECRET_VOLUME);
+    json_set_string(json_set(secret, "secret", json_object()), "secretName", name);
+    struct json *memory = json_append(volumes, json_object());
+    json_set_string(memory, "name", KEY_VOLUME);
+    json_set_string(json_set(memory, "emptyDir", json_object()), "medium", "Memory");
+}
+
 static void set_container(struct json *spec, const struct intent_member *member)
 {
     struct json *container = json_append(json_set(spec, "containers", json_array()), json_object());
@@ -227,14 +289,13 @@ static void set_container(struct json *spec, const struct intent_member *member)
     json_set_string(port, "name", "mongodb");
     json_set_int(port, "containerPort", member->port);
     json_set_string(port, "protocol", "TCP");
-    struct json *mount = json_append(json_set(container, "volumeMounts", json_array()), json_object());
-    json_set_string(mount, "name", member->volume);
-    json_set_string(mount, "mountPath", "/data/db");
+    struct json *mounts = json_set(container, "volumeMounts", json_array());
+    add_mount(mounts, member->volume, "/data/db", false);
+    if (has_keyfile(member))
+        add_mount(mounts, KEY_VOLUME, KEY_FOLDER, true);
     set_resources(container, member);
     set_readiness(container, member);
-    struct json *security = json_set(container, "securityContext", json_object());
-    json_set_bool(security, "allowPrivilegeEscalation", false);
-    append_string(json_set(json_set(security, "capabilities", json_object()), "drop", json_array()), "ALL");
+    set_container_security(container);
 }
 
 static void set_security(struct json *spec)
@@ -269,17 +330,25 @@ static void set_placement(struct json *spec, const struct object_zone *zone,
 
 static void set_pod(struct json *template, const struct object_zone *zone, const struct intent_member *member)
 {
-    struct json *labels = json_set(json_set(template, "metadata", json_object()), "labels", json_object());
+    struct json *metadata = json_set(template, "metadata", json_object());
+    struct json *labels = json_set(metadata, "labels", json_object());
+    if (has_keyfile(member) && member->key_id && *member->key_id)
+        json_set_string(json_set(metadata, "annotations", json_object()), ANNOTATION_KEY_ID, member->key_id);
     for (size_t i = 0; i < member->label_count; i++)
         json_set_string(labels, member->labels[i].key, member->labels[i].value);
     set_labels(labels, zone, member, false); /* after the user's: ours are what we find it by */
     json_set_string(labels, "name", member->node);
     json_set_string(labels, "set", member->set);
     struct json *spec = json_set(template, "spec", json_object());
+    if (has_keyfile(member))
+        set_keyfile_copy(spec, member);
     set_container(spec, member);
-    struct json *volume = json_append(json_set(spec, "volumes", json_array()), json_object());
+    struct json *volumes = json_set(spec, "volumes", json_array());
+    struct json *volume = json_append(volumes, json_object());
     json_set_string(volume, "name", member->volume);
     json_set_string(json_set(volume, "persistentVolumeClaim", json_object()), "claimName", member->volume);
+    if (has_keyfile(member))
+        add_keyfile_volumes(volumes, member);
     set_security(spec);
     set_placement(spec, zone, member);
     json_set_bool(spec, "automountServiceAccountToken", false);
@@ -297,6 +366,22 @@ struct json *object_controller(const struct object_zone *zone, const struct inte
     set_pod(json_set(spec, "template", json_object()), zone, member);
     sign(object); /* without the replicas: they are the reconciler's steps */
     json_set_int(spec, "replicas", replicas);
+    return object;
+}
+
+const char *object_secret_name(const struct intent_member *member, struct arena *arena)
+{
+    return arena_printf(arena, "%s-keyfile", member->node);
+}
+
+struct json *object_secret(const struct object_zone *zone, const struct intent_member *member)
+{
+    char name[TEXT_LENGTH_MAX + 16];
+    snprintf(name, sizeof name, "%.*s-keyfile", TEXT_LENGTH_MAX, member->node);
+    struct json *object = begin(OBJECT_SECRET, zone, member, name, false);
+    json_set_string(object, "type", "Opaque");
+    json_set_string(json_set(object, "stringData", json_object()), KEY_FILE,
+                    member->keyfile ? member->keyfile : "");
     return object;
 }
 

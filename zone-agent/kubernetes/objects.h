@@ -1,7 +1,7 @@
 /* The Kubernetes objects of a member, pure: the intent's member and what is known of its zone -> JSON,
  * exactly as it is applied and as `atoll render` prints it. Each function makes a new object that the caller
  * destroys; a failed allocation is told by json_print(). What is not in here is somebody else's to set, and
- * left alone. Key file and certificates are not here yet. */
+ * left alone. */
 #ifndef ATOLL_KUBERNETES_OBJECTS_H
 #define ATOLL_KUBERNETES_OBJECTS_H
 
@@ -16,7 +16,8 @@
     X(OBJECT_BUDGET, "PodDisruptionBudget", "/apis/policy/v1", "poddisruptionbudgets", true)                 \
     X(OBJECT_CONTROLLER, "ReplicationController", "/api/v1", "replicationcontrollers", true)                 \
     X(OBJECT_POD, "Pod", "/api/v1", "pods", true)                                                            \
-    X(OBJECT_NODE, "Node", "/api/v1", "nodes", false)
+    X(OBJECT_NODE, "Node", "/api/v1", "nodes", false)                                                        \
+    X(OBJECT_SECRET, "Secret", "/api/v1", "secrets", true)
 
 enum object_kind {
 #define X(name, kind, group, plural, namespaced) name,
@@ -36,6 +37,7 @@ enum { OBJECT_PATH_MAX = 512, OBJECT_RANGES_MAX = 2 * RANGES_MAX };
 #define ANNOTATION_USED "atoll.dev/used" /* of a claim: a mongod has been started on the disk */
 #define ANNOTATION_ADOPTED "atoll.dev/adopted" /* of a claim: the disk existed before it was ours */
 #define ANNOTATION_REPLICA_SET "atoll.dev/replica-set-id" /* of a claim: the mark that a birth leaves */
+#define ANNOTATION_KEY_ID "atoll.dev/key-id" /* of a pod: which keyfile it was started with */
 #define ANNOTATION_DISK_ID "atoll.dev/disk-id" /* of a PersistentVolume: the id of its Compute disk */
 
 /* What the templates need beside the member. */
@@ -63,6 +65,10 @@ struct json *object_claim(const struct object_zone *zone, const struct intent_me
 
 struct json *object_controller(const struct object_zone *zone, const struct intent_member *member,
                                int replicas);
+
+/* The member's keyfile, for its pod alone; it is written, never read or watched. "mongo-node1-keyfile". */
+struct json *object_secret(const struct object_zone *zone, const struct intent_member *member);
+const char *object_secret_name(const struct intent_member *member, struct arena *arena);
 
 /* `address` is the reserved one ("": none). `admitted` are the ranges that the Service has now: they stay
  * when the intent says that its own are not all (NULL: it has none). */

@@ -117,6 +117,9 @@ static void plan_controller(struct job *job, const struct scene *scene, int repl
         say_gone(job, OBJECT_CONTROLLER, name);
     if (job->kind == STEP_UPDATE_CONTROLLER)
         look_for_drift(job, OBJECT_CONTROLLER, name, wanted, live);
+    if (job->member->auth && *job->member->keyfile) /* before a pod can look for it */
+        add(job, scene, OP_ENSURE, OBJECT_SECRET, object_secret_name(job->member, &job->arena),
+            object_secret(&scene->zone, job->member));
     add(job, scene, OP_ENSURE, OBJECT_CONTROLLER, name, wanted);
 }
 
@@ -195,6 +198,7 @@ void job_plan(struct job *job, const struct scene *scene)
         break;
     case STEP_DELETE_CONTROLLER:
         add_delete(job, scene, OBJECT_CONTROLLER, job->member->controller);
+        add(job, scene, OP_REMOVE, OBJECT_SECRET, object_secret_name(job->member, &job->arena), NULL);
         break;
     case STEP_DELETE_SERVICE:
         plan_service_removal(job, scene);

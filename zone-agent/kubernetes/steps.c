@@ -251,6 +251,24 @@ static void write_over(struct job *job, const struct json *there)
     }
 }
 
+/* What isn't ours is left, and one that is gone already is as good. */
+static void remove_if_ours(struct job *job, const struct kube_answer *answer)
+{
+    struct object_zone zone = {.federation = job->driver->federation, .zone = job->driver->zone};
+    if (answer->err && answer->status != 404) {
+        struct error err = *answer->err;
+        error_wrap(&err, "%s", job->what);
+        job_fail(job, &err);
+        return;
+    }
+    if (answer->status != 404 && object_is_ours(answer->body, &zone, job->member, false)) {
+        send_write(job, "DELETE", NULL, NULL);
+        return;
+    }
+    job->at++;
+    job_next(job);
+}
+
 static void on_looked(void *context, uint64_t id, const struct kube_answer *answer)
 {
     struct job *job = context;
@@ -260,7 +278,9 @@ static void on_looked(void *context, uint64_t id, const struct kube_answer *answ
     job->request = 0;
     if (job->driver->closing)
         return;
-    if (answer->status == 404) {
+    if (op->kind == OP_REMOVE) {
+        remove_if_ours(job, answer);
+    } else if (answer->status == 404) {
         apply(job, false); /* somebody may be quicker: then it is theirs */
     } else if (answer->err) {
         struct error err = *answer->err;
@@ -288,6 +308,7 @@ static void begin_op(struct job *job)
     struct op *op = &job->ops[job->at];
     switch (op->kind) {
     case OP_ENSURE:
+    case OP_REMOVE:
         look(job);
         break;
     case OP_MERGE:
@@ -321,7 +342,7 @@ void job_next(struct job *job)
 static void take_answer(struct job *job, const struct op *op, const struct kube_answer *answer)
 {
     const struct json *metadata = json_get(answer->body, "metadata");
-    if (op->kind == OP_DELETE)
+    if (op->kind == OP_DELETE || op->kind == OP_REMOVE)
         store_remove(job->driver, op->object, op->name);
     else if (json_get(metadata, "name") && job->driver->watches[op->object].watch &&
              store_version(job->driver, op->object, op->name) == op->version)
@@ -336,7 +357,7 @@ static void on_written(void *context, uint64_t id, const struct kube_answer *ans
     job->request = 0;
     if (job->driver->closing)
         return;
-    if (answer->err && !(op->kind == OP_DELETE && answer->status == 404)) {
+    if (answer->err && !((op->kind == OP_DELETE || op->kind == OP_REMOVE) && answer->status == 404)) {
         struct error err = *answer->err;
         error_wrap(&err, "%s", job->what);
         job_fail(job, &err);

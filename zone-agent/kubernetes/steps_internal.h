@@ -13,7 +13,8 @@ enum op_kind {
     OP_ADDRESS, /* the reserved address, before its Service */
     OP_ENSURE,  /* looks, then applies if it is missing or ours */
     OP_MERGE,   /* a merge patch of what exists */
-    OP_DELETE
+    OP_DELETE,
+    OP_REMOVE, /* looks, then deletes what is ours: of a kind that isn't watched */
 };
 
 struct op {

@@ -82,6 +82,11 @@ static void the_objects_of_a_member(const char *project, int minor, const char *
     struct object_zone facts = zone(project, minor);
     struct buffer out;
     buffer_init(&out, 0);
+    if (*project) { /* this one authenticates */
+        wanted.auth = true;
+        wanted.keyfile = "a key that no golden file may hold";
+        wanted.key_id = "00112233445566ff";
+    }
     if (*project)
         append(&out, object_volume(&facts, &wanted, "8675309"));
     append(&out, object_claim(&facts, &wanted));
@@ -102,6 +107,28 @@ static void on_any_cluster_of_an_old_server(void **state)
 {
     (void)state;
     the_objects_of_a_member("", 20, "member-any-1.20.json");
+}
+
+static void a_keyfile_is_in_its_secret_and_nowhere_else(void **state)
+{
+    (void)state;
+    static const char key[] = "correct-horse-battery-staple";
+    struct intent_member wanted = member();
+    struct object_zone facts = zone("acme-prod", 32);
+    struct buffer secret, controller;
+    wanted.auth = true;
+    wanted.keyfile = key;
+    wanted.key_id = "00112233445566ff";
+    buffer_init(&secret, 0);
+    buffer_init(&controller, 0);
+    append(&secret, object_secret(&facts, &wanted));
+    append(&controller, object_controller(&facts, &wanted, 1));
+    assert_non_null(strstr(buffer_text(&secret), key));
+    assert_null(strstr(buffer_text(&controller), key));
+    assert_non_null(strstr(buffer_text(&controller), "--keyFile"));
+    assert_non_null(strstr(buffer_text(&controller), "mongo-node1-keyfile"));
+    buffer_finish(&secret);
+    buffer_finish(&controller);
 }
 
 static void the_users_labels_never_hide_the_pod_from_its_service(void **state)
@@ -231,6 +258,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(on_gke_with_a_project_of_a_new_server),
         cmocka_unit_test(on_any_cluster_of_an_old_server),
+        cmocka_unit_test(a_keyfile_is_in_its_secret_and_nowhere_else),
         cmocka_unit_test(the_users_labels_never_hide_the_pod_from_its_service),
         cmocka_unit_test(what_counts_as_a_difference),
         cmocka_unit_test(whose_an_object_is),
