@@ -150,11 +150,11 @@ static bool restart_is_spared(const struct situation *situation, const struct me
         const struct member_situation *other = &situation->members[i];
         if (other == member || has(other->facts, M_ABSENT))
             continue;
-        if (!has(other->facts, M_LISTED | M_HEALTHY) || other->facts & (M_BEHIND | M_LAGGING))
+        if (!has(other->facts, M_LISTED | M_HEALTHY) || other->facts & (M_BEHIND | M_LAGGING | M_ZONE_SILENT))
             return false;
         healthy += has(other->facts, M_VOTES);
     }
-    return healthy >= situation->majority && electable_remains(situation, member);
+    return healthy >= situation->majority && electable_remains(situation, member) && !has(member->facts, M_ZONE_SILENT);
 }
 
 /* Restarts, for secrets that a mongod reads at its start alone. */
