@@ -12,23 +12,16 @@ enum { RULE_MOST = 400 };
 
 static uint64_t taken[RULE_MOST], taken_by_agents[RULE_MOST];
 
-/* Rows that no history can reach yet, each with its reason. */
+enum how_often { NEVER, SELDOM };
+
 static const struct {
     int number;
+    enum how_often how_often;
     const char *reason;
 } excused[] = {
-    {54, "asks for a swap with a member that may not lead just before an election: the planner's own tests have it"},
-    {99, "rows before it always fit"},
-    {299, "rows before it always fit"},
-    {61, "arithmetic: where a majority of the votes is healthy, row 60's rest has one too; it stands guard "
-         "for other counts"},
-    {163, "a disk that existed before is the GCE driver's, whose own tests have it; the model makes each "
-          "disk itself"},
-    {83, "members of the model have no keyfiles"},
-    {84, "members of the model have no keyfiles"},
-    {85, "members of the model have no keyfiles"},
-    {86, "members of the model have no keyfiles"},
-    {243, "members of the model have no keyfiles"},
+#define X(number, how_often, reason) {number, how_often, reason},
+#include "tests/sim/excused.def"
+#undef X
 };
 
 void coverage_rule(int number)
@@ -76,23 +69,22 @@ void coverage_add(struct coverage *sum, const struct coverage *more)
         sum->faults[i] += more->faults[i];
 }
 
-static const char *excuse(int number)
+static int find_excuse(int number)
 {
     for (size_t i = 0; i < sizeof excused / sizeof *excused; i++)
         if (excused[i].number == number)
-            return excused[i].reason;
-    return NULL;
+            return (int)i;
+    return -1;
 }
 
 static int print_row(const char *kind, int number, const char *name, uint64_t times)
 {
-    const char *reason = times ? NULL : excuse(number);
-    printf("  %-8s %3d %-26s %10llu%s%s\n", kind, number, name, (unsigned long long)times,
-           times    ? ""
-           : reason ? "  excused: "
-                    : "  NEVER",
-           reason ? reason : "");
-    return !times && !reason;
+    int excuse = find_excuse(number);
+    bool stale = times && excuse >= 0 && excused[excuse].how_often == NEVER;
+    const char *verdict = stale ? "  STALE EXCUSE: " : times ? "" : excuse >= 0 ? "  excused: " : "  NEVER";
+    printf("  %-8s %3d %-26s %10llu%s%s\n", kind, number, name, (unsigned long long)times, verdict,
+           excuse >= 0 && (stale || !times) ? excused[excuse].reason : "");
+    return stale || (!times && excuse < 0);
 }
 
 static int print_planner(const struct coverage *sum)

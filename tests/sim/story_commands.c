@@ -129,6 +129,10 @@ static int member_command(struct telling *telling, const struct words *words, st
         slot->service = false;
         slot->address[0] = '\0';
         site_changed(world, slot->zone);
+    } else if (strcmp(what, "evict") == 0 || strcmp(what, "readmit") == 0) {
+        slot->no_pod += *what == 'e' ? 1 : -1;
+        if (*what == 'e' && slot->pod)
+            pod_remove(world, slot);
     } else if (strcmp(what, "step-down") == 0) {
         node_step_down(world, slot);
     }
@@ -276,6 +280,8 @@ static const struct {
     {"own-disk", 2, 2, member_command},
     {"delete-service", 2, 2, member_command},
     {"step-down", 2, 2, member_command},
+    {"evict", 2, 2, member_command},
+    {"readmit", 2, 2, member_command},
     {"move-all-addresses", 1, 1, all_addresses},
     {"give-addresses-back", 1, 1, addresses_back},
     {"apply", 1, 1, apply},

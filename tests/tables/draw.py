@@ -53,6 +53,11 @@ Each thing that an intent can say of a member, from an empty zone, from a runnin
 taken on the way. A disk is never deleted by any of them. The waits of rows 161 and 162 are ended by the controller, which names the
 disk that may be used.
 """
+EXCUSED = """
+## Rows that no test reaches
+
+Each has its reason in `tests/sim/excused.def`.
+"""
 
 
 def cell(text):
@@ -101,13 +106,18 @@ def asked(text):
     return table(("asked for", "from", "way"), rows)
 
 
+def excused():
+    text = (HERE.parent / "sim" / "excused.def").read_text()
+    return table(("row", "why"), re.findall(r'^X\((\d+), \w+, "(.*)"\)$', text, re.M))
+
+
 def draw():
     planner = list(planner_rows((HERE / "planner-rules.txt").read_text()))
     titles = ("row", "name", "does", "when", "ended by", "says")
     page = HEAD + SETS.format(steady="; ".join(STEADY), busy=", or ".join(BUSY)) + table(titles, [row for row in planner if row[0] < MEMBERS_FROM])
     page += MEMBERS + table(titles, [row for row in planner if row[0] >= MEMBERS_FROM])
     page += AGENTS + table(("row", "name", "does", "when", "says"), agent_rows((HERE / "agent-rules.txt").read_text()))
-    return page + ASKED + asked((HERE / "asked-and-done.txt").read_text())
+    return page + ASKED + asked((HERE / "asked-and-done.txt").read_text()) + EXCUSED + excused()
 
 
 def main():
