@@ -93,8 +93,16 @@ static size_t unsent(const struct http_connection *connection)
     return connection->out.length - connection->sent;
 }
 
+/* Requests and answers hold tokens, keyfiles and intents: none stays in memory that is given back. */
+static void wipe(struct buffer *buffer, size_t length)
+{
+    if (length)
+        explicit_bzero(buffer->data, length);
+}
+
 static void forget_sent(struct http_connection *connection)
 {
+    wipe(&connection->out, connection->sent);
     buffer_consume(&connection->out, connection->sent);
     connection->sent = 0;
     if (connection->out.length == 0 && connection->out.capacity > KEEP_BUFFER_MAX)
@@ -268,6 +276,7 @@ static void hand_over(struct http_connection *connection)
 
 static void drop_request(struct http_connection *connection)
 {
+    wipe(&connection->in, connection->request_length);
     buffer_consume(&connection->in, connection->request_length);
     connection->request_length = 0;
     if (connection->in.length == 0 && connection->in.capacity > KEEP_BUFFER_MAX)
@@ -339,6 +348,8 @@ void http_connection_free(struct http_connection *connection)
     server->slots[connection->slot] = NULL;
     server->count--;
     http_tls_close(connection);
+    wipe(&connection->in, connection->in.length);
+    wipe(&connection->out, connection->out.length);
     buffer_finish(&connection->in);
     buffer_finish(&connection->out);
     free(connection);

@@ -68,6 +68,7 @@ ALLOWED = {
     "VIEW": {"local", "viewer", "operator", "admin"},
     "OPERATE": {"local", "operator", "admin"},
     "ADMIN": {"local", "admin"},
+    "SECRET": {"local", "admin"},
     "JOIN": {"local", "unknown", "viewer", "operator", "admin"},
     "AGENT": {"local"},
 }
@@ -94,6 +95,15 @@ def test_exactly_the_allowed_callers_pass_each_route(controller, tokens):
                 assert answer.status == (401 if caller == "unknown" else 403), (method, path, caller)
                 assert caller != "unknown" or answer.headers["WWW-Authenticate"].startswith("Bearer")
     assert not wrong
+
+
+def test_each_routes_rule_is_the_one_that_was_meant():
+    """Who may do what changes on purpose alone: `ATOLL_REWRITE_GOLDEN=1` writes the table anew."""
+    table = SOURCE / "tests/tables/access.txt"
+    rules = "".join(f"{rule:8} {method:6} {pattern}\n" for _, method, pattern, rule in sorted(ROUTES, key=lambda route: (route[3], route[2], route[1])))
+    if os.environ.get("ATOLL_REWRITE_GOLDEN"):
+        table.write_text(rules)
+    assert table.read_text() == rules, "a path's rule changed: run this test with ATOLL_REWRITE_GOLDEN=1 if that was meant"
 
 
 def test_the_reading_listener_knows_nobody(controller, tokens):
@@ -219,6 +229,14 @@ def test_nothing_is_changed_that_cannot_be_written_down(controller, tokens):
     answer = controller.ask("PUT", "/v1/federation", SPEC.replace("mongo:7.0", "mongo:7.0.9"))
     assert answer.status == 503 and "audit log" in answer.error["message"]
     assert controller.get("/v1/federation").json()["spec"]["sets"][0]["image"] == "mongo:7.0"
+
+
+def test_who_read_a_secret_is_in_the_audit_log(controller, tokens):
+    controller.ask("GET", "/v1/sets/mongo/admin", headers={**bearer(tokens["admin"]), "Atoll-Why": "a%20look"})
+    assert controller.ask("GET", "/v1/sets/mongo/admin", headers=bearer(tokens["operator"])).status == 403
+    refused, read = audit(controller, limit=2)
+    assert (read["method"], read["path"], read["who"]["name"], read["why"]) == ("GET", "/v1/sets/mongo/admin", "the-admin", "a look")
+    assert (refused["outcome"], refused["who"]["name"]) == ("refused", "the-operator")
 
 
 # ---- the command line ----

@@ -44,6 +44,7 @@ static const struct {
     {ACCESS_VIEW, "vsSoal", "vsSoal", ""},
     {ACCESS_OPERATE, "oal", "oal", ""},
     {ACCESS_ADMIN, "al", "al", ""},
+    {ACCESS_SECRET, "al", "al", ""},
     {ACCESS_JOIN, everybody, everybody, ""},
     {ACCESS_AGENT, "lz", "lz", ""},
 };
