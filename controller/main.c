@@ -301,7 +301,7 @@ static int start_loop(struct daemon *self, struct error *err)
     return 0;
 }
 
-static void finish(struct daemon *self)
+static void finish(struct daemon *self, int result)
 {
     if (!uv_is_closing((uv_handle_t *)&self->tick))
         stop(self);
@@ -315,7 +315,7 @@ static void finish(struct daemon *self)
         self->store->functions->close(self->store);
     if (self->abandoned) {
         log_warning("main", "a command to MongoDB is left without its answer");
-        _exit(0); /* the worker still uses the loop's memory */
+        _exit(result); /* the worker still uses the loop's memory */
     }
     uv_close((uv_handle_t *)&self->patience, NULL);
     uv_run(&self->loop, UV_RUN_DEFAULT);
@@ -371,6 +371,6 @@ int main(int argc, char **argv)
         log_error("main", "%s", err.message);
     else
         uv_run(&self.loop, UV_RUN_DEFAULT);
-    finish(&self);
+    finish(&self, result);
     return result;
 }
