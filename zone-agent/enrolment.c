@@ -127,6 +127,13 @@ static int start_trusted(struct enrolment *self, const char *method, const char 
     return start(self, method, path, body, &tls, err);
 }
 
+/* To the controller that is trusted, as nobody: a certificate that there may be doesn't count any more. */
+static int start_as_nobody(struct enrolment *self, const char *method, const char *path, const struct json *body, struct error *err)
+{
+    struct http_tls tls = {.ca = identity_tls(self->identity).ca};
+    return start(self, method, path, body, &tls, err);
+}
+
 /* The only request whose answerer isn't known: it sends nothing of ours, and the answer counts by its hash alone. */
 static int find_ca(struct enrolment *self, struct error *err)
 {
@@ -193,7 +200,7 @@ static int ask(struct enrolment *self, struct error *err)
         json_set_string(body, "token", token.data);
     pki_forget(&token);
     snprintf(path, sizeof path, "/v1/zones/%s/enrol", self->zone);
-    int result = body ? start_trusted(self, "POST", path, body, err) : -1;
+    int result = body ? start_as_nobody(self, "POST", path, body, err) : -1;
     json_destroy(body);
     return result;
 }
@@ -202,7 +209,7 @@ static int poll(struct enrolment *self, struct error *err)
 {
     char path[256];
     snprintf(path, sizeof path, "/v1/zones/%s/enrol?key=%s", self->zone, self->key_hash);
-    return start_trusted(self, "GET", path, NULL, err);
+    return start_as_nobody(self, "GET", path, NULL, err);
 }
 
 static int renew(struct enrolment *self, struct error *err)
@@ -363,6 +370,18 @@ static void on_done(void *context, const struct http_answer *answer, const struc
 }
 
 /* ---- life ---- */
+
+void enrolment_refused(struct enrolment *self)
+{
+    if (*self->token_file && !self->call && self->step == STEP_STEADY)
+        succeed(self, STEP_FIND_CA, 0);
+}
+
+void enrolment_accepted(struct enrolment *self)
+{
+    if (self->identity->ready && !self->call && (self->step == STEP_FIND_CA || self->step == STEP_ASK))
+        succeed(self, STEP_STEADY, ENROLMENT_CHECK_MS);
+}
 
 void enrolment_told(struct enrolment *self, const char *bundle_hash, bool wants_renewal)
 {

@@ -14,7 +14,7 @@
 
 enum {
     ENROLMENT_RETRY_FIRST_MS = 500,
-    ENROLMENT_RETRY_MOST_MS = 30000,
+    ENROLMENT_RETRY_MOST_MS = 10000,
     ENROLMENT_POLL_MS = 2000,    /* while somebody has to approve */
     ENROLMENT_CHECK_MS = 60000,  /* between two looks at the certificate's age */
     ENROLMENT_SPREAD_MS = 3000,  /* not all zones renew at one instant */
@@ -47,6 +47,12 @@ struct enrolment *enrolment_create(const struct enrolment_options *options, stru
 
 /* What the controller says beside its answers: the hash of the bundle in force ("" when it doesn't say), and whether it wants a renewal. */
 void enrolment_told(struct enrolment *enrolment, const char *bundle_hash, bool renew);
+
+/* The controller, or who stands in its place, won't speak with the certificate that there is: it was revoked or has expired, or the CA
+ * is another one by now. Where a join token is given it is tried, as at the beginning; the certificate is kept meanwhile. */
+void enrolment_refused(struct enrolment *enrolment);
+/* The certificate is good after all. */
+void enrolment_accepted(struct enrolment *enrolment);
 
 /* No more events; then run the loop until it has nothing left. NULL is tolerated. */
 void enrolment_destroy(struct enrolment *enrolment);

@@ -151,7 +151,11 @@ static int64_t on_revision(void *context)
 
 static void on_link_state(void *context, const struct error *err)
 {
-    (void)context;
+    struct program *program = context;
+    if (program->enrolment && err && err->code == ERROR_REFUSED)
+        enrolment_refused(program->enrolment);
+    else if (program->enrolment && !err)
+        enrolment_accepted(program->enrolment);
     if (err)
         log_warning("link", "the controller can't be heard: %s; the zone goes on by its last intent",
                     err->message);

@@ -159,7 +159,7 @@ static void on_housekeeping(uv_timer_t *timer)
     if (child_log_path(&supervisor->controller, path, NULL) == 0)
         log_bound(path);
     for (size_t i = 0; i < supervisor->agent_count; i++) {
-        supervisor_tidy_token(supervisor->agents[i]);
+        supervisor_look_at_identity(supervisor->agents[i]);
         if (child_log_path(supervisor->agents[i], path, NULL) == 0)
             log_bound(path);
     }

@@ -74,7 +74,7 @@ int supervisor_zone_path(const struct child *child, const char *name, char out[P
 /* False when the agent has neither a certificate nor a token: then a token is got, and child_start() is called again. */
 bool supervisor_may_start(struct child *child);
 void supervisor_enrol_anew(struct child *child);      /* an agent ended: one that hasn't enrolled gets another token */
-void supervisor_tidy_token(const struct child *child); /* a token that was used is removed */
+void supervisor_look_at_identity(struct child *child); /* a used token is removed; an agent with a certificate of a lost CA gets another token */
 
 /* Asks the controller for the spec, and starts agents for zones that are new in it. In supervise_zones.c. */
 void supervisor_look_for_zones(struct supervisor *supervisor);

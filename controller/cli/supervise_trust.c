@@ -33,10 +33,19 @@ static void remove_token(const struct child *child)
         unlink(path);
 }
 
-void supervisor_tidy_token(const struct child *child)
+/* Whether its certificate is of the controller's CA: not after the controller's store was lost, with which it made another CA. */
+static bool has_enrolled(const struct child *child)
 {
-    if (is_there(child, SANDBOX_IDENTITY_FILE) && is_there(child, SANDBOX_JOIN_TOKEN_FILE))
-        remove_token(child); /* used up */
+    char path[PATH_MAX];
+    struct buffer identity, ca;
+    buffer_init(&identity, 0);
+    buffer_init(&ca, 0);
+    bool has = supervisor_zone_path(child, SANDBOX_IDENTITY_FILE, path, NULL) == 0 && file_read(path, PKI_PEM_MAX, &identity, NULL) == 0 &&
+               sandbox_path(path, child->supervisor->dir, SANDBOX_CA_FILE, NULL) == 0 && file_read(path, PKI_PEM_MAX, &ca, NULL) == 0 &&
+               pki_check_signed_by(buffer_text(&identity), buffer_text(&ca), NULL) == 0;
+    pki_forget(&identity);
+    buffer_finish(&ca);
+    return has;
 }
 
 struct http_call *supervisor_ask(struct supervisor *supervisor, const char *method, const char *path, const char *body,
@@ -92,18 +101,31 @@ static void on_token(void *context, const struct http_answer *answer, const stru
     child_start(child);
 }
 
-bool supervisor_may_start(struct child *child)
+static void ask_for_token(struct child *child)
 {
     char path[64 + NAME_LENGTH_MAX];
+    snprintf(path, sizeof path, "/v1/zones/%s/join-token", child->zone);
+    if (!child->asking && child->supervisor->http)
+        child->asking = supervisor_ask(child->supervisor, "POST", path, "{\"preApproved\":true}", on_token, child, NULL) != NULL;
+}
+
+bool supervisor_may_start(struct child *child)
+{
     if (is_there(child, SANDBOX_IDENTITY_FILE) || is_there(child, SANDBOX_JOIN_TOKEN_FILE))
         return true;
-    snprintf(path, sizeof path, "/v1/zones/%s/join-token", child->zone);
-    if (!child->asking && child->supervisor->http) {
-        child->asking = supervisor_ask(child->supervisor, "POST", path, "{\"preApproved\":true}", on_token, child, NULL) != NULL;
-        if (!child->asking)
-            child_start_after(child, TOKEN_RETRY_MS); /* the controller has not written its files yet */
-    }
+    ask_for_token(child);
+    if (!child->asking)
+        child_start_after(child, TOKEN_RETRY_MS); /* the controller has not written its files yet */
     return false;
+}
+
+void supervisor_look_at_identity(struct child *child)
+{
+    bool token = is_there(child, SANDBOX_JOIN_TOKEN_FILE), enrolled = has_enrolled(child);
+    if (enrolled && token)
+        remove_token(child); /* used up */
+    else if (!enrolled && !token && is_there(child, SANDBOX_IDENTITY_FILE))
+        ask_for_token(child); /* the agent looks for it */
 }
 
 void supervisor_enrol_anew(struct child *child)

@@ -104,6 +104,7 @@ def test_all_that_move_before_anybody_looks_are_lost_addresses_with_a_way_out(we
     before = whole.members_of(whole.healthy(well))
     old = {name: member["host"] for name, member in before.items()}
     with whole.nothing_is_lost(well):
+        whole.direct(well, next(iter(old.values()))).close()
         with whole.stopped(whole.controller(well)):
             hosts = move(well, *before)
             sandboxes.wait_until(no_primary_anywhere(well, hosts), 90 * well.slowness, "the primary to step down")

@@ -230,6 +230,26 @@ def test_another_cas_certificate_is_shut_out(federation):
         federation.ask("GET", "/v1/zones", trusted=folder / "own.crt")
 
 
+def test_a_removed_agent_and_one_of_a_lost_ca_enrol_again_with_another_token(federation):
+    federation.join("a", "z1")
+    federation.until(lambda: "connected to the controller" in federation.log("a"), "it is connected")
+    first = (federation.folder / "a" / "identity.pem").read_text()
+    federation.atoll("zone", "remove", "z1")
+    federation.until(lambda: "was used already" in federation.log("a") or "not known" in federation.log("a"), "its old token is of no use")
+    (federation.folder / "a.token").write_text(federation.token("z1", "--pre-approved"))
+    federation.until(lambda: federation.zone("z1")["state"] == "joined", "another token lets it in")
+    second = (federation.folder / "a" / "identity.pem").read_text()
+    assert second != first
+    federation.stop("controller")
+    for file in federation.dir.glob("controller.db*"):
+        file.unlink()
+    federation.start()
+    federation.atoll("apply", "-f", federation.folder / "spec.yaml")
+    (federation.folder / "a.token").write_text(federation.token("z1", "--pre-approved"))
+    federation.until(lambda: federation.zone("z1")["state"] == "joined", "it believes the CA that the token names")
+    assert (federation.folder / "a" / "identity.pem").read_text() != second
+
+
 def test_people_are_made_and_revoked(federation):
     out = federation.folder / "jane.pem"
     federation.atoll("certificate", "create", "jane", "--role", "viewer", "--out", out)

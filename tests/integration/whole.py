@@ -175,7 +175,9 @@ def client_of(sandbox, name="mongo", **options):
 
 def direct(sandbox, host, **options):
     """A client of this one member, as the set's first administrator."""
-    admin = pymongo.uri_parser.parse_uri(sandbox.atoll("connection-string", "mongo", "--with-password").stdout.strip())
+    if not hasattr(sandbox, "admin"):  # also of use while the controller stands still
+        sandbox.admin = pymongo.uri_parser.parse_uri(sandbox.atoll("connection-string", "mongo", "--with-password").stdout.strip())
+    admin = sandbox.admin
     login = {"username": admin["username"], "password": admin["password"]} if admin["username"] else {}
     return pymongo.MongoClient(f"mongodb://{host}/", **{"serverSelectionTimeoutMS": SELECTION_MS, "socketTimeoutMS": SELECTION_MS, **login, **options})
 
