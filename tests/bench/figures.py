@@ -57,7 +57,7 @@ def measure_form(sandbox):
         names.append(f"form{run}")
         sandbox.spec_file.write_text(spec(*names))
         began = time.monotonic()
-        sandbox.atoll("apply", "-f", sandbox.spec_file, "--wait", "--timeout", "90", timeout=100)
+        sandbox.atoll("apply", "-f", sandbox.spec_file, "--wait", "--timeout", "300", timeout=330)
         ours.append(time.monotonic() - began)
         by_hand = yardsticks.PlainSet(mongod_of(sandbox))
         try:
@@ -74,10 +74,14 @@ def primary_and_secondary(sandbox):
     return primary, next(member for member in members if member["state"] == "SECONDARY")
 
 
+def uri_of(sandbox):
+    return sandbox.atoll("connection-string", "mongo", "--with-password").stdout.strip()
+
+
 def measure_moves(sandbox):
     """From the moment that a secondary's address moved until the primary has it in a committed configuration."""
     primary, secondary = primary_and_secondary(sandbox)
-    client = yardsticks.direct(primary["host"])
+    client = yardsticks.direct(primary["host"], uri_of(sandbox))
     took, by_hand = [], []
     for _ in range(MOVES):
         before = client.admin.command("replSetGetConfig")["config"]["version"]
@@ -98,8 +102,7 @@ def measure_failover(sandbox):
     ours, theirs = [], []
     for _ in range(FAILOVERS):
         primary, _secondary = primary_and_secondary(sandbox)
-        hosts = [member["host"] for member in sandbox.set_status()["members"]]
-        watcher = pymongo.MongoClient(hosts, replicaSet="mongo", heartbeatFrequencyMS=500)
+        watcher = pymongo.MongoClient(uri_of(sandbox), heartbeatFrequencyMS=500)
         yardsticks.wait(lambda: watcher.primary)  # noqa: B023
         process = next(each for each in sandbox.processes("--dbpath") if f"/disks/{primary['disk']['name']}/" in " ".join(each.cmdline()))
         process.kill()

@@ -2,6 +2,7 @@
 import contextlib
 import os
 import pathlib
+import re
 import shutil
 import socket
 import subprocess
@@ -14,10 +15,10 @@ ZONES = 3
 POLL_SECS = 0.005
 
 
-def direct(host, timeout_ms=2000):
-    """A client of this one member."""
+def direct(host, uri="mongodb://any/", timeout_ms=2000):
+    """A client of this one member; `uri`: of its set, for how to log in."""
     return pymongo.MongoClient(
-        host, directConnection=True, serverSelectionTimeoutMS=timeout_ms, connectTimeoutMS=timeout_ms, socketTimeoutMS=10000
+        re.sub(r"(mongodb://(?:[^@/]*@)?)[^/]*/", rf"\g<1>{host}/", uri), directConnection=True, serverSelectionTimeoutMS=timeout_ms, connectTimeoutMS=timeout_ms, socketTimeoutMS=10000
     )
 
 
