@@ -143,7 +143,8 @@ static int scan_number(struct scan *scan)
         scan->at++;
         good = scan_digits(scan) > 0;
     }
-    if (good && (peek(scan) == 'e' || peek(scan) == 'E')) {
+    bool exponent = good && (peek(scan) == 'e' || peek(scan) == 'E');
+    if (exponent) {
         scan->at++;
         if (peek(scan) == '+' || peek(scan) == '-')
             scan->at++;
@@ -151,6 +152,8 @@ static int scan_number(struct scan *scan)
     }
     if (!good || scan->at - begin > NUMBER_DIGITS_MAX)
         return refuse(scan, good ? "a number with too many digits" : "not a number");
+    if (!exponent)
+        return 0; /* so few digits alone are far from infinity */
     char copy[NUMBER_DIGITS_MAX + 1] = "";
     memcpy(copy, scan->text + begin, scan->at - begin);
     return isfinite(strtod(copy, NULL)) ? 0 : refuse(scan, "a number that is too large");

@@ -107,8 +107,10 @@ static int take(int option, struct choices *out)
     case 's':
         return number(optarg, UINT64_MAX / 4, &out->run.seed);
     case 'j':
-        if (number(optarg, JOBS_MOST, &value) || value == 0)
+        if (number(optarg, JOBS_MOST, &value))
             return -1;
+        if (value == 0)
+            return bad("without a job nothing runs", optarg);
         out->run.jobs = (int)value;
         return 0;
     case 'p':
