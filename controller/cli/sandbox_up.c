@@ -163,7 +163,7 @@ static void say_next(const struct up *up)
     console_say("\nThe sandbox is up in %s. What to do next:\n"
                 "  look on:                 atoll status --watch%s\n"
                 "  what it waits for:       atoll explain %s%s\n"
-                "  what to connect with:    atoll connection-string %s%s\n"
+                "  what to connect with:    atoll connection-string %s --with-password%s\n"
                 "  see an address move:     atoll sandbox fault %s-node1 move-address%s\n"
                 "  remove every trace:      atoll sandbox down%s",
                 up->dir, option, set, option, set, option, set, option, option);
