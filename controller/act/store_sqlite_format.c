@@ -15,8 +15,8 @@
 /* What takes a store from the format of its index to the next one; the first makes an empty file format 1. */
 static const char *const upgrades[STORE_FORMAT] = {
     "CREATE TABLE record (key TEXT PRIMARY KEY NOT NULL, data BLOB NOT NULL) WITHOUT ROWID",
-    "ALTER TABLE record ADD COLUMN sum INTEGER NOT NULL DEFAULT 0; UPDATE record SET sum = atoll_sum(key, "
-    "data)",
+    ("ALTER TABLE record ADD COLUMN sum INTEGER NOT NULL DEFAULT 0;"
+     "UPDATE record SET sum = atoll_sum(key, data)"),
     "CREATE TABLE log (id INTEGER PRIMARY KEY AUTOINCREMENT, ended INTEGER NOT NULL, data TEXT NOT NULL)",
 };
 
