@@ -459,7 +459,7 @@ def test_a_stopped_watch_says_nothing_more(server, start):
     assert len(probe.seen) == count + 1
 
 
-EVENTS, BATCH, ROUNDS = 100, 10, 12
+EVENTS, BATCH, ROUNDS, SAMPLES = 100, 10, 12, 10
 
 
 def test_a_long_watch_does_not_grow(server, start):
@@ -485,12 +485,12 @@ def test_a_long_watch_does_not_grow(server, start):
     sizes = []
     for number in range(1, ROUNDS + 1):
         wait_until(lambda: probe.memory()["objects"] >= number * EVENTS * BATCH * 2, 50)
-        sizes.append(probe.memory()["heapBytes"])
+        sizes.append(min(probe.memory()["heapBytes"] for _ in range(SAMPLES)))  # some are taken while a buffer is in use
     assert probe.seen[-1]["objects"] >= 2 * ROUNDS * EVENTS * BATCH
     print(f"{probe.seen[-1]['objects']} events; bytes allocated: {sizes}; {probe.seen[-1]['anonymousKb']} KiB")
     if not is_sanitized():  # which has an allocator of its own, and looks for leaks at the end
-        half = ROUNDS // 2  # the least of each, as some are taken while a buffer is in use
-        assert min(sizes[half:]) - min(sizes[:half]) <= 1500, sizes
+        half = ROUNDS // 2  # beside what is usual: one moment with less than ever, between two watches, is no measure
+        assert min(sizes[half:]) - sorted(sizes[:half])[1] <= 1500, sizes
 
 
 def is_sanitized():
