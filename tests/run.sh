@@ -95,7 +95,7 @@ sim() {
 # Every unit test, fuzz target and some simulated histories again, with one allocation or effect failing. Always the same ones.
 torture() {
     say "torture: what fails once in a while"
-    "$python" tests/torture/torture.py build/asan --jobs "$jobs" --each "${TORTURE_EACH:-12}" --seconds "${TORTURE_SECONDS:-200}" \
+    "$python" tests/torture/torture.py build/asan --jobs "$jobs" --each "${TORTURE_EACH:-6}" --seconds "${TORTURE_SECONDS:-200}" \
         --junit "$results/torture.xml" || [ -f "$results/torture.xml" ] || echo "torture.py itself failed" >"$results/torture.broken"
 }
 

@@ -8,7 +8,8 @@
  *                         where a simulator enters it)
  *   ATOLL_TORTURE_ENTERED 1: only what happens within an E counts
  *   ATOLL_TORTURE_KIND    memory or effect
- *   ATOLL_TORTURE_AT      which one fails, from 1; 0: none, they are only counted
+ *   ATOLL_TORTURE_AT      which one fails, from 1; 0: none, they are only counted, and the report gets "site N" for each that is
+ *                         the first one from another way through production code
  *   ATOLL_TORTURE_FORK    instead: several, ascending ("3,17,40"). At each a copy of the process goes on in which it fails, and is
  *                         waited for; only for programs that touch nothing outside of themselves
  *   ATOLL_TORTURE_REPORT  a file that gets "failed NAME ADDRESS…" and at the end "counted N"; of each copy "ended N STATUS" (as
@@ -36,7 +37,9 @@
 
 #define EXPORT __attribute__((visibility("default")))
 
-enum { RANGES_MAX = 65536, FRAMES_MAX = 48, EARLY_BYTES = 65536, FOREIGN_MAX = 16, COPY_SECONDS_MAX = 180 };
+#define STACK_WORDS_MAX (((size_t)8 << 20) / sizeof(uintptr_t))
+
+enum { RANGES_MAX = 65536, FRAMES_MAX = 48, EARLY_BYTES = 65536, FOREIGN_MAX = 16, COPY_SECONDS_MAX = 60, SITES_MAX = 65536, SITE_FRAMES = 6 };
 
 struct range {
     uintptr_t start, end;
@@ -50,12 +53,15 @@ static struct {
     const char *report_path;
     atomic_ulong counted;
     int report;
+    ino_t shown[STDERR_FILENO + 1]; /* where stdout and stderr went at the start */
     uintptr_t base, first, last; /* of the program's own text */
     struct range ranges[RANGES_MAX];
     size_t range_count;
     struct range loop;                 /* libuv */
     struct range foreign[FOREIGN_MAX]; /* libraries whose allocations are left alone */
     size_t foreign_count;
+    uint64_t sites[SITES_MAX]; /* hashes; 0: empty */
+    size_t site_count;
 } torture = {.report = -1};
 
 /* Initial-exec: a thread's first use must not allocate. */
@@ -123,30 +129,85 @@ static bool is_foreign(uintptr_t address)
     return false;
 }
 
-/* Whether production code asked; `caller` is where the call came from. Mostly the program itself, and then the stack need not be
- * walked. */
-static bool is_ours(uintptr_t caller)
+/* Who asks: the frames of production code, innermost first, and what of. */
+struct asking {
+    bool ours;
+    uintptr_t frames[SITE_FRAMES];
+    size_t count;
+};
+
+/* One frame more, from within; false when no further one is needed. */
+static bool take_frame(struct asking *out, uintptr_t address, bool *decided)
+{
+    if (torture.memory && is_foreign(address)) {
+        out->ours = out->ours && *decided;
+        return false;
+    }
+    char kind = address >= torture.first && address < torture.last ? kind_of(address) : 0;
+    if (!kind)
+        return true;
+    if (kind == 'T') { /* the test, or a simulator's own use of production code */
+        *decided = true;
+        return false;
+    }
+    out->ours = out->ours || kind == 'E' || !torture.entered;
+    *decided = out->ours;
+    out->frames[out->count++] = address - torture.base;
+    return out->count < SITE_FRAMES || !*decided;
+}
+
+static void walk_stack(struct asking *out)
 {
     void *frames[FRAMES_MAX];
-    char known = caller >= torture.first && caller < torture.last ? kind_of(caller) : 0;
-    if (known == 'T' || (known && !torture.entered))
-        return known != 'T';
-    if (torture.memory && is_foreign(caller))
-        return false;
+    bool decided = false;
     int count = backtrace(frames, FRAMES_MAX);
-    for (int i = 1; i < count; i++) {
-        uintptr_t address = (uintptr_t)frames[i] - 1;
-        if (torture.memory && is_foreign(address))
-            return false;
-        if (address < torture.first || address >= torture.last)
-            continue;
-        char kind = kind_of(address);
-        if (kind == 'E' || (kind == 'P' && !torture.entered))
-            return true;
-        if (kind == 'T') /* the simulator itself, or what it asks production code for its own sake */
-            return false;
+    for (int i = 1; i < count && out->count < SITE_FRAMES && take_frame(out, (uintptr_t)frames[i] - 1, &decided); i++)
+        ;
+}
+
+/* The program is built with frame pointers, so that a call from within it needs no unwinding. */
+static void walk_frames(struct asking *out, uintptr_t caller, const uintptr_t *frame)
+{
+    bool decided = false;
+    const uintptr_t *bottom = frame;
+    while (take_frame(out, caller, &decided) && out->count < SITE_FRAMES) {
+        const uintptr_t *next = (const uintptr_t *)frame[0];
+        if (next <= frame || (uintptr_t)next % sizeof *next || (size_t)(next - bottom) > STACK_WORDS_MAX)
+            return;
+        frame = next;
+        caller = frame[1] - 1;
     }
-    return false;
+}
+
+/* Whether production code asked; `caller` is where the call came from, `frame` the frame of who was called. */
+static bool is_ours(uintptr_t caller, const uintptr_t *frame, struct asking *out)
+{
+    *out = (struct asking){.count = 0};
+    char known = caller >= torture.first && caller < torture.last ? kind_of(caller) : 0;
+    if (known == 'T' || (torture.memory && is_foreign(caller)))
+        return false;
+    if (known)
+        walk_frames(out, caller, frame);
+    else
+        walk_stack(out);
+    return out->ours;
+}
+
+/* Whether nobody came this way before. */
+static bool is_new_site(const struct asking *asking)
+{
+    uint64_t hash = UINT64_C(14695981039346656037);
+    for (size_t i = 0; i < asking->count; i++)
+        hash = (hash ^ asking->frames[i]) * UINT64_C(1099511628211);
+    hash |= 1;
+    size_t at = hash >> 20 & (SITES_MAX - 1);
+    while (torture.sites[at] && torture.sites[at] != hash)
+        at = (at + 1) & (SITES_MAX - 1);
+    if (torture.sites[at] || torture.site_count == SITES_MAX / 2)
+        return false;
+    torture.sites[at] = hash;
+    torture.site_count++;
+    return true;
 }
 
 static void say_failed(const char *name)
@@ -193,8 +254,11 @@ static bool copy_goes_on(void)
     alarm(COPY_SECONDS_MAX);
     snprintf(path, sizeof path, "%s.%lu", torture.report_path, torture.at);
     int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    if (fd < 0 || dup2(fd, STDOUT_FILENO) < 0 || dup2(fd, STDERR_FILENO) < 0)
-        abort();
+    for (int shown = STDOUT_FILENO; shown <= STDERR_FILENO; shown++) {
+        struct stat now; /* a test may have put a pipe of its own there */
+        if (fstat(shown, &now) == 0 && now.st_ino == torture.shown[shown] && dup2(fd, shown) < 0)
+            abort();
+    }
     close(fd);
     torture.copies_at = NULL;
     return true;
@@ -211,9 +275,12 @@ static void aim(void)
 }
 
 /* Whether this one, which is counted, fails. */
-static bool hits(void)
+static bool hits(const struct asking *asking)
 {
-    if (atomic_fetch_add(&torture.counted, 1) + 1 != torture.at)
+    unsigned long number = atomic_fetch_add(&torture.counted, 1) + 1;
+    if (!torture.at && is_new_site(asking)) /* by several threads at once at worst a site is told twice */
+        say("site %lu\n", number);
+    if (number != torture.at)
         return false;
     if (!torture.copies_at || copy_goes_on())
         return true;
@@ -222,18 +289,26 @@ static bool hits(void)
 }
 
 /* Counts this one; whether it is the one that fails. */
-static bool fails(bool memory, const char *name, void *caller)
+static bool fails(bool memory, const char *name, void *caller, void *frame)
 {
+    struct asking asking;
     if (!torture.ready || inside || torture.memory != memory || (torture.at && torture.counted >= torture.at))
         return false;
     inside = true;
     int saved = errno;
-    bool now = is_ours((uintptr_t)caller - 1) && hits();
+    bool now = is_ours((uintptr_t)caller - 1, frame, &asking) && hits(&asking);
     if (now)
         say_failed(name);
     errno = saved;
     inside = false;
     return now;
+}
+
+/* libuv's table of watchers: it ends the process when that can't grow. */
+static bool is_loop(void *caller)
+{
+    uintptr_t address = (uintptr_t)caller - 1;
+    return address >= torture.loop.start && address < torture.loop.end;
 }
 
 /* ---- memory ---- */
@@ -243,7 +318,7 @@ EXPORT void *malloc(size_t size)
     if (finding)
         return early_alloc(size);
     NEXT(void *, malloc, (size_t));
-    if (fails(true, "malloc", __builtin_return_address(0)))
+    if (fails(true, "malloc", __builtin_return_address(0), __builtin_frame_address(0)))
         return errno = ENOMEM, NULL;
     return next_malloc(size);
 }
@@ -253,7 +328,7 @@ EXPORT void *calloc(size_t count, size_t size)
     if (finding)
         return early_alloc(count * size); /* static memory is zero */
     NEXT(void *, calloc, (size_t, size_t));
-    if (fails(true, "calloc", __builtin_return_address(0)))
+    if (fails(true, "calloc", __builtin_return_address(0), __builtin_frame_address(0)))
         return errno = ENOMEM, NULL;
     return next_calloc(count, size);
 }
@@ -266,7 +341,7 @@ EXPORT void *realloc(void *pointer, size_t size)
         size_t left = (size_t)(early + EARLY_BYTES - (char *)pointer);
         return out ? memcpy(out, pointer, size < left ? size : left) : NULL;
     }
-    if (size && fails(true, "realloc", __builtin_return_address(0)))
+    if (size && !is_loop(__builtin_return_address(0)) && fails(true, "realloc", __builtin_return_address(0), __builtin_frame_address(0)))
         return errno = ENOMEM, NULL;
     return next_realloc(pointer, size);
 }
@@ -282,7 +357,7 @@ EXPORT void free(void *pointer)
 EXPORT char *strdup(const char *text)
 {
     NEXT(char *, strdup, (const char *));
-    if (fails(true, "strdup", __builtin_return_address(0)))
+    if (fails(true, "strdup", __builtin_return_address(0), __builtin_frame_address(0)))
         return errno = ENOMEM, NULL;
     return next_strdup(text);
 }
@@ -290,7 +365,7 @@ EXPORT char *strdup(const char *text)
 EXPORT char *strndup(const char *text, size_t length)
 {
     NEXT(char *, strndup, (const char *, size_t));
-    if (fails(true, "strndup", __builtin_return_address(0)))
+    if (fails(true, "strndup", __builtin_return_address(0), __builtin_frame_address(0)))
         return errno = ENOMEM, NULL;
     return next_strndup(text, length);
 }
@@ -298,7 +373,7 @@ EXPORT char *strndup(const char *text, size_t length)
 EXPORT int posix_memalign(void **out, size_t alignment, size_t size)
 {
     NEXT(int, posix_memalign, (void **, size_t, size_t));
-    return fails(true, "posix_memalign", __builtin_return_address(0)) ? ENOMEM : next_posix_memalign(out, alignment, size);
+    return fails(true, "posix_memalign", __builtin_return_address(0), __builtin_frame_address(0)) ? ENOMEM : next_posix_memalign(out, alignment, size);
 }
 
 /* ---- effects ---- */
@@ -322,7 +397,7 @@ static bool has_mode(int flags)
         unsigned mode = has_mode(flags) ? va_arg(arguments, unsigned) : 0;                                    \
         va_end(arguments);                                                                                    \
         NEXT(int, name, (const char *, int, ...));                                                              \
-        if (fails(false, #name, __builtin_return_address(0)))                                                                              \
+        if (fails(false, #name, __builtin_return_address(0), __builtin_frame_address(0)))                                                                              \
             return errno = torture.at % 2 ? EMFILE : EIO, -1;                                                 \
         return next_##name(path, flags, mode);                                                                \
     }
@@ -338,7 +413,7 @@ OPENING(open64)
         unsigned mode = has_mode(flags) ? va_arg(arguments, unsigned) : 0;                                    \
         va_end(arguments);                                                                                    \
         NEXT(int, name, (int, const char *, int, ...));                                                         \
-        if (fails(false, #name, __builtin_return_address(0)))                                                                              \
+        if (fails(false, #name, __builtin_return_address(0), __builtin_frame_address(0)))                                                                              \
             return errno = torture.at % 2 ? EMFILE : EIO, -1;                                                 \
         return next_##name(folder, path, flags, mode);                                                        \
     }
@@ -351,7 +426,7 @@ OPENING_AT(openat64)
     EXPORT type name parameters                                                                               \
     {                                                                                                         \
         NEXT(type, name, parameters);                                                                          \
-        if (fails(false, #name, __builtin_return_address(0)))                                                                              \
+        if (fails(false, #name, __builtin_return_address(0), __builtin_frame_address(0)))                                                                              \
             return errno = (error), (type)-1;                                                                 \
         return next_##name arguments;                                                                         \
     }
@@ -360,16 +435,14 @@ OPENING_AT(openat64)
 static bool is_own_pipe(int fd, void *caller)
 {
     struct stat status;
-    uintptr_t address = (uintptr_t)caller - 1;
-    return address >= torture.loop.start && address < torture.loop.end && fstat(fd, &status) == 0 &&
-           !S_ISREG(status.st_mode) && !S_ISSOCK(status.st_mode);
+    return is_loop(caller) && fstat(fd, &status) == 0 && !S_ISREG(status.st_mode) && !S_ISSOCK(status.st_mode);
 }
 
 #define FAILING_IO(name, parameters, arguments, error)                                                        \
     EXPORT ssize_t name parameters                                                                            \
     {                                                                                                         \
         NEXT(ssize_t, name, parameters);                                                                      \
-        if (!is_own_pipe(fd, __builtin_return_address(0)) && fails(false, #name, __builtin_return_address(0))) \
+        if (!is_own_pipe(fd, __builtin_return_address(0)) && fails(false, #name, __builtin_return_address(0), __builtin_frame_address(0))) \
             return errno = (error), -1;                                                                       \
         return next_##name arguments;                                                                         \
     }
@@ -450,6 +523,10 @@ __attribute__((constructor)) static void begin(void)
     torture.copies_at = getenv("ATOLL_TORTURE_FORK");
     if (torture.copies_at)
         aim();
+    for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO; fd++) {
+        struct stat status;
+        torture.shown[fd] = fstat(fd, &status) == 0 ? status.st_ino : 0;
+    }
     read_map(map);
     dl_iterate_phdr(look_at_object, &program_seen);
     backtrace(frames, 2); /* loads its library now */

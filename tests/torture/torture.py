@@ -3,8 +3,8 @@
 
     torture.py BUILD_DIR [--seconds N] [--each N] [--jobs N] [--kind memory|effect]... [--junit FILE] [NAME]...
 
-BUILD_DIR is a build with AddressSanitizer. Of each program n = 1, 2, 3 … are tried until nothing was failed any more; --each tries
-at most so many of each kind, spread evenly (always the same), and --seconds ends it. NAME may have wildcards. An error is what is
+BUILD_DIR is a build with AddressSanitizer. Of each program n = 1, 2, 3 … are tried until nothing was failed any more, beginning with
+one for each way through production code; --each tries at most so many of each kind (always the same), and --seconds ends it. NAME may have wildcards. An error is what is
 wanted: a test that fails for it, or a fuzz target's or a test's own assertion, is fine. Bad are: a signal or an abort() whose first
 frame in our tree is production code, what a sanitizer says of it, a leak in a run that otherwise went well, a run that doesn't end,
 and in a simulated history a broken invariant.
@@ -60,6 +60,13 @@ def ranges(binary):
         start, entry = int(found[1], 16), found[3].startswith(("controller_", "agent_"))
         out.append((start, start + int(found[2], 16), "T" if path.startswith(f"{ROOT}/tests/") else "E" if entry else "P"))
     return out
+
+
+def order(count, sites):
+    """1..count: first one for each way through production code, then the others."""
+    known = set(sites)
+    yield from (sites[i - 1] for i in spread(len(sites)))
+    yield from (n for n in spread(count) if n not in known)
 
 
 def spread(count):
@@ -120,7 +127,7 @@ class Torture:
                                        cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                        start_new_session=True)
             try:
-                output, _ = process.communicate(timeout=TIMEOUT_S * (len(n) if isinstance(n, list) else 1))
+                output, _ = process.communicate(timeout=TIMEOUT_S * (2 if isinstance(n, list) else 1))
                 code = process.returncode
             except subprocess.TimeoutExpired:
                 code = None
@@ -148,6 +155,7 @@ class Torture:
             if code != 0 or not counted:
                 raise RuntimeError(f"{name} does not pass by itself (exit code {code}):\n{output[-3000:]}")
             program.counts[kind] = counted[0]
+            program.counts[f"{kind} sites"] = [int(line.split()[1]) for line in lines if line.startswith("site ")]
         return program
 
     def repeat(self, program, kind, n):
@@ -176,10 +184,11 @@ def stacks_of(output):
 
 
 def first_of_ours(stacks):
-    """The innermost functions of the first stack that ends in production code; None when all end in a test, or there is none."""
-    for stack in stacks:
-        if stack and not stack[0][1].startswith("tests/"):
-            return " < ".join(frame[0] for frame in stack[:4])
+    """The innermost functions of the first stack that ends in production code; None when all end in a test. A stack that doesn't get
+    as far as our tree (libraries without frame pointers) may be anybody's, and counts."""
+    for stack in sorted(stacks, key=len, reverse=True):
+        if not stack or not stack[0][1].startswith("tests/"):
+            return " < ".join(frame[0] for frame in stack[:4]) or "(a library)"
     return None
 
 
@@ -207,6 +216,8 @@ def judge(program, code, output):
         return f"signal {-code}", ""
     if program.name == DAEMON and daemon.LOST in output:
         return "lost", next(line for line in output.splitlines() if daemon.LOST in line)
+    if program.strict and code == 1 and "can't start" in output and "no memory" in output:
+        return None  # an error at the start: the simulator has nobody who tries again, as real agents have
     if program.strict and code == 1:
         return "violation", (re.findall(r"[^\n]*(?:violat|invariant)[^\n]*", output) or [output[-200:]])[0]
     return None
@@ -284,7 +295,7 @@ class Queue:
 
     def __init__(self, program, kind, each):
         self.program, self.kind, self.used_s, self.busy = program, kind, 0.0, False
-        self.rest = itertools.islice(spread(program.counts[kind]), each)
+        self.rest = itertools.islice(order(program.counts[kind], program.counts[f"{kind} sites"]), each)
         # who has no effects outside can go on in copies of itself
         copied = kind == "memory" and program.counts["effect"] == 0 and program.name != DAEMON
         self.batch = max(1, min(BATCH, int(BATCH_SECONDS / program.counts[f"{kind} seconds"]))) if copied else 1
@@ -338,7 +349,8 @@ def all_of_them(torture, programs, kinds, args, start, pool):
     for future in [pool.submit(work) for _ in range(args.jobs)]:
         future.result()
     total = {kind: sum(program.counts[kind] for program in programs) for kind in kinds}
-    print(", ".join(f"{tried[kind]} of {total[kind]} failures of {kind}" for kind in kinds) +
+    sites = {kind: sum(len(program.counts[f"{kind} sites"]) for program in programs) for kind in kinds}
+    print(", ".join(f"{tried[kind]} of {total[kind]} failures of {kind} (from {sites[kind]} places)" for kind in kinds) +
           f" in {len(programs)} programs, {time.monotonic() - start:.0f} s: {len(found)} finds")
     if args.junit:
         write_junit(args.junit, programs, kinds, found)

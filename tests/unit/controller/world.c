@@ -47,12 +47,14 @@ static const struct random no_chance = {chance, NULL};
 static int load(struct store *store, struct arena *arena, const struct store_record **out, size_t *count,
                 struct error *err)
 {
-    (void)store, (void)err;
+    (void)store;
     struct store_record *records = arena_array(arena, WORLD_RECORDS_MAX, sizeof *records);
-    for (size_t i = 0; i < world.record_count; i++)
+    for (size_t i = 0; records && i < world.record_count; i++)
         records[i] = (struct store_record){
             arena_string(arena, world.records[i].key),
             arena_string_n(arena, world.records[i].data, world.records[i].length), world.records[i].length};
+    if (arena_failed(arena))
+        return error_set(err, ERROR_NO_MEMORY, "no memory for the records");
     *out = records;
     *count = world.record_count;
     return 0;
