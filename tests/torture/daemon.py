@@ -44,7 +44,7 @@ def start(command, folder, environment, log):
     """The process, and its URL once it listens; the URL is "" when it ended or never did."""
     for name in ("url", "control-url"):
         (pathlib.Path(folder) / "state" / name).unlink(missing_ok=True)
-    process = subprocess.Popen([*command, "--dir", f"{folder}/state", "--listen", "127.0.0.1:0"], env=environment, cwd=folder,
+    process = subprocess.Popen([*command, "--dir", f"{folder}/state", "--listen", "127.0.0.1:0", "--tls", "off"], env=environment, cwd=folder,
                                stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)
     deadline = time.monotonic() + START_SECONDS
     while process.poll() is None and time.monotonic() < deadline and not said(folder, "control-url"):

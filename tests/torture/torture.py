@@ -272,6 +272,15 @@ def write_junit(path, programs, kinds, found):
         out.write("</testsuite>\n")
 
 
+def prepared(torture, name, command):
+    """The program; None, with a word, when it doesn't pass by itself: that is for its own test to tell."""
+    try:
+        return torture.prepare(name, command)
+    except RuntimeError as problem:
+        print(f"left out: {problem}", flush=True)
+        return None
+
+
 def main():
     args = parse()
     args.build = args.build.resolve()
@@ -282,7 +291,7 @@ def main():
         commands = programs_of(args.build, args.names)
         if not commands:
             sys.exit(f"torture.py: there are no such programs in {args.build}/tests")
-        programs = list(pool.map(lambda item: torture.prepare(*item), commands.items()))
+        programs = [program for program in pool.map(lambda item: prepared(torture, *item), commands.items()) if program]
         if args.only:
             code, output, lines = torture.run(programs[0], kinds[0], args.only)
             print(output, *lines, f"exit code {code}", f"judged: {judge(programs[0], code, output)}", sep="\n")
