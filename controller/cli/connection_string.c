@@ -64,6 +64,10 @@ int command_connection_string(const struct invocation *invocation)
     path_append(&path, name);
     struct json *set = remote_get(&remote, buffer_text(&path), &err);
     bool with_password = invocation_has(invocation, "with-password");
+    if (set && with_password && !json_get_bool(set, "auth", true)) {
+        console_say("Set %s says auth: off: it has no users, and the connection string needs no password.", name);
+        with_password = false;
+    }
     struct json *admin = set && with_password ? ask_for_admin(&remote, name, &err) : NULL;
     int status;
     if (set && (admin || !with_password)) {

@@ -105,7 +105,7 @@ class Federation:
         members = members or [(zone, {}) for zone in self.places]
         zones = [{"name": zone, "namespace": self.name, "egress": [place.facts["egress"], place.facts["podRange"]]}
                  | ({"project": place.facts["project"]} if self.project else {}) for zone, place in self.places.items()]
-        the_set = {"name": self.name, "image": "mongo:7.0", "storage": {"size": "1Gi", "type": "pd-ssd"},
+        the_set = {"name": self.name, "image": "mongo:7.0", "auth": True, "storage": {"size": "1Gi", "type": "pd-ssd"},
                    "settings": {"electionTimeoutMillis": 2000, "heartbeatIntervalMillis": 500},
                    "members": [{"zone": zone, **more} for zone, more in members], **of_set}
         return {"apiVersion": "atoll/v1", "kind": "Federation", "metadata": {"name": self.name}, "spec": {"zones": zones, "sets": [the_set]}}

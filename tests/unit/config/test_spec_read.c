@@ -30,7 +30,7 @@ static void the_founding_spec_needs_nothing_else(void **state)
     assert_string_equal(set->storage_type, "pd-ssd");
     assert_int_equal(set->port, 27017);
     assert_int_equal(set->address, ADDRESS_EXTERNAL_IP);
-    assert_true(set->auth && set->drills_allowed && !set->absent);
+    assert_true(!set->auth && set->drills_allowed && !set->absent);
     assert_int_equal(set->rollout_soak_ms, 600000);
     assert_int_equal(set->rollout_max_lag_ms, 10000);
     assert_int_equal(set->backup_keep, 7);
@@ -66,7 +66,7 @@ static const char everything[] =
     "      resources: {requests: {cpu: 2, memory: 4Gi}}\n"
     "      address: dns\n"
     "      domain: db.example.com\n"
-    "      auth: false\n"
+    "      auth: true\n"
     "      settings: {electionTimeoutMillis: 5000, chainingAllowed: false}\n"
     "      mongod: [--oplogSize, '1024', --setParameter=ttlMonitorEnabled=false]\n"
     "      rollout: {soak: 1h30m, maxLag: 500ms, order: [3, 1]}\n"
@@ -105,7 +105,7 @@ static void every_key_of_the_contract_is_read(void **state)
     assert_string_equal(set->memory, "4Gi");
     assert_int_equal(set->address, ADDRESS_DNS);
     assert_string_equal(set->domain, "db.example.com");
-    assert_false(set->auth);
+    assert_true(set->auth);
     assert_int_equal(set->setting_count, 2);
     assert_string_equal(set->settings[0].name, "electionTimeoutMillis");
     assert_true(set->settings[0].value == 5000 && !set->settings[0].is_bool);

@@ -24,7 +24,7 @@ static const char rich[] =
     "      resources: {requests: {cpu: 0.5, memory: 4Gi}}\n"
     "      address: dns\n"
     "      domain: db.example.com\n"
-    "      auth: false\n"
+    "      auth: true\n"
     "      settings: {electionTimeoutMillis: 5000, chainingAllowed: false}\n"
     "      mongod: [--oplogSize, '1024', '--setParameter=x={\"a\": \"b # c\"}']\n"
     "      rollout: {soak: 1h30m, maxLag: 500ms, order: [3, 1]}\n"
