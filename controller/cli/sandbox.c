@@ -156,7 +156,7 @@ static int read_marker(const struct json *json, struct sandbox *out, struct erro
 {
     int64_t listen_port = 0, read_port = 0;
     const char *mongod = json_get_text(json, "mongod", "");
-    if (strcmp(json_get_text(json, "kind", ""), "Sandbox") != 0 || *mongod != '/' || strlen(mongod) >= PATH_MAX)
+    if (strcmp(json_get_text(json, "kind", ""), "Sandbox") != 0 || (*mongod && *mongod != '/') || strlen(mongod) >= PATH_MAX)
         return error_set(err, ERROR_INVALID, "it is no sandbox's marker");
     if (json_read_int(json, "listenPort", JSON_OPTIONAL, 0, 65535, &listen_port, err) ||
         json_read_int(json, "readPort", JSON_OPTIONAL, 0, 65535, &read_port, err) || read_zones(json, out, err))

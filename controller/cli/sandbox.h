@@ -56,7 +56,7 @@ struct sandbox_cluster {
 };
 
 struct sandbox {
-    char mongod[PATH_MAX]; /* absolute */
+    char mongod[PATH_MAX]; /* absolute; "" where all zones are clusters, whose members run the image */
     int listen_port, read_port; /* 0: not chosen yet */
     char zones[SANDBOX_ZONES_MAX][NAME_LENGTH_MAX + 1]; /* the place gives the zone's number; never reordered */
     size_t zone_count;

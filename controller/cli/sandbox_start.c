@@ -196,9 +196,11 @@ static int make_passphrase(const char *dir, struct error *err)
 int sandbox_plan(const char *dir, const char *mongod, const struct spec_files *spec, struct sandbox *sandbox, struct error *err)
 {
     char path[PATH_MAX];
-    int result = sandbox_choose_mongod(mongod, sandbox->mongod, err);
+    int result = 0;
     for (size_t i = 0; spec && result == 0 && i < spec->spec.zone_count; i++)
         result = add_zone(sandbox, spec->spec.zones[i].name, err);
+    if (result == 0 && sandbox->cluster_count < sandbox->zone_count) /* a cluster's members run the image */
+        result = sandbox_choose_mongod(mongod, sandbox->mongod, err);
     /* What a controller before this one wrote must not be taken for the new one's. */
     if (result == 0)
         result = check_length(dir, sandbox, err) || make_folders(dir, sandbox, err) || make_passphrase(dir, err) || sandbox_path(path, dir, "controller/control-url", err) ||
