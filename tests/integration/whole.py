@@ -1,5 +1,6 @@
 """What the tests of whole sandboxes share: killing and stopping its processes, a client that never stops writing, what may never change."""
 import contextlib
+import os
 import re
 import signal
 import subprocess
@@ -55,10 +56,11 @@ def kill(*processes):
 
 
 def is_living(process):
-    """One whose parent has not looked yet is dead all the same."""
+    """One whose parent has not looked yet is dead all the same; but its locks are held until the last of its threads has ended, and a
+    zombie may still have some."""
     try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
+        return process.is_running() and (process.status() != psutil.STATUS_ZOMBIE or len(os.listdir(f"/proc/{process.pid}/task")) > 1)
+    except (psutil.NoSuchProcess, FileNotFoundError):
         return False
 
 
