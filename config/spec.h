@@ -77,7 +77,7 @@ struct spec_set {
     enum spec_address address;
     const char *domain;       /* with ADDRESS_DNS */
     const char *cpu, *memory; /* resources.requests, as written; "" none */
-    bool auth;                /* default false until members speak TLS: a password would cross the network in clear */
+    bool auth;                /* default true */
     const struct setting *settings; /* MongoDB's own names */
     size_t setting_count;
     const char *const *mongod_arguments; /* `mongod`: extra arguments */
@@ -99,7 +99,7 @@ struct spec_set {
 
 struct spec {
     const char *name; /* metadata.name */
-    bool tls;                              /* default true; not yet acted upon */
+    bool tls;                              /* default true: members, with each other and with clients */
     bool access_anonymous_status;          /* access.anonymousStatus */
     const struct spec_zone *zones;
     size_t zone_count;

@@ -58,6 +58,7 @@ void controller_destroy(struct controller *controller)
     while (controller->ledgers) {
         struct ledger_holder *ledger = controller->ledgers;
         controller->ledgers = ledger->next;
+        controller_certificates_finish(ledger);
         arena_finish(&ledger->arena);
         free(ledger);
     }
@@ -302,6 +303,7 @@ void controller_view(struct controller *controller, struct federation_view *out)
         bool fits = slot->filled && slot->spec == controller->spec;
         controller->set_views[i] = (struct set_view){.set = controller->sets[i]->set,
                                                      .auth = controller_authenticates(controller, controller->sets[i]),
+                                                     .tls = controller_encrypts(controller),
                                                      .plan = fits ? &slot->plan : NULL,
                                                      .observation = fits ? &slot->observation : NULL,
                                                      .planned_at_ms = slot->at_ms};

@@ -62,6 +62,16 @@ static void add_keyfile(const struct set_keys *keys, struct arena *arena, struct
     explicit_bzero(text, sizeof text);
 }
 
+static void add_certificate(const struct set_state *set, struct arena *arena, struct intent_member *out)
+{
+    const struct member_certificate *certificate = controller_certificate(set, out->ordinal);
+    out->tls = true;
+    if (!certificate)
+        return;
+    out->certificate = arena_string(arena, buffer_text(&certificate->pem));
+    out->certificate_id = arena_string(arena, certificate->id);
+}
+
 static void build_member(const struct spec_set *set, const struct spec_member *member,
                          const struct member_plan *plan, const struct set_ranges *ranges, struct arena *arena,
                          struct intent_member *out)
@@ -125,6 +135,8 @@ static void build_set(struct controller *controller, struct set_state *set, cons
                 members[*count].run = RUN_HELD;
             else if (controller_authenticates(controller, set) && !awaits_keyfile(controller, set))
                 add_keyfile(&set->ledger->keys, arena, &members[*count]);
+            if (controller_encrypts(controller))
+                add_certificate(set, arena, &members[*count]);
             (*count)++;
         }
 }
@@ -166,6 +178,9 @@ static bool build(struct controller *controller, const struct zone_state_of *zon
                               .zone = zone->name,
                               .project = zone->zone->project,
                               .namespace_ = strcmp(zone->zone->driver, "local") ? zone->zone->namespace_ : "",
+                              .ca = controller_encrypts(controller)
+                                        ? controller->environment.trusted(controller->environment.context)
+                                        : "",
                               .members = members,
                               .member_count = count};
     *out = intent_copy(arena, &borrowed);

@@ -16,12 +16,24 @@ struct spec_holder {
     unsigned references;
 };
 
+/* What one member's mongod is to show, and what it was made of. Not durable: the member's agent has it, and tells. */
+struct member_certificate {
+    struct member_certificate *next;
+    int ordinal;
+    char *inputs;           /* request, names, CAs, as one text: while it is the same, so is the certificate */
+    struct buffer pem;      /* empty: none was signed */
+    char id[PKI_HASH_TEXT_MAX];
+    int64_t renew_at_ms;    /* wall */
+    char problem[ERROR_MESSAGE_MAX]; /* why none was signed, as was told last; "": none */
+};
+
 /* What is durable of one set; kept also for sets that the spec doesn't name any more. */
 struct ledger_holder {
     struct ledger_holder *next;
     struct ledger ledger;
     struct arena arena;
     struct set_keys keys; /* key_count 0: none yet */
+    struct member_certificate *certificates;
 };
 
 /* A plan with everything that it was made on. */
@@ -139,6 +151,15 @@ int controller_keys_load(struct controller *controller, const struct store_recor
 /* After a plan: an exchange of the keyfile goes on to its second half once every member runs with both keys. */
 void controller_keys_advance(struct controller *controller, struct set_state *set);
 void controller_admin_made(struct controller *controller, struct set_state *set);
+
+/* controller_certificates.c: what members show to each other and to clients. */
+bool controller_encrypts(const struct controller *controller);
+/* Brings the certificates of the set's members up to date with what their agents have said: signed before the configuration names
+ * an address. */
+void controller_certificates_ensure(struct controller *controller, struct set_state *set);
+/* NULL: none was signed yet. */
+const struct member_certificate *controller_certificate(const struct set_state *set, int ordinal);
+void controller_certificates_finish(struct ledger_holder *ledger);
 
 /* controller_intents.c */
 void controller_build_intents(struct controller *controller);

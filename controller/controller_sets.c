@@ -68,6 +68,12 @@ static struct action_view action_now(const struct controller *controller, const 
     return action;
 }
 
+static const char *certificate_of(void *context, int ordinal)
+{
+    const struct member_certificate *certificate = controller_certificate(context, ordinal);
+    return certificate ? certificate->id : "";
+}
+
 static int make_plan(struct controller *controller, struct set_state *set, struct plan_slot *slot,
                      const struct plan *previous, struct error *err)
 {
@@ -76,12 +82,18 @@ static int make_plan(struct controller *controller, struct set_state *set, struc
     if (auth && controller_keys_ensure(controller, set, err))
         return -1;
     const struct set_keys *keys = &set->ledger->keys;
+    bool tls = controller_encrypts(controller);
+    if (tls)
+        controller_certificates_ensure(controller, set);
     struct observe_input look = {.set = set->set,
                                  .sight_of = sight_of,
                                  .context = controller,
                                  .action = &action,
                                  .key_id = auth ? keys->id : "",
                                  .admin_wanted = auth && keys->key_count && !keys->admin_made,
+                                 .tls = tls,
+                                 .certificate_of = certificate_of,
+                                 .certificates = set,
                                  .now_ms = controller_now(controller)};
     if (observe_set(&look, &slot->arena, &slot->observation, err))
         return -1;
@@ -235,7 +247,8 @@ void controller_set_act(struct controller *controller, struct set_state *set)
     struct mongo *mongo = controller->environment.mongo;
     const struct set_keys *keys = &set->ledger->keys;
     bool auth = controller_authenticates(controller, set);
-    const struct mongo_login login = {.password = auth && keys->key_count ? keys->keys[0] : NULL, .admin_password = keys->admin_password};
+    const struct mongo_login login = {.password = auth && keys->key_count ? keys->keys[0] : NULL, .admin_password = keys->admin_password,
+                                      .tls = controller_encrypts(controller)};
     if (mongo->functions->start(mongo, id, set->name, action, &login, &err))
         action_ended(controller, set,
                      &(struct mongo_result){

@@ -85,7 +85,7 @@ static int write_bundle(const struct credentials *credentials, struct error *err
 {
     char path[PATH_TEXT_MAX];
     const char *bundle = trust_bundle(credentials->trust);
-    snprintf(path, sizeof path, "%s/ca.pem", credentials->options.dir);
+    snprintf(path, sizeof path, "%s/" CREDENTIALS_CA_FILE, credentials->options.dir);
     return file_replace(path, bundle, strlen(bundle), 0644, err);
 }
 

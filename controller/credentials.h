@@ -11,6 +11,8 @@
 
 enum { CREDENTIALS_NAMES_MAX = 16 };
 
+#define CREDENTIALS_CA_FILE "ca.pem" /* in the folder: the CAs that whoever connects may trust */
+
 struct credentials;
 
 struct credentials_options {

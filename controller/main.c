@@ -128,12 +128,38 @@ static void describe_zone(void *context, const char *zone, struct zone_enrolment
         credentials_describe_zone(self->credentials, zone, out);
 }
 
+static int certify(void *context, const struct certificate_wish *wish, struct certificate_made *out, struct error *err)
+{
+    const struct daemon *self = context;
+    const struct trust_member member = {.set = wish->set,
+                                        .node = wish->node,
+                                        .request = wish->request,
+                                        .names = wish->names,
+                                        .name_count = wish->name_count,
+                                        .present = wish->present,
+                                        .addresses_as_names = wish->addresses_as_names,
+                                        .keep_foreign = wish->keep_foreign};
+    struct pki_facts facts;
+    if (trust_certify_member(credentials_trust(self->credentials), &member, &out->pem, &facts, err))
+        return -1;
+    memcpy(out->id, facts.hash, sizeof out->id);
+    out->renew_at_ms = pki_renew_at_s(&facts) * 1000;
+    return 0;
+}
+
+static const char *trusted(void *context)
+{
+    const struct daemon *self = context;
+    return trust_bundle(credentials_trust(self->credentials));
+}
+
 static int start_controller(struct daemon *self, struct error *err)
 {
-    char path[PATH_TEXT_MAX];
+    char path[PATH_TEXT_MAX], ca_file[PATH_TEXT_MAX];
     snprintf(path, sizeof path, "%s/" STORE_FILE, self->options.dir);
+    snprintf(ca_file, sizeof ca_file, "%s/" CREDENTIALS_CA_FILE, self->options.dir);
     if (store_sqlite_open(path, &self->store, err) ||
-        mongo_pool_create(&self->loop, action_done, self, &self->mongo, err))
+        mongo_pool_create(&self->loop, ca_file, action_done, self, &self->mongo, err))
         return -1;
     if (self->options.die_at.number)
         log_warning("main", "--die-at: this process kills itself at a given moment, as tests want it");
@@ -150,6 +176,8 @@ static int start_controller(struct daemon *self, struct error *err)
                                                  .describe_zone = describe_zone,
                                                  .context = self,
                                                  .random_text = pki_random_text,
+                                                 .certify = self->options.tls_off ? NULL : certify,
+                                                 .trusted = self->options.tls_off ? NULL : trusted,
                                                  .egress = self->options.egress,
                                                  .egress_count = self->options.egress_count,
                                                  .journal_bytes = JOURNAL_ALL_BYTES_MAX};
@@ -161,7 +189,12 @@ static int start_controller(struct daemon *self, struct error *err)
 static int exchange_ca(void *context, bool force, struct error *err)
 {
     struct daemon *self = context;
-    return credentials_exchange_ca(self->credentials, force, err);
+    if (!force && controller_members_certified(self->controller, err))
+        return -1;
+    if (credentials_exchange_ca(self->credentials, force, err))
+        return -1;
+    controller_trust_changed(self->controller);
+    return 0;
 }
 
 static int start_credentials(struct daemon *self, struct error *err)

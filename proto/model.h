@@ -132,6 +132,7 @@ struct mongod_view {
     struct replica_config config; /* as it has it now; version 0: none */
     bool config_committed;        /* it is primary and says that `config` is committed (4.4+) */
     bool knows_commitment;        /* it is primary and could say so at all */
+    const char *certificate_id;   /* the SHA-256 of the certificate that it shows to whoever connects; "": none, or not known */
     const struct peer_view *peers; /* all members as it sees them, itself included */
     size_t peer_count;
 };
@@ -169,7 +170,6 @@ struct pod_holding {
     int64_t restarts;
     const char *last_exit; /* a sentence about how the last one ended; "" when none did */
     const char *key_id;    /* of the keyfile that it was started with; "": none */
-    const char *certificate_id; /* what tells the certificate that it uses from others; "": none */
 };
 
 /* A problem that the agent or its zone has with a member, in words for people. */
@@ -192,7 +192,6 @@ struct member_holding {
     struct problem problem; /* of the driver: the last step that failed, or an object of the member's name that isn't ours */
     int64_t repairs;        /* since the agent started: how often somebody's change to our fields was undone */
     const char *last_repair; /* a sentence: what was changed, and undone */
-    const char *certificate_request; /* PEM, of the key that the agent made for the member; "": none */
     /* Facts for the agent's own rows; not in the report. */
     bool foreign;          /* an object of the member's name isn't ours: `problem` names it */
     bool disk_stale, service_stale, controller_stale; /* not as the intent says */
@@ -234,9 +233,10 @@ struct intent_member {
      * intent on its way and in the agent's own file alone. `key_id` tells one keyfile from another and is no secret. */
     bool auth;
     const char *keyfile, *key_id;
-    /* Encryption: what was signed for the key that the agent made; "": not yet. The names in it are the controller's matter. */
+    /* Encryption: what was signed for the key that the agent made; "": not yet. The names in it are the controller's matter.
+     * `certificate_id` is its SHA-256, which tells it from others. */
     bool tls;
-    const char *certificate;
+    const char *certificate, *certificate_id;
     /* Who may come to the Service, but for the zone's own pods and nodes, which its agent knows. */
     const char *const *source_ranges;
     size_t source_range_count;
@@ -263,6 +263,8 @@ struct report_member {
     struct problem waiting; /* what the agent waits for with this member; code "" when for nothing */
     const char *key_id;     /* of the keyfile that its intent has; "": none */
     const char *keyfile;    /* a secret: said only to a controller that has lost it, and asked for it */
+    /* For the key that the agent made for the member: the request for a certificate, and the one that it has; PEM, "": none. */
+    const char *certificate_request, *certificate;
 };
 
 /* The whole of what one zone's agent sees. Also members that the intent no longer names but the zone still holds. */

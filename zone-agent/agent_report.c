@@ -24,7 +24,9 @@ static struct report_member report_of(const struct agent *agent, const struct ag
                                 .mongod = member->view,
                                 .waiting = member->decision.waiting,
                                 .key_id = member->wanted ? member->wanted->key_id : "",
-                                .keyfile = member->wanted && agent->keys_wanted ? member->wanted->keyfile : ""};
+                                .keyfile = member->wanted && agent->keys_wanted ? member->wanted->keyfile : "",
+                                .certificate_request = agent_identity(agent, member->wanted)->request,
+                                .certificate = member->wanted ? member->wanted->certificate : ""};
     out.holding.set = member->set;
     out.holding.ordinal = member->ordinal;
     if (!member->held && member->wanted)

@@ -29,7 +29,9 @@ enum step_kind {
 struct step {
     enum step_kind kind;
     int rule;
-    const struct intent_member *member; /* valid during driver->perform alone */
+    const struct intent_member *member; /* valid during driver->perform alone, like these two */
+    const char *key;                    /* of the member's certificate, PEM; a secret; "": none */
+    const char *ca;                     /* whose certificates it believes, PEM; "": nobody's */
 };
 
 /* All that a zone holds, whether the intent names it or not. */

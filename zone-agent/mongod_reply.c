@@ -140,6 +140,7 @@ struct mongod_view mongod_view_empty(void)
         .primary_id = -1,
         .optime = {.term = -1},
         .config = {.set = "", .term = -1, .replica_set_id = ""},
+        .certificate_id = "",
     };
 }
 

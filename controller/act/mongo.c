@@ -38,6 +38,14 @@ static void log_in(mongoc_uri_t *uri, const struct mongo_job *job)
     mongoc_uri_set_auth_source(uri, "local");
 }
 
+/* Only the federation's own CA counts, and the certificate must bear the address that is dialled. */
+static void encrypt(mongoc_client_t *client, const struct mongo_job *job)
+{
+    mongoc_ssl_opt_t options = *mongoc_ssl_opt_get_default();
+    options.ca_file = job->ca_file;
+    mongoc_client_set_ssl_opts(client, &options);
+}
+
 /* A client for one phase. NULL when the host can't be a host. */
 static mongoc_client_t *dial(const struct mongo_job *job, int timeout_ms, struct error *err)
 {
@@ -63,12 +71,16 @@ static mongoc_client_t *dial(const struct mongo_job *job, int timeout_ms, struct
     mongoc_uri_set_option_as_int32(uri, MONGOC_URI_SERVERSELECTIONTIMEOUTMS, MONGO_CONNECT_TIMEOUT_MS);
     mongoc_uri_set_option_as_int32(uri, MONGOC_URI_SOCKETTIMEOUTMS, timeout_ms);
     mongoc_uri_set_appname(uri, "atoll-controller");
+    if (*job->ca_file)
+        mongoc_uri_set_option_as_bool(uri, MONGOC_URI_TLS, true);
     log_in(uri, job);
     client = mongoc_client_new_from_uri_with_error(uri, &problem);
     mongoc_uri_destroy(uri);
     if (!client)
         error_set(err, ERROR_UNREACHABLE, "%s can't be asked: %s", host, problem.message);
-    else
+    else if (*job->ca_file)
+        encrypt(client, job);
+    if (client)
         mongoc_client_set_error_api(client, MONGOC_ERROR_API_VERSION_2);
     return client;
 }

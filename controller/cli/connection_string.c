@@ -22,7 +22,16 @@ static void append_with_admin(const char *text, const struct json *admin, struct
     buffer_append_text(out, "&authSource=admin");
 }
 
-static int print(const struct json *set, const struct json *admin, const char *name)
+/* Members' certificates are of the same CA as the controller's. */
+static void append_trust(const struct remote *remote, const struct json *set, struct buffer *out)
+{
+    if (!json_get_bool(set, "tls", false) || !*remote->ca_file)
+        return;
+    buffer_append_text(out, "&tlsCAFile=");
+    path_append(out, remote->ca_file);
+}
+
+static int print(const struct remote *remote, const struct json *set, const struct json *admin, const char *name)
 {
     struct error err;
     const char *text = json_get_text(set, "connectionString", "");
@@ -33,6 +42,7 @@ static int print(const struct json *set, const struct json *admin, const char *n
     struct buffer out;
     buffer_init(&out, 0);
     append_with_admin(text, admin, &out);
+    append_trust(remote, set, &out);
     buffer_append_text(&out, "\n");
     int status = console_print(&out);
     buffer_finish(&out);
@@ -71,7 +81,7 @@ int command_connection_string(const struct invocation *invocation)
     struct json *admin = set && with_password ? ask_for_admin(&remote, name, &err) : NULL;
     int status;
     if (set && (admin || !with_password)) {
-        status = print(set, admin, name);
+        status = print(&remote, set, admin, name);
     } else {
         error_wrap(&err, "asking for the connection string of %s", name);
         status = console_fail(&err, err.code == ERROR_NOT_FOUND ? "`atoll status` shows what there is" : NULL);

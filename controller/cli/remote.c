@@ -70,6 +70,8 @@ static int check_owner(const char *what, const char *file, struct error *err)
 int remote_trust(struct remote *remote, const char *file, struct error *err)
 {
     buffer_clear(&remote->ca);
+    if (!realpath(file, remote->ca_file))
+        return error_set_errno(err, errno, "the CA's file %s can't be used", file);
     return file_read(file, PKI_PEM_MAX, &remote->ca, err) ? error_wrap(err, "reading the CA of %s", remote->url) : 0;
 }
 

@@ -27,6 +27,7 @@ struct remote {
     uv_loop_t loop;
     struct http_client *client;
     char why[3 * REMOTE_WHY_MAX + 16]; /* "Atoll-Why: TEXT", percent-encoded, or "" */
+    char ca_file[PATH_MAX];   /* that it was told to trust; "": none */
     struct buffer ca, certificate; /* PEM: whom it trusts (empty: the system's CAs), and the key and certificate that it shows */
     char authorization[REMOTE_TOKEN_MAX + 32]; /* "Authorization: Bearer TOKEN", or "" */
 };

@@ -349,6 +349,8 @@ void status_view_set(const struct json *set, const struct view *view, int64_t no
     print_waits(json_get(set, "waits"), view, now_ms, out);
     if (!json_get_bool(set, "auth", true))
         text_lines("auth: off: whoever can reach a member may do everything with its data", view->width, 2, out);
+    if (!json_get_bool(set, "tls", true))
+        text_lines("tls: off: whoever is on the way between members and clients reads and changes what they say", view->width, 2, out);
 }
 
 void status_view(const struct json *document, const struct view *view, struct buffer *out)

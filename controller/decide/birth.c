@@ -127,7 +127,7 @@ void situation_find_birth(struct situation *situation)
         struct member_situation *member = &situation->members[i];
         if (proven_new(member))
             member->facts |= M_PROVEN_NEW;
-        if (has(member->facts, M_PROVEN_NEW | M_UNINITIALIZED | M_ADDRESSED | M_RUNNING) &&
+        if (has(member->facts, M_PROVEN_NEW | M_UNINITIALIZED | M_ADDRESSED | M_RUNNING | M_CERTIFIED) &&
             (!has(member->facts, M_ABSENT) || is_chosen(situation, member)) &&
             !has(member->facts, M_DISK_LOST) && !shares_address(situation, member))
             member->facts |= M_READY;

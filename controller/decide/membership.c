@@ -22,7 +22,7 @@ static const struct {
     {LEAVER_LISTED, M_LISTED | M_ABSENT, M_VOTES},
     {LEAVER_BOOKED, M_BOOKED | M_ABSENT, M_LISTED},
     {UNTOLD_SEEN, M_UNTOLD, 0},
-    {JOINER_READY, M_BORN | M_ZONE_SEEN | M_DISK | M_ADDRESSED | M_RUNNING | M_ANSWERS,
+    {JOINER_READY, M_BORN | M_ZONE_SEEN | M_DISK | M_ADDRESSED | M_RUNNING | M_ANSWERS | M_CERTIFIED,
      M_LISTED | M_ABSENT | M_DISK_LOST | M_STRANGER | M_IS_MEMBER | M_ZONE_SILENT | M_UNTOLD},
     {VOTE_DUE, M_LISTED | M_VOTE_WANTED | M_SYNCED | M_ANSWERS | M_HEALTHY, M_VOTES | M_BEHIND | M_DISK_LOST},
     {ATTRIBUTES_DUE, M_LISTED, M_ATTRIBUTES_FIT | M_ABSENT | M_DISK_LOST},
@@ -280,7 +280,7 @@ void ledger_retire(const struct situation *situation, struct plan *plan)
 
 bool may_join(const struct member_situation *member)
 {
-    return has(member->facts, M_BORN | M_ZONE_SEEN | M_DISK | M_ADDRESSED | M_RUNNING | M_ANSWERS) &&
+    return has(member->facts, M_BORN | M_ZONE_SEEN | M_DISK | M_ADDRESSED | M_RUNNING | M_ANSWERS | M_CERTIFIED) &&
            !(member->facts &
              (M_LISTED | M_ABSENT | M_DISK_LOST | M_STRANGER | M_IS_MEMBER | M_ZONE_SILENT | M_UNTOLD));
 }

@@ -30,6 +30,7 @@ struct member_view {
     struct member_holding holding;
     struct mongod_view mongod;  /* age_ms is as of now */
     struct problem waiting;
+    const char *certificate_id; /* of the certificate that its mongod is to show, which bears its address; "": none was signed */
 };
 
 /* What the controller itself asks of MongoDB. One at a time per set. */
@@ -67,6 +68,7 @@ struct observation {
     struct action_view action;
     const char *key_id; /* of the keyfile that all members are to run with; "": without authentication */
     bool admin_wanted;  /* the first administrator was not made yet */
+    bool tls;           /* members speak TLS */
 };
 
 const char *zone_state_name(enum zone_state state);

@@ -73,6 +73,8 @@ static void plan_member(const struct situation *situation, const struct member_s
     const struct rule *rule = rules_match(RULES_OF_MEMBER, member->facts);
     remember_rule(plan, rule->number);
     out->rule = rule->number;
+    if (rule->outcome == OUTCOME_RESTART) /* held until its pod is gone: then it is not stale any more, and starts */
+        out->run = RUN_HELD;
     out->sentence = member_sentence(situation, member, rule->sentence);
     member_wait(situation, member, rule, out);
 }
@@ -126,7 +128,7 @@ static void follow_outcome(const struct situation *situation, const struct rule 
         plan->action.ordinal = situation->primary->wanted->ordinal;
         plan->action.host = situation->primary->view->holding.address;
         break;
-    case OUTCOME_RESTART: /* held until its pod is gone: then it is not stale any more, and starts */
+    case OUTCOME_RESTART: /* as above */
         for (size_t i = 0; i < plan->member_count; i++)
             if (&situation->members[i] == situation->subject)
                 plan->members[i].run = RUN_HELD;

@@ -2,6 +2,7 @@
  * standing.c. */
 #include "controller/decide/situation.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "proto/base/plant.h"
@@ -73,11 +74,35 @@ static uint64_t holding_facts(const struct member_view *view)
     return facts;
 }
 
-/* A mongod reads its keyfile at its start alone. One whose zone can't tell with what it was started (an older agent) is stale, too. */
+static bool same_text(const char *a, const char *b)
+{
+    return strcmp(a ? a : "", b ? b : "") == 0;
+}
+
+static bool is_certified(const struct observation *observation, const struct member_view *view)
+{
+    const char *wanted = view->certificate_id;
+    return !observation->tls || (wanted && *wanted && same_text(wanted, view->mongod.certificate_id));
+}
+
+/* rotateCertificates: https://www.mongodb.com/docs/manual/reference/command/rotateCertificates/ */
+static bool loads_certificates_at_its_start_alone(const struct mongod_view *mongod)
+{
+    enum { ROTATES_SINCE_MAJOR = 5 };
+    long major = strtol(mongod->version, NULL, 10);
+    return major > 0 && major < ROTATES_SINCE_MAJOR;
+}
+
+/* A mongod reads its keyfile at its start alone, an old one its certificate, too. One whose zone can't tell with what it was started (an
+ * older agent) is stale. */
 static bool is_stale(const struct observation *observation, const struct member_view *view)
 {
-    const char *wanted = observation->key_id, *has_now = view->holding.pod.key_id;
-    return view->holding.pod.running && wanted && *wanted && strcmp(wanted, has_now ? has_now : "") != 0;
+    const char *wanted = observation->key_id, *shown = view->mongod.certificate_id;
+    if (!view->holding.pod.running)
+        return false;
+    bool certificate = shown && *shown && view->certificate_id && *view->certificate_id && !is_certified(observation, view) &&
+                       loads_certificates_at_its_start_alone(&view->mongod);
+    return certificate || (wanted && *wanted && !same_text(wanted, view->holding.pod.key_id));
 }
 
 static uint64_t mongod_facts(const struct member_view *view)
@@ -147,6 +172,8 @@ static void find_member(const struct situation *situation, const struct spec_mem
     member->facts |= holding_facts(member->view);
     if (is_stale(input->observation, member->view))
         member->facts |= M_STALE;
+    if (is_certified(input->observation, member->view))
+        member->facts |= M_CERTIFIED;
     member->fresh = member_answers_now(member->view);
     if (member->fresh)
         member->facts |= mongod_facts(member->view);

@@ -13,6 +13,9 @@ struct observe_input {
     const struct action_view *action;
     const char *key_id; /* as observation.key_id; NULL is "" */
     bool admin_wanted;
+    bool tls; /* members speak TLS */
+    const char *(*certificate_of)(void *certificates, int ordinal); /* as member_view.certificate_id; asked only with `tls` */
+    void *certificates;
     int64_t now_ms; /* monotonic */
 };
 

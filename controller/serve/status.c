@@ -54,7 +54,7 @@ void connection_string(const struct set_view *set, struct buffer *out)
         buffer_printf(out, "%s%s", count++ ? "," : "mongodb://", member->host);
     }
     if (count)
-        buffer_printf(out, "/?replicaSet=%s", set->set->name);
+        buffer_printf(out, "/?replicaSet=%s%s", set->set->name, set->tls ? "&tls=true" : "");
 }
 
 /* ---- members ---- */
@@ -164,6 +164,7 @@ static void write_set_head(struct json *json, const struct set_view *set, struct
         json_append(waits, wait_write(&plan->waits[i]));
     json_set_string(json, "connectionString", buffer_text(&clients));
     json_set_bool(json, "auth", set->auth);
+    json_set_bool(json, "tls", set->tls);
     buffer_finish(&clients);
 }
 

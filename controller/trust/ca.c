@@ -56,6 +56,11 @@ enum ca_stage ca_stage(const struct ca *ca)
     return ca->stage;
 }
 
+int64_t ca_changed_at_s(const struct ca *ca)
+{
+    return ca->changed_at_s;
+}
+
 static int append_certificate(X509 *certificate, struct buffer *out, struct error *err)
 {
     char *text = NULL;
@@ -95,6 +100,7 @@ int ca_create(int64_t now_s, struct ca **out, struct error *err)
     struct ca *ca = calloc(1, sizeof *ca);
     if (!ca)
         return error_set(err, ERROR_NO_MEMORY, "there is no memory for a CA");
+    ca->changed_at_s = now_s;
     if (ca_make_generation(&ca->issuer, now_s, err) || settle(ca, err)) {
         ca_destroy(ca);
         return -1;
@@ -103,7 +109,7 @@ int ca_create(int64_t now_s, struct ca **out, struct error *err)
     return 0;
 }
 
-/* ---- sealed: a line with the stage, the issuer's certificate and key, the other's certificate and, while it is announced, its key ---- */
+/* ---- sealed: a line with the stage and since when, the issuer's certificate and key, the other's certificate and, while it is announced, its key ---- */
 
 static int seal_key(EVP_PKEY *key, const char *passphrase, BIO *out)
 {
@@ -135,7 +141,7 @@ int ca_seal(const struct ca *ca, const char *passphrase, struct buffer *out, str
         return error_set(err, ERROR_INVALID, "the CA's passphrase has %zu bytes; it needs %d to %d", length, CA_PASSPHRASE_LEAST,
                          CA_PASSPHRASE_MOST);
     BIO *bio = BIO_new(BIO_s_mem());
-    int failed = !bio || BIO_printf(bio, "atoll-ca 1 %s\n", ca_stage_name(ca->stage)) <= 0 ||
+    int failed = !bio || BIO_printf(bio, "atoll-ca 1 %s %lld\n", ca_stage_name(ca->stage), (long long)ca->changed_at_s) <= 0 ||
                  seal_generation(&ca->issuer, passphrase, bio) || seal_generation(&ca->other, passphrase, bio);
     long size = failed ? 0 : BIO_get_mem_data(bio, &text);
     failed = failed || size <= 0 || buffer_append(out, text, (size_t)size);
@@ -170,15 +176,16 @@ static int unseal_generation(struct ca_generation *generation, BIO *in, const ch
     return 0;
 }
 
-static int read_stage(BIO *in, enum ca_stage *out, struct error *err)
+static int read_stage(BIO *in, struct ca *out, struct error *err)
 {
-    static const char form[] = "atoll-ca 1 ";
-    char line[64] = "";
-    int length = BIO_gets(in, line, sizeof line);
-    line[strcspn(line, "\n")] = 0;
-    for (size_t i = 0; length > 0 && i < sizeof stage_names / sizeof *stage_names; i++)
-        if (strncmp(line, form, sizeof form - 1) == 0 && strcmp(line + sizeof form - 1, stage_names[i]) == 0) {
-            *out = (enum ca_stage)i;
+    char line[64] = "", stage[16] = "";
+    long long changed_at_s = -1;
+    int end = 0, length = BIO_gets(in, line, sizeof line);
+    bool whole = length > 0 && sscanf(line, "atoll-ca 1 %15s %18lld\n%n", stage, &changed_at_s, &end) == 2 && end == length;
+    for (size_t i = 0; whole && changed_at_s >= 0 && i < sizeof stage_names / sizeof *stage_names; i++)
+        if (strcmp(stage, stage_names[i]) == 0) {
+            out->stage = (enum ca_stage)i;
+            out->changed_at_s = changed_at_s;
             return 0;
         }
     return error_set(err, ERROR_INVALID, "the stored CA is damaged, or of another version");
@@ -193,7 +200,7 @@ int ca_unseal(const char *sealed, const char *passphrase, struct ca **out, struc
     if (!ca || !bio)
         result = error_set(err, ERROR_INVALID, "the stored CA is too large, or there is no memory for it");
     else
-        result = read_stage(bio, &ca->stage, err) || unseal_generation(&ca->issuer, bio, passphrase, true, err) ||
+        result = read_stage(bio, ca, err) || unseal_generation(&ca->issuer, bio, passphrase, true, err) ||
                          (ca->stage != CA_STEADY &&
                           unseal_generation(&ca->other, bio, passphrase, ca->stage == CA_ANNOUNCED, err)) ||
                          settle(ca, err)
@@ -225,6 +232,7 @@ int ca_announce_next(struct ca *ca, int64_t now_s, struct error *err)
         return -1;
     }
     ca->stage = CA_ANNOUNCED;
+    ca->changed_at_s = now_s;
     return 0;
 }
 
@@ -235,7 +243,7 @@ static void trade_places(struct ca *ca)
     ca->other = first;
 }
 
-int ca_switch(struct ca *ca, struct error *err)
+int ca_switch(struct ca *ca, int64_t now_s, struct error *err)
 {
     if (expect(ca, CA_ANNOUNCED, err))
         return -1;
@@ -247,10 +255,11 @@ int ca_switch(struct ca *ca, struct error *err)
     EVP_PKEY_free(ca->other.key);
     ca->other.key = NULL;
     ca->stage = CA_SWITCHED;
+    ca->changed_at_s = now_s;
     return 0;
 }
 
-int ca_drop_previous(struct ca *ca, struct error *err)
+int ca_drop_previous(struct ca *ca, int64_t now_s, struct error *err)
 {
     if (expect(ca, CA_SWITCHED, err))
         return -1;
@@ -262,5 +271,6 @@ int ca_drop_previous(struct ca *ca, struct error *err)
     }
     generation_finish(&dropped);
     ca->stage = CA_STEADY;
+    ca->changed_at_s = now_s;
     return 0;
 }

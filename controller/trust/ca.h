@@ -22,6 +22,8 @@ enum {
     CA_PASSPHRASE_LEAST = 16, CA_PASSPHRASE_MOST = 1024
 };
 
+enum { CA_BACKDATED_S = 300 }; /* for clocks that are a little behind */
+
 #define CA_LIFETIME_S ((int64_t)3650 * 86400)
 #define CA_LEAF_LIFETIME_S ((int64_t)90 * 86400)
 
@@ -62,6 +64,7 @@ const char *ca_bundle(const struct ca *ca);
 const struct pki_facts *ca_issuer(const struct ca *ca); /* the one that signs; its `hash` is what join tokens carry */
 const struct pki_facts *ca_other(const struct ca *ca);  /* the second, NULL when there is one alone */
 enum ca_stage ca_stage(const struct ca *ca);
+int64_t ca_changed_at_s(const struct ca *ca); /* since when the bundle is what it is */
 const char *ca_stage_name(enum ca_stage stage); /* "steady", "announced", "switched" */
 
 /* Signs a request for the identity. Refused: a request that isn't signed by its own key, that isn't for a key on P-256 or P-384,
@@ -77,7 +80,7 @@ int ca_issue(struct ca *ca, const struct ca_identity *identity, int64_t now_s, i
 /* The three steps of an exchange, each ERROR_CONFLICT in any other stage than the one before it. Seal and store it after each, before
  * anybody is told. */
 int ca_announce_next(struct ca *ca, int64_t now_s, struct error *err); /* steady -> announced */
-int ca_switch(struct ca *ca, struct error *err);                      /* announced -> switched */
-int ca_drop_previous(struct ca *ca, struct error *err);               /* switched -> steady */
+int ca_switch(struct ca *ca, int64_t now_s, struct error *err);        /* announced -> switched */
+int ca_drop_previous(struct ca *ca, int64_t now_s, struct error *err); /* switched -> steady */
 
 #endif

@@ -12,7 +12,6 @@
 
 enum {
     SERIAL_BYTES = 16,
-    BACKDATED_S = 300, /* for clocks that are a little behind */
     NAME_SUFFIX = 4    /* random bytes in a CA's name: two CAs of an overlap are told apart by their names */
 };
 
@@ -64,7 +63,7 @@ int ca_make_generation(struct ca_generation *out, int64_t now_s, struct error *e
         snprintf(name, sizeof name, "atoll CA %s", suffix);
         X509_NAME *subject = X509_get_subject_name(certificate);
         if (X509_set_version(certificate, X509_VERSION_3) && set_serial(certificate) &&
-            set_dates(certificate, now_s - BACKDATED_S, now_s + CA_LIFETIME_S) && add_name(subject, "O", "atoll:ca") &&
+            set_dates(certificate, now_s - CA_BACKDATED_S, now_s + CA_LIFETIME_S) && add_name(subject, "O", "atoll:ca") &&
             add_name(subject, "CN", name) && X509_set_issuer_name(certificate, subject) &&
             X509_set_pubkey(certificate, made.key) &&
             add_extension(certificate, certificate, NID_basic_constraints, "critical,CA:TRUE,pathlen:0") &&
@@ -157,7 +156,7 @@ static int fill_leaf(X509 *leaf, const struct ca *ca, EVP_PKEY *key, const struc
     if (!*identity->name || strlen(identity->name) > PKI_NAME_MAX)
         return error_set(err, ERROR_INVALID, "the name \"%.80s\" can't be in a certificate: it needs 1 to %d bytes", identity->name,
                          PKI_NAME_MAX);
-    if (!X509_set_version(leaf, X509_VERSION_3) || !set_serial(leaf) || !set_dates(leaf, now_s - BACKDATED_S, end_s) ||
+    if (!X509_set_version(leaf, X509_VERSION_3) || !set_serial(leaf) || !set_dates(leaf, now_s - CA_BACKDATED_S, end_s) ||
         !add_name(subject, "O", identity->organization) || !add_name(subject, "OU", identity->unit) ||
         !add_name(subject, "CN", identity->name) || !X509_set_issuer_name(leaf, X509_get_subject_name(issuer)) ||
         !X509_set_pubkey(leaf, key) || !add_extension(leaf, issuer, NID_basic_constraints, "critical,CA:FALSE") ||

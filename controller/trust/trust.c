@@ -151,9 +151,9 @@ static int take_step(struct ca *ca, int64_t now_s, struct error *err)
     case CA_STEADY:
         return ca_announce_next(ca, now_s, err);
     case CA_ANNOUNCED:
-        return ca_switch(ca, err);
+        return ca_switch(ca, now_s, err);
     default:
-        return ca_drop_previous(ca, err);
+        return ca_drop_previous(ca, now_s, err);
     }
 }
 
@@ -192,14 +192,6 @@ int trust_issue_own(struct trust *trust, const char *const *sans, size_t san_cou
     struct ca_identity own = {.organization = CA_ORGANIZATION_CONTROLLER, .name = "controller", .sans = sans, .san_count = san_count,
                               .server = true, .client = true};
     return ca_issue(trust->ca, &own, trust_now_s(trust), CA_LEAF_LIFETIME_S, key, certificate, facts, err);
-}
-
-int trust_sign_member(struct trust *trust, const char *set, const char *node, const char *request_pem, const char *const *sans,
-                      size_t san_count, bool addresses_as_names, struct buffer *out, struct pki_facts *facts, struct error *err)
-{
-    struct ca_identity member = {.organization = CA_ORGANIZATION_MEMBERS, .unit = set, .name = node, .sans = sans, .san_count = san_count,
-                                 .server = true, .client = true, .addresses_as_names = addresses_as_names};
-    return ca_sign(trust->ca, request_pem, &member, trust_now_s(trust), CA_LEAF_LIFETIME_S, out, facts, err);
 }
 
 /* ---- every request ---- */

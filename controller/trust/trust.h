@@ -72,10 +72,22 @@ int trust_exchange_ca(struct trust *trust, const char *passphrase, bool force, s
 int trust_issue_own(struct trust *trust, const char *const *sans, size_t san_count, struct buffer *key, struct buffer *certificate,
                     struct pki_facts *facts, struct error *err);
 
-/* A member's: see ca_sign(); the caller has made sure that the agent speaks for the member's zone. Not on record: members
- * trust the CA alone, and theirs are replaced when they move. */
-int trust_sign_member(struct trust *trust, const char *set, const char *node, const char *request_pem, const char *const *sans,
-                      size_t san_count, bool addresses_as_names, struct buffer *out, struct pki_facts *facts, struct error *err);
+/* What a member's certificate is to be. */
+struct trust_member {
+    const char *set, *node;
+    const char *request;       /* PEM, by the agent of the member's zone: the caller has made sure of that */
+    const char *const *names;  /* addresses and DNS names that it must bear */
+    size_t name_count;
+    const char *present;       /* PEM, the one that it has; "": none */
+    bool addresses_as_names;   /* see struct ca_identity */
+    bool keep_foreign;         /* refuse to replace one that another CA signed: its time has not come */
+};
+
+/* A member's certificate: the present one again while it still fits (key, names, issuer, two thirds of its life, made since the CA's bundle
+ * is what it is), or a new one. Whoever loads it has thereby loaded the bundle of its time, too. Not on record: members trust the CA
+ * alone, and theirs are replaced when they move. ERROR_CONFLICT: see `keep_foreign`. */
+int trust_certify_member(struct trust *trust, const struct trust_member *member, struct buffer *out, struct pki_facts *facts,
+                         struct error *err);
 
 /* ---- zones ---- */
 

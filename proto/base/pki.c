@@ -273,6 +273,15 @@ int pki_check_pair(const char *certificate_pem, const char *key_pem, struct erro
     return result;
 }
 
+bool pki_certificate_bears(const char *certificate_pem, const char *name)
+{
+    X509 *certificate = read_certificate(certificate_pem, NULL);
+    bool bears = certificate && (X509_check_ip_asc(certificate, name, 0) == 1 ||
+                                 X509_check_host(certificate, name, 0, X509_CHECK_FLAG_NEVER_CHECK_SUBJECT, NULL) == 1);
+    X509_free(certificate);
+    return bears;
+}
+
 /* ---- bundles ---- */
 
 static int append_certificate(X509 *certificate, struct buffer *out, struct error *err)
@@ -298,6 +307,23 @@ int pki_bundle_pick(const char *bundle_pem, const char *hash, struct buffer *out
     }
     BIO_free(bio);
     return found ? result : error_set(err, ERROR_NOT_FOUND, "no certificate there has the SHA-256 %.16s…", hash);
+}
+
+bool pki_bundles_share(const char *bundle_pem, const char *other_pem)
+{
+    BIO *bio = open_text(other_pem);
+    X509 *certificate;
+    bool found = false;
+    while (bio && !found && (certificate = PEM_read_bio_X509(bio, NULL, NULL, NULL))) {
+        struct pki_facts facts;
+        struct buffer same;
+        buffer_init(&same, PKI_PEM_MAX);
+        found = facts_of(certificate, &facts, NULL) == 0 && pki_bundle_pick(bundle_pem, facts.hash, &same, NULL) == 0;
+        buffer_finish(&same);
+        X509_free(certificate);
+    }
+    BIO_free(bio);
+    return found;
 }
 
 int pki_check_signed_by(const char *certificate_pem, const char *bundle_pem, struct error *err)

@@ -48,8 +48,18 @@ int pki_check_pair(const char *certificate_pem, const char *key_pem, struct erro
 /* Appends the one certificate of the bundle whose hash it is. ERROR_NOT_FOUND when none is. */
 int pki_bundle_pick(const char *bundle_pem, const char *hash, struct buffer *out, struct error *err);
 
+/* Whether one certificate is in both. */
+bool pki_bundles_share(const char *bundle_pem, const char *other_pem);
+
 /* ERROR_REFUSED unless one of the bundle's CAs signed the certificate. Dates are not looked at. */
 int pki_check_signed_by(const char *certificate_pem, const char *bundle_pem, struct error *err);
+
+/* Whether the certificate bears this address or DNS name among its alternative names. */
+bool pki_certificate_bears(const char *certificate_pem, const char *name);
+
+/* The certificate (SHA-256 of its DER, as pki_facts.hash) that whoever listens at "host:port" shows in a TLS handshake, whoever signed it.
+ * Blocks, for `timeout_ms` at most in each step: not for a loop. ERROR_UNREACHABLE when there is no handshake. */
+int pki_shown_certificate(const char *host_and_port, int timeout_ms, char out[PKI_HASH_TEXT_MAX], struct error *err);
 
 /* When a certificate is due to be renewed: after two thirds of its life. Seconds since 1970. */
 int64_t pki_renew_at_s(const struct pki_facts *certificate);

@@ -213,6 +213,22 @@ static int load(void *context, const char *name, struct buffer *out, struct erro
     return buffer_append(out, buffer_text(&world->files[at]), world->files[at].length);
 }
 
+static int identify(void *context, const struct intent_member *member, const char *ca, struct arena *arena,
+                    struct member_identity *out, struct error *err)
+{
+    (void)context, (void)err;
+    out->key = arena_printf(arena, "key of %s", member->node);
+    out->request = arena_printf(arena, "request of %s", member->node);
+    out->ca = arena_string(arena, ca);
+    out->fits = *member->certificate && strstr(member->certificate, member->node);
+    return 0;
+}
+
+static void forget_identity(void *context, const char *node)
+{
+    (void)context, (void)node;
+}
+
 static void wake_at(void *context, int64_t monotonic_ms)
 {
     ((struct world *)context)->wake_ms = monotonic_ms;
@@ -310,8 +326,17 @@ void world_init(struct world *world)
 int world_start(struct world *world, struct error *err)
 {
     const struct agent_options options = {"zone-a", "0.1.0", "fake"};
-    const struct agent_environment environment = {
-        &world->clock, &world->random, &world->driver, world, send_message, ask, save, load, wake_at, NULL};
+    const struct agent_environment environment = {.clock = &world->clock,
+                                                  .random = &world->random,
+                                                  .driver = &world->driver,
+                                                  .context = world,
+                                                  .send = send_message,
+                                                  .probe = ask,
+                                                  .identify = identify,
+                                                  .forget_identity = forget_identity,
+                                                  .save = save,
+                                                  .load = load,
+                                                  .wake_at = wake_at};
     world->agent = agent_create(&options, &environment, err);
     return world->agent ? 0 : -1;
 }

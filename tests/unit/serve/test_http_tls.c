@@ -276,12 +276,12 @@ static void an_exchange_of_the_ca_cuts_no_stream(void **state)
     assert_int_equal(ca_announce_next(scene.ca, now_s(), &err), 0);
     load_from(scene.ca, ca_bundle(scene.ca));
     assert_int_equal(fetch("/echo", NULL, before, &leaf).status, 200); /* who doesn't know the next one yet */
-    assert_int_equal(ca_switch(scene.ca, &err), 0);
+    assert_int_equal(ca_switch(scene.ca, now_s(), &err), 0);
     load_from(scene.ca, ca_bundle(scene.ca));
     struct leaf renewed = issue(scene.ca, CA_ORGANIZATION_AGENTS, "us-east1-b", now_s());
     assert_int_equal(fetch("/echo", NULL, ca_bundle(scene.ca), &leaf).status, 200); /* who has not renewed yet */
     assert_int_equal(fetch("/echo", NULL, ca_bundle(scene.ca), &renewed).status, 200);
-    assert_int_equal(ca_drop_previous(scene.ca, &err), 0);
+    assert_int_equal(ca_drop_previous(scene.ca, now_s(), &err), 0);
     load_from(scene.ca, ca_bundle(scene.ca));
     assert_int_equal(fetch("/echo", NULL, ca_bundle(scene.ca), &renewed).status, 200);
     assert_int_equal(fetch("/echo", NULL, ca_bundle(scene.ca), &leaf).status, 0);

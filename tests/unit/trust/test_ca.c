@@ -259,7 +259,7 @@ static void an_exchange_overlaps(void **state)
     (void)state;
     buffer_init(&sealed, 0);
     sign_agent(ca, pair.request.data, &first);
-    assert_int_equal(ca_switch(ca, &err), -1);
+    assert_int_equal(ca_switch(ca, now_s, &err), -1);
     assert_int_equal(ca_announce_next(ca, now_s, &err), 0);
     announced = strdup(ca_bundle(ca));
     sign_agent(ca, pair.request.data, &second);
@@ -267,7 +267,7 @@ static void an_exchange_overlaps(void **state)
     assert_int_equal(ca_seal(ca, passphrase, &sealed, &err), 0);
     assert_int_equal(ca_unseal(sealed.data, passphrase, &restarted, &err), 0);
     assert_int_equal(ca_stage(restarted), CA_ANNOUNCED);
-    assert_int_equal(ca_switch(restarted, &err), 0);
+    assert_int_equal(ca_switch(restarted, now_s, &err), 0);
     switched = strdup(ca_bundle(restarted));
     sign_agent(restarted, pair.request.data, &third);
     assert_verifies(&third, steady, false);
@@ -279,7 +279,7 @@ static void an_exchange_overlaps(void **state)
     assert_int_equal(ca_seal(restarted, passphrase, &sealed, &err), 0);
     assert_int_equal(ca_unseal(sealed.data, passphrase, &ca, &err), 0);
     assert_int_equal(ca_stage(ca), CA_SWITCHED);
-    assert_int_equal(ca_drop_previous(ca, &err), 0);
+    assert_int_equal(ca_drop_previous(ca, now_s, &err), 0);
     assert_null(ca_other(ca));
     assert_verifies(&first, ca_bundle(ca), false);
     assert_verifies(&third, ca_bundle(ca), true);

@@ -1,0 +1,274 @@
+/* Members' certificates. A member's agent makes its key and asks for a certificate in its report; what the certificate must bear is
+ * decided here: the address that clients and the other members dial. So a moved address is signed for first, its member loads that, and
+ * then alone does the configuration follow.
+ * https://www.mongodb.com/docs/manual/tutorial/configure-ssl/ (a member's certificate bears its host) */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "controller/controller_internal.h"
+
+enum { NAMES_MAX = 8, NAMES_BEFORE_MAJOR = 4, NAMES_BEFORE_MINOR = 2 };
+
+struct names {
+    char hosts[2][HOST_LENGTH_MAX + 1];
+    const char *list[NAMES_MAX];
+    size_t count;
+};
+
+bool controller_encrypts(const struct controller *controller)
+{
+    return controller->environment.certify && controller->spec && controller->spec->spec.tls;
+}
+
+const struct member_certificate *controller_certificate(const struct set_state *set, int ordinal)
+{
+    const struct member_certificate *found = set->ledger->certificates;
+    while (found && found->ordinal != ordinal)
+        found = found->next;
+    return found && found->pem.length ? found : NULL;
+}
+
+static void certificate_destroy(struct member_certificate *certificate)
+{
+    buffer_finish(&certificate->pem);
+    free(certificate->inputs);
+    free(certificate);
+}
+
+void controller_certificates_finish(struct ledger_holder *ledger)
+{
+    while (ledger->certificates) {
+        struct member_certificate *certificate = ledger->certificates;
+        ledger->certificates = certificate->next;
+        certificate_destroy(certificate);
+    }
+}
+
+static struct member_certificate *get(struct ledger_holder *ledger, int ordinal)
+{
+    struct member_certificate *found = ledger->certificates;
+    while (found && found->ordinal != ordinal)
+        found = found->next;
+    if (found || !(found = calloc(1, sizeof *found)))
+        return found;
+    found->ordinal = ordinal;
+    buffer_init(&found->pem, PEM_LENGTH_MAX);
+    found->next = ledger->certificates;
+    ledger->certificates = found;
+    return found;
+}
+
+/* ---- the names ---- */
+
+/* The host of "host:port"; of "[v6]:port" what is between the brackets. */
+static void host_of(const char *address, char out[HOST_LENGTH_MAX + 1])
+{
+    const char *end = *address == '[' ? strchr(address, ']') : strrchr(address, ':');
+    const char *begin = *address == '[' ? address + 1 : address;
+    int length = end ? (int)(end - begin) : (int)strlen(begin);
+    snprintf(out, HOST_LENGTH_MAX + 1, "%.*s", length > HOST_LENGTH_MAX ? HOST_LENGTH_MAX : length, begin);
+}
+
+static void add(struct names *names, const char *name)
+{
+    for (size_t i = 0; i < names->count; i++)
+        if (strcmp(names->list[i], name) == 0)
+            return;
+    if (*name && names->count < NAMES_MAX)
+        names->list[names->count++] = name;
+}
+
+/* Where it is reached now, and where the configuration still names it; its node and Service; and the pod's own localhost. */
+static void find_names(const struct set_state *set, const struct spec_member *member, const struct member_holding *holding,
+                       struct arena *arena, struct names *out)
+{
+    const struct plan_slot *slot = &set->slots[set->current];
+    struct member_names known = spec_member_names(set->set, member, arena);
+    *out = (struct names){.count = 0};
+    host_of(holding->address, out->hosts[0]);
+    for (size_t i = 0; slot->filled && i < slot->plan.member_count; i++)
+        if (slot->plan.members[i].ordinal == member->ordinal && slot->plan.members[i].id >= 0)
+            host_of(slot->plan.members[i].host, out->hosts[1]);
+    const char *const all[] = {out->hosts[0], out->hosts[1], known.node, known.service, "localhost", "127.0.0.1", "::1"};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        add(out, all[i]);
+}
+
+/* A zone gets no certificate for an address that a member in another zone has: with it, it could pass as that member. */
+static const char *whose_address(const struct controller *controller, const char *zone, const char *address)
+{
+    for (size_t i = 0; i < controller->zone_count; i++) {
+        const struct zone_state_of *other = &controller->zones[i];
+        if (!other->sight.has_report || strcmp(other->name, zone) == 0)
+            continue;
+        for (size_t m = 0; m < other->sight.report.member_count; m++)
+            if (strcmp(other->sight.report.members[m].holding.address, address) == 0)
+                return other->name;
+    }
+    return NULL;
+}
+
+/* By what its mongod says, else by its image's tag; one that nobody knows may be old. */
+static bool looks_for_addresses_among_names(const struct spec_set *set, const struct report_member *said)
+{
+    int major = 0, minor = 0;
+    const char *tag = strrchr(set->image, ':');
+    const char *version = *said->mongod.version ? said->mongod.version : tag ? tag + 1 : "";
+    if (sscanf(version, "%d.%d", &major, &minor) < 1)
+        return true;
+    return major < NAMES_BEFORE_MAJOR || (major == NAMES_BEFORE_MAJOR && minor < NAMES_BEFORE_MINOR);
+}
+
+/* ---- signing ---- */
+
+static char *inputs_text(const struct report_member *said, const struct names *names, const char *trusted, bool addresses_as_names)
+{
+    struct buffer text;
+    buffer_init(&text, 4 * PKI_PEM_MAX);
+    int failed = buffer_printf(&text, "%d\n%s\n%s", addresses_as_names, said->certificate_request, trusted);
+    for (size_t i = 0; i < names->count; i++)
+        failed |= buffer_printf(&text, "\n%s", names->list[i]);
+    if (!failed)
+        return text.data; /* the caller's, to be freed */
+    buffer_finish(&text);
+    return NULL;
+}
+
+static void note_problem(struct controller *controller, const struct set_state *set, const struct spec_member *member,
+                         struct member_certificate *certificate, const struct error *err)
+{
+    bool news = strcmp(certificate->problem, err->message) != 0;
+    snprintf(certificate->problem, sizeof certificate->problem, "%s", err->message);
+    buffer_clear(&certificate->pem);
+    free(certificate->inputs);
+    certificate->inputs = NULL;
+    if (news)
+        controller_tell(controller, EVENT_CERTIFICATE_REFUSED,
+                        &(struct event_words){.set = set->name, .zone = member->zone, .detail = err->message});
+}
+
+/* After a lost store there is another CA. A member that shows its certificates and one that still shows the former CA's don't believe
+ * each other, so that all change at one stroke: when every zone of the set is heard. */
+static bool all_heard(struct controller *controller, const struct set_state *set)
+{
+    for (size_t i = 0; i < set->set->member_count; i++) {
+        const struct zone_state_of *zone = controller_zone(controller, set->set->members[i].zone);
+        if (!set->set->members[i].absent && (!zone || !zone->sight.has_report))
+            return false;
+    }
+    return true;
+}
+
+static int sign(struct controller *controller, const struct set_state *set, const struct spec_member *member,
+                const struct report_member *said, struct member_certificate *certificate, struct error *err)
+{
+    struct arena arena;
+    struct names names;
+    const char *other = whose_address(controller, member->zone, said->holding.address);
+    if (other)
+        return error_set(err, ERROR_REFUSED,
+                         "zone %s reports the address %s for a member, which zone %s has for one of its own: no certificate is "
+                         "signed for it until they differ",
+                         member->zone, said->holding.address, other);
+    arena_init(&arena, 0);
+    find_names(set, member, &said->holding, &arena, &names);
+    bool as_names = looks_for_addresses_among_names(set->set, said);
+    char *inputs = inputs_text(said, &names, controller->environment.trusted(controller->environment.context), as_names);
+    bool same = inputs && certificate->inputs && strcmp(inputs, certificate->inputs) == 0;
+    struct certificate_made made = {.id = ""};
+    int result = inputs && !arena_failed(&arena) ? 0 : error_set(err, ERROR_NO_MEMORY, "no memory for a certificate");
+    if (result == 0 && !(same && certificate->pem.length && controller_wall(controller) < certificate->renew_at_ms)) {
+        const struct certificate_wish wish = {.set = set->name,
+                                              .node = spec_node_name(set->set, member, &arena),
+                                              .request = said->certificate_request,
+                                              .names = names.list,
+                                              .name_count = names.count,
+                                              .present = certificate->pem.length ? buffer_text(&certificate->pem)
+                                                         : said->certificate     ? said->certificate
+                                                                                 : "",
+                                              .addresses_as_names = as_names,
+                                              .keep_foreign = !all_heard(controller, set)};
+        buffer_init(&made.pem, PEM_LENGTH_MAX);
+        result = controller->environment.certify(controller->environment.context, &wish, &made, err);
+        if (result == 0) {
+            buffer_finish(&certificate->pem);
+            certificate->pem = made.pem;
+            memcpy(certificate->id, made.id, sizeof certificate->id);
+            certificate->renew_at_ms = made.renew_at_ms;
+        } else {
+            buffer_finish(&made.pem);
+        }
+    }
+    arena_finish(&arena);
+    if (result) {
+        free(inputs);
+        return -1;
+    }
+    free(certificate->inputs);
+    certificate->inputs = inputs;
+    certificate->problem[0] = 0;
+    return 0;
+}
+
+static bool asks(const struct report_member *said)
+{
+    return said && said->certificate_request && *said->certificate_request && *said->holding.address;
+}
+
+void controller_certificates_ensure(struct controller *controller, struct set_state *set)
+{
+    for (size_t i = 0; i < set->set->member_count; i++) {
+        const struct spec_member *member = &set->set->members[i];
+        const struct zone_state_of *zone = controller_zone(controller, member->zone);
+        const struct report_member *said =
+            zone && zone->sight.has_report ? zone_sight_member(&zone->sight, set->name, member->ordinal) : NULL;
+        struct member_certificate *certificate = asks(said) ? get(set->ledger, member->ordinal) : NULL;
+        struct error err = {0};
+        if (certificate && sign(controller, set, member, said, certificate, &err))
+            note_problem(controller, set, member, certificate, &err);
+    }
+}
+
+/* ---- when the CA changes ---- */
+
+void controller_trust_changed(struct controller *controller)
+{
+    for (size_t i = 0; i < controller->set_count; i++)
+        controller_set_due(controller->sets[i], controller_now(controller));
+    controller_wake(controller);
+}
+
+static bool is_late(struct controller *controller, struct set_state *set, const struct spec_member *member)
+{
+    const struct zone_state_of *zone = controller_zone(controller, member->zone);
+    const struct report_member *said =
+        zone && zone->sight.has_report ? zone_sight_member(&zone->sight, set->name, member->ordinal) : NULL;
+    const struct member_certificate *certificate = controller_certificate(set, member->ordinal);
+    if (set->set->absent || member->absent)
+        return false;
+    return !said || !certificate || strcmp(said->mongod.certificate_id, certificate->id) != 0;
+}
+
+int controller_members_certified(struct controller *controller, struct error *err)
+{
+    char names[256] = "";
+    size_t late = 0;
+    for (size_t s = 0; controller_encrypts(controller) && s < controller->set_count; s++) {
+        struct set_state *set = controller->sets[s];
+        controller_certificates_ensure(controller, set);
+        for (size_t m = 0; m < set->set->member_count; m++) {
+            if (!is_late(controller, set, &set->set->members[m]))
+                continue;
+            size_t used = strlen(names);
+            snprintf(names + used, sizeof names - used, "%s%s-node%d", late++ ? ", " : "", set->name,
+                     set->set->members[m].ordinal);
+        }
+    }
+    if (!late)
+        return 0;
+    return error_set(err, ERROR_CONFLICT,
+                     "%zu members don't show their newest certificate yet (%s): wait until they do (`atoll explain SET`), or "
+                     "--force, after which the others may not believe them until they have loaded it",
+                     late, names);
+}
