@@ -46,6 +46,7 @@ struct certificate_made {
     struct buffer pem;          /* the caller ends it */
     char id[PKI_HASH_TEXT_MAX]; /* of the certificate: its SHA-256 */
     int64_t renew_at_ms;        /* wall: when to ask again at the latest */
+    int64_t expires_at_ms;      /* wall */
 };
 
 /* What the controller acts through. Everything outlives the controller; no function may call the controller

@@ -196,6 +196,7 @@ static int sign(struct controller *controller, const struct set_state *set, cons
             certificate->pem = made.pem;
             memcpy(certificate->id, made.id, sizeof certificate->id);
             certificate->renew_at_ms = made.renew_at_ms;
+            certificate->expires_at_ms = made.expires_at_ms;
         } else {
             buffer_finish(&made.pem);
         }

@@ -23,7 +23,7 @@ struct member_certificate {
     char *inputs;           /* request, names, CAs, as one text: while it is the same, so is the certificate */
     struct buffer pem;      /* empty: none was signed */
     char id[PKI_HASH_TEXT_MAX];
-    int64_t renew_at_ms;    /* wall */
+    int64_t renew_at_ms, expires_at_ms; /* wall */
     char problem[ERROR_MESSAGE_MAX]; /* why none was signed, as was told last; "": none */
 };
 

@@ -68,9 +68,10 @@ static struct action_view action_now(const struct controller *controller, const 
     return action;
 }
 
-static const char *certificate_of(void *context, int ordinal)
+static const char *certificate_of(void *context, int ordinal, int64_t *until_ms)
 {
     const struct member_certificate *certificate = controller_certificate(context, ordinal);
+    *until_ms = certificate ? certificate->expires_at_ms : 0;
     return certificate ? certificate->id : "";
 }
 

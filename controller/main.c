@@ -144,6 +144,7 @@ static int certify(void *context, const struct certificate_wish *wish, struct ce
         return -1;
     memcpy(out->id, facts.hash, sizeof out->id);
     out->renew_at_ms = pki_renew_at_s(&facts) * 1000;
+    out->expires_at_ms = facts.not_after_s * 1000;
     return 0;
 }
 

@@ -31,6 +31,7 @@ struct member_view {
     struct mongod_view mongod;  /* age_ms is as of now */
     struct problem waiting;
     const char *certificate_id; /* of the certificate that its mongod is to show, which bears its address; "": none was signed */
+    int64_t certificate_until_ms; /* wall: when that one ends; 0: none */
 };
 
 /* What the controller itself asks of MongoDB. One at a time per set. */

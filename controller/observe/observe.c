@@ -54,8 +54,10 @@ static struct member_view observe_member(const struct observe_input *input, cons
                                .holding = no_holding(input->set, member->ordinal),
                                .mongod = no_mongod(),
                                .waiting = {.code = "", .message = ""},
-                               .certificate_id =
-                                   input->tls ? arena_string(arena, input->certificate_of(input->certificates, member->ordinal)) : ""};
+                               .certificate_id = ""};
+    if (input->tls)
+        view.certificate_id =
+            arena_string(arena, input->certificate_of(input->certificates, member->ordinal, &view.certificate_until_ms));
     if (!sight || !sight->has_report)
         return view;
     view.reported = view.zone_seen = true;

@@ -14,7 +14,8 @@ struct observe_input {
     const char *key_id; /* as observation.key_id; NULL is "" */
     bool admin_wanted;
     bool tls; /* members speak TLS */
-    const char *(*certificate_of)(void *certificates, int ordinal); /* as member_view.certificate_id; asked only with `tls` */
+    /* As member_view.certificate_id (given) and certificate_until_ms; asked only with `tls`. */
+    const char *(*certificate_of)(void *certificates, int ordinal, int64_t *until_ms);
     void *certificates;
     int64_t now_ms; /* monotonic */
 };

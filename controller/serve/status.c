@@ -129,6 +129,8 @@ static struct json *write_member(const struct set_view *set, size_t index, int64
     json_set_string(json, "controller", names.controller);
     json_set_string(json, "service", names.service);
     write_pod(json, seen ? &seen->holding.pod : NULL);
+    if (seen && seen->certificate_until_ms)
+        json_set_time(json, "certificateExpiresAt", seen->certificate_until_ms);
     json_set_string(json, "reason", member_reason(plan, seen));
     (void)now_ms;
     return json;
