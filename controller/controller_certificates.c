@@ -95,7 +95,8 @@ static void find_names(const struct set_state *set, const struct spec_member *me
         add(out, all[i]);
 }
 
-/* A zone gets no certificate for an address that a member in another zone has: with it, it could pass as that member. */
+/* A zone gets no certificate for an address that a member in another zone has, as far as that zone has been heard: with it, it could pass as
+ * that member. Who has one for its address keeps it, whatever others claim. */
 static const char *whose_address(const struct controller *controller, const char *zone, const char *address)
 {
     for (size_t i = 0; i < controller->zone_count; i++) {
@@ -122,11 +123,12 @@ static bool looks_for_addresses_among_names(const struct spec_set *set, const st
 
 /* ---- signing ---- */
 
-static char *inputs_text(const struct report_member *said, const struct names *names, const char *trusted, bool addresses_as_names)
+static char *inputs_text(const struct set_state *set, const struct report_member *said, const struct names *names, const char *trusted)
 {
     struct buffer text;
     buffer_init(&text, 4 * PKI_PEM_MAX);
-    int failed = buffer_printf(&text, "%d\n%s\n%s", addresses_as_names, said->certificate_request, trusted);
+    int failed = buffer_printf(&text, "%d\n%s\n%s", looks_for_addresses_among_names(set->set, said), said->certificate_request,
+                               trusted);
     for (size_t i = 0; i < names->count; i++)
         failed |= buffer_printf(&text, "\n%s", names->list[i]);
     if (!failed)
@@ -160,47 +162,65 @@ static bool all_heard(struct controller *controller, const struct set_state *set
     return true;
 }
 
+static int check_address(const struct controller *controller, const struct spec_member *member, const char *address, struct error *err)
+{
+    const char *other = whose_address(controller, member->zone, address);
+    if (!other)
+        return 0;
+    return error_set(err, ERROR_REFUSED,
+                     "zone %s reports the address %s for a member, which zone %s has for one of its own: no certificate is "
+                     "signed for it until they differ",
+                     member->zone, address, other);
+}
+
+static int ask_for_one(struct controller *controller, const struct set_state *set, const struct spec_member *member,
+                       const struct report_member *said, const struct names *names, struct member_certificate *certificate,
+                       struct error *err)
+{
+    struct arena arena;
+    struct certificate_made made = {.id = ""};
+    arena_init(&arena, 0);
+    buffer_init(&made.pem, PEM_LENGTH_MAX);
+    const struct certificate_wish wish = {.set = set->name,
+                                          .node = spec_node_name(set->set, member, &arena),
+                                          .request = said->certificate_request,
+                                          .names = names->list,
+                                          .name_count = names->count,
+                                          .present = certificate->pem.length ? buffer_text(&certificate->pem)
+                                                     : said->certificate     ? said->certificate
+                                                                             : "",
+                                          .addresses_as_names = looks_for_addresses_among_names(set->set, said),
+                                          .keep_foreign = !all_heard(controller, set)};
+    int result = arena_failed(&arena) ? error_set(err, ERROR_NO_MEMORY, "no memory for a certificate")
+                                      : controller->environment.certify(controller->environment.context, &wish, &made, err);
+    arena_finish(&arena);
+    if (result) {
+        buffer_finish(&made.pem);
+        return -1;
+    }
+    buffer_finish(&certificate->pem);
+    certificate->pem = made.pem;
+    memcpy(certificate->id, made.id, sizeof certificate->id);
+    certificate->renew_at_ms = made.renew_at_ms;
+    certificate->expires_at_ms = made.expires_at_ms;
+    return 0;
+}
+
+/* Nothing is asked of the signer while all that the certificate was made of is the same, and it isn't due. */
 static int sign(struct controller *controller, const struct set_state *set, const struct spec_member *member,
                 const struct report_member *said, struct member_certificate *certificate, struct error *err)
 {
     struct arena arena;
     struct names names;
-    const char *other = whose_address(controller, member->zone, said->holding.address);
-    if (other)
-        return error_set(err, ERROR_REFUSED,
-                         "zone %s reports the address %s for a member, which zone %s has for one of its own: no certificate is "
-                         "signed for it until they differ",
-                         member->zone, said->holding.address, other);
     arena_init(&arena, 0);
     find_names(set, member, &said->holding, &arena, &names);
-    bool as_names = looks_for_addresses_among_names(set->set, said);
-    char *inputs = inputs_text(said, &names, controller->environment.trusted(controller->environment.context), as_names);
+    char *inputs = arena_failed(&arena) ? NULL : inputs_text(set, said, &names, controller->environment.trusted(controller->environment.context));
     bool same = inputs && certificate->inputs && strcmp(inputs, certificate->inputs) == 0;
-    struct certificate_made made = {.id = ""};
-    int result = inputs && !arena_failed(&arena) ? 0 : error_set(err, ERROR_NO_MEMORY, "no memory for a certificate");
-    if (result == 0 && !(same && certificate->pem.length && controller_wall(controller) < certificate->renew_at_ms)) {
-        const struct certificate_wish wish = {.set = set->name,
-                                              .node = spec_node_name(set->set, member, &arena),
-                                              .request = said->certificate_request,
-                                              .names = names.list,
-                                              .name_count = names.count,
-                                              .present = certificate->pem.length ? buffer_text(&certificate->pem)
-                                                         : said->certificate     ? said->certificate
-                                                                                 : "",
-                                              .addresses_as_names = as_names,
-                                              .keep_foreign = !all_heard(controller, set)};
-        buffer_init(&made.pem, PEM_LENGTH_MAX);
-        result = controller->environment.certify(controller->environment.context, &wish, &made, err);
-        if (result == 0) {
-            buffer_finish(&certificate->pem);
-            certificate->pem = made.pem;
-            memcpy(certificate->id, made.id, sizeof certificate->id);
-            certificate->renew_at_ms = made.renew_at_ms;
-            certificate->expires_at_ms = made.expires_at_ms;
-        } else {
-            buffer_finish(&made.pem);
-        }
-    }
+    bool done = same && certificate->pem.length && controller_wall(controller) < certificate->renew_at_ms;
+    int result = inputs ? 0 : error_set(err, ERROR_NO_MEMORY, "no memory for a certificate");
+    if (result == 0 && !done && ((!same && check_address(controller, member, said->holding.address, err)) ||
+                                 ask_for_one(controller, set, member, said, &names, certificate, err)))
+        result = -1;
     arena_finish(&arena);
     if (result) {
         free(inputs);
