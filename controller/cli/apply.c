@@ -123,7 +123,7 @@ static int wait_until_healthy(const struct invocation *invocation, struct remote
 {
     struct error err;
     int64_t timeout_ms = invocation_number(invocation, "timeout", WAIT_DEFAULT_SECS) * 1000;
-    if (wait_for(remote, &(struct condition){.revision = revision, .reached = true}, timeout_ms, NULL, &err) == 0) {
+    if (wait_for(remote, &(struct condition){.revision = revision, .reached = true, .patient = true}, timeout_ms, NULL, &err) == 0) {
         console_say("Every set is healthy.");
         return EXIT_DONE;
     }

@@ -182,7 +182,7 @@ static int bring_up(struct up *up)
     struct error err;
     int64_t revision;
     if (await_controller(up, &err) || apply_spec(up, &revision, &err) ||
-        wait_for(&up->remote, &(struct condition){.revision = revision}, left_ms(up), &interrupted, &err))
+        wait_for(&up->remote, &(struct condition){.revision = revision, .patient = true}, left_ms(up), &interrupted, &err))
         return give_up(up, &err);
     mark_healthy(up);
     int status = status_show(&up->remote, NULL, NULL, NULL);
@@ -249,7 +249,7 @@ static int finish_living(struct up *up, const struct invocation *invocation)
         result = up->spec ? apply_spec(up, &revision, &err) : -1;
     }
     json_destroy(document);
-    if (result || wait_for(&up->remote, &(struct condition){.revision = revision}, left_ms(up), &interrupted, &err)) {
+    if (result || wait_for(&up->remote, &(struct condition){.revision = revision, .patient = true}, left_ms(up), &interrupted, &err)) {
         say_waits(up);
         int status = console_fail(&err, "It still runs; `atoll sandbox down` removes it");
         return err.code == ERROR_TIMEOUT ? EXIT_NEGATIVE : status;

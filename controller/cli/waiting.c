@@ -29,6 +29,13 @@ struct wait_state {
     struct buffer text; /* what is waited for */
 };
 
+/* Whether a question that failed is asked again. */
+static bool is_passing(const struct condition *condition, const struct wait_state *state)
+{
+    enum error_code code = state->last.code;
+    return state->answered || (condition->patient && (code == ERROR_UNREACHABLE || code == ERROR_TIMEOUT));
+}
+
 /* One look. 1: it holds; 0: not yet; -1: it never will. */
 static int look(struct remote *remote, const struct condition *condition, struct wait_state *state, int64_t elapsed_ms,
                 struct error *err)
@@ -37,7 +44,7 @@ static int look(struct remote *remote, const struct condition *condition, struct
     struct reply reply;
     if (remote_call(remote, &(struct request){.path = "/status", .headers = *state->etag ? headers : NULL, .timeout_ms = 5000}, &reply,
                     &state->last)) {
-        if (!state->answered)
+        if (!is_passing(condition, state))
             return *err = state->last, -1;
         progress_show(&state->progress, state->last.message, elapsed_ms);
         return 0;
@@ -53,11 +60,11 @@ static int look(struct remote *remote, const struct condition *condition, struct
     state->answered = state->answered || document;
     json_destroy(document);
     reply_finish(&reply);
-    if (!state->answered)
+    if (!state->answered && !is_passing(condition, state))
         return *err = state->last, -1;
     if (!holds)
         progress_show(&state->progress, buffer_text(&state->text), elapsed_ms);
-    if (!state->known && elapsed_ms > WAIT_UNKNOWN_SET_MS)
+    if (state->answered && !state->known && elapsed_ms > WAIT_UNKNOWN_SET_MS)
         return error_set(err, ERROR_NOT_FOUND, "there is no set \"%s\"", condition->set);
     return holds;
 }
@@ -77,7 +84,8 @@ int wait_for(struct remote *remote, const struct condition *condition, int64_t t
         else if (result == 0 && elapsed_ms >= timeout_ms && state.answered && !state.known)
             result = error_set(err, ERROR_NOT_FOUND, "there is no set \"%s\"", condition->set);
         else if (result == 0 && elapsed_ms >= timeout_ms)
-            result = error_set(err, ERROR_TIMEOUT, "after %lld s: %s", (long long)(timeout_ms / 1000), buffer_text(&state.text));
+            result = error_set(err, ERROR_TIMEOUT, "after %lld s: %s", (long long)(timeout_ms / 1000),
+                               state.answered ? buffer_text(&state.text) : state.last.message);
         else if (result == 0)
             console_pause(timeout_ms - elapsed_ms < WAIT_POLL_MS ? timeout_ms - elapsed_ms : WAIT_POLL_MS);
     }

@@ -16,13 +16,14 @@ struct condition {
     bool primary;      /* the set has one; false: healthy */
     bool reached;      /* and every zone's agent has done what the newest intent asks for */
     int64_t revision;  /* of the spec: an older status doesn't count; 0: any */
+    bool patient;      /* the controller is known to be there: one that does not answer (yet) is waited for */
 };
 
 /* Whether the document fulfils the condition. Pure. */
 bool condition_holds(const struct condition *condition, const struct json *document);
 
 /* Asks for the status until the condition holds (0). -1: ERROR_TIMEOUT when the time is over, with what is still waited for;
- * ERROR_NOT_FOUND when there is no such set; ERROR_UNREACHABLE when the controller never answered; ERROR_CANCELED when *interrupted
+ * ERROR_NOT_FOUND when there is no such set; ERROR_UNREACHABLE when the controller does not answer at first, unless `patient`; ERROR_CANCELED when *interrupted
  * (may be NULL) became non-zero. */
 int wait_for(struct remote *remote, const struct condition *condition, int64_t timeout_ms, const volatile int *interrupted,
              struct error *err);
