@@ -20,7 +20,7 @@ struct arena {
 /* An empty arena that gives out at most `limit` bytes (0: no limit). Allocates nothing yet. */
 void arena_init(struct arena *arena, size_t limit);
 
-/* Frees all; the arena is empty and usable again. */
+/* Clears all, since messages carry secrets, and frees it; the arena is empty and usable again. */
 void arena_finish(struct arena *arena);
 
 /* `size` zeroed bytes, aligned for anything, or NULL when memory or the limit is reached. */

@@ -14,6 +14,8 @@ void buffer_init(struct buffer *buffer, size_t limit)
 
 void buffer_finish(struct buffer *buffer)
 {
+    if (buffer->data)
+        explicit_bzero(buffer->data, buffer->capacity);
     free(buffer->data);
     buffer_init(buffer, buffer->limit);
 }
@@ -33,9 +35,14 @@ static int reserve(struct buffer *buffer, size_t more)
     if (need <= buffer->capacity)
         return 0;
     size_t capacity = buffer->capacity * 2 > need ? buffer->capacity * 2 : need;
-    char *data = realloc(buffer->data, capacity);
+    char *data = malloc(capacity); /* realloc() would leave the former content behind */
     if (!data)
         return -1;
+    if (buffer->data) {
+        memcpy(data, buffer->data, buffer->length + 1);
+        explicit_bzero(buffer->data, buffer->capacity);
+        free(buffer->data);
+    }
     buffer->data = data;
     buffer->capacity = capacity;
     return 0;
