@@ -179,7 +179,7 @@ struct json *object_claim(const struct object_zone *zone, const struct intent_me
 
 /* ---- the ReplicationController ---- */
 
-/* On the ReplicationController itself, not in its template. While the intent has none, the one that was brought stays. */
+/* On the ReplicationController itself, not in its template. An intent that has none says nothing against the one that was brought. */
 static void set_certificate_id(struct json *object, const struct intent_member *member)
 {
     const struct json *annotations = json_get(json_get(object, "metadata"), "annotations");
