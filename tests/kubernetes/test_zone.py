@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import pathlib
+import re
 import ssl
 import subprocess
 import time
@@ -134,12 +135,18 @@ def refused(address, **options):
             return True
 
 
-def everything_in(place):
-    """{kind and name: text} of all objects in the namespace, whatever kinds there are, but Secrets."""
+def with_base64_read(text):
+    """The text, and after it what its words of base64 say: so Secrets hide what they hold."""
+    return text + "".join(base64.b64decode(word + "=" * (-len(word) % 4)).decode(errors="replace") for word in re.findall(r"[A-Za-z0-9+/]{40,}", text)
+                          if len(word) % 4 != 1)
+
+
+def holders(place, lines):
+    """Kind and name of all objects in the namespace, whatever kinds there are, that hold one of the lines; and of all that were searched."""
     kinds = place.zone.kubectl("api-resources", "--namespaced", "--verbs=list", "-o", "name").stdout.split()
-    listed = json.loads(place.zone.kubectl("get", ",".join(kind for kind in kinds if kind != "secrets"), "-n", place.name, "-o", "json",
-                                           "--show-managed-fields").stdout)
-    return {f"{item['kind']} {item['metadata']['name']}": json.dumps(item) for item in listed["items"]}
+    listed = json.loads(place.zone.kubectl("get", ",".join(kinds), "-n", place.name, "-o", "json", "--show-managed-fields").stdout)
+    texts = {f"{item['kind']} {item['metadata']['name']}": with_base64_read(json.dumps(item)) for item in listed["items"]}
+    return {name for name, text in texts.items() if any(line in text for line in lines)}, set(texts)
 
 
 def tls_secret(place, ordinal):
@@ -158,9 +165,9 @@ def test_members_speak_tls_alone_and_their_keys_are_in_their_secrets_alone(healt
         assert ssl.PEM_cert_to_DER_cert(certificate) == shown_by(address)
         assert secret["ca.pem"] == pathlib.Path(trust).read_text()
         lines = [line for line in key.splitlines() if len(line) > 20 and "-----" not in line]
-        written = everything_in(place)
-        assert lines and f"ReplicationController {place.name}-rc{ordinal}" in written and any(name.startswith("Pod ") for name in written)
-        assert not [name for name, text in written.items() if any(line in text for line in lines)]
+        holding, searched = holders(place, lines)
+        assert f"ReplicationController {place.name}-rc{ordinal}" in searched and any(name.startswith("Pod ") for name in searched)
+        assert holding == {f"Secret {place.name}-node{ordinal}-tls"}
         assert not any(line in log.read_text(errors="replace") for log in healthy.folder.glob("*.log") for line in lines)
 
 
