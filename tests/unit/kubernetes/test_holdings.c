@@ -248,6 +248,36 @@ static void what_is_too_long_for_a_report_is_as_good_as_absent(void **state)
     world_finish(&world);
 }
 
+static void a_controller_is_stale_until_its_certificate_was_brought(void **state)
+{
+    static const struct {
+        const char *brought, *wanted;
+        bool stale;
+    } rows[] = {{"5e1f", "5e1f", false}, {"5e1f", "7a3c", true}, {"", "5e1f", true}, {"5e1f", "", false}};
+    (void)state;
+    struct intent_member member = {.set = "mongo", .ordinal = 1, .run = RUN_UP, .node = "mongo-node1", .controller = "mongo-rc1",
+                                   .service = "mongo-svc-a", .volume = "mongo-persistent-storage1", .disk = "mongodb-disk1",
+                                   .image = "mongo:7.0", .port = 27017, .storage_bytes = 1 << 30, .tls = true};
+    const struct intent intent = {.federation = "prod", .zone = "z", .members = &member, .member_count = 1};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct world world;
+        char where[256];
+        world_init(&world);
+        world.input.intent = &intent;
+        member.certificate_id = rows[i].brought;
+        struct json *live = object_controller(&world.zone, &member, 1);
+        world.objects[world.input.object_count++] = (struct observed){OBJECT_CONTROLLER, holdings_trim(OBJECT_CONTROLLER, live)};
+        member.certificate_id = rows[i].wanted;
+        if (look(&world)->controller_stale != rows[i].stale)
+            fail_msg("row %zu", i);
+        struct json *wanted = object_controller(&world.zone, &member, 1);
+        assert_false(holdings_drift(wanted, live, where)); /* nobody else's doing */
+        json_destroy(wanted);
+        json_destroy(live);
+        world_finish(&world);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -260,6 +290,7 @@ int main(void)
         cmocka_unit_test(own_ranges_fit_a_services_list),
         cmocka_unit_test(a_foreign_object_is_a_problem_of_a_member_that_holds_nothing_else),
         cmocka_unit_test(what_is_too_long_for_a_report_is_as_good_as_absent),
+        cmocka_unit_test(a_controller_is_stale_until_its_certificate_was_brought),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
