@@ -7,8 +7,9 @@
 #include <string.h>
 
 #include "controller/controller_internal.h"
+#include "proto/mongod_versions.h"
 
-enum { NAMES_MAX = 8, NAMES_BEFORE_MAJOR = 4, NAMES_BEFORE_MINOR = 2 };
+enum { NAMES_MAX = 8 };
 
 struct names {
     char hosts[2][HOST_LENGTH_MAX + 1];
@@ -113,12 +114,9 @@ static const char *whose_address(const struct controller *controller, const char
 /* By what its mongod says, else by its image's tag; one that nobody knows may be old. */
 static bool looks_for_addresses_among_names(const struct spec_set *set, const struct report_member *said)
 {
-    int major = 0, minor = 0;
-    const char *tag = strrchr(set->image, ':');
-    const char *version = *said->mongod.version ? said->mongod.version : tag ? tag + 1 : "";
-    if (sscanf(version, "%d.%d", &major, &minor) < 1)
-        return true;
-    return major < NAMES_BEFORE_MAJOR || (major == NAMES_BEFORE_MAJOR && minor < NAMES_BEFORE_MINOR);
+    char tag[MONGOD_VERSION_MAX];
+    mongod_version_of_image(set->image, tag);
+    return mongod_has(*said->mongod.version ? said->mongod.version : tag, MONGOD_ADDRESSES_IN_CERTIFICATES) != MONGOD_HAS;
 }
 
 /* ---- signing ---- */

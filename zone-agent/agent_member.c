@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/mongod_versions.h"
+
 /* ---- the list of members ---- */
 
 static const struct mongod_view nobody_asked = {
@@ -228,14 +230,12 @@ static bool is_settled(const struct agent_member *member)
 }
 
 /* What the driver has brought to the member, a server since 5.0 loads while it runs; an older one is restarted when the controller
- * finds the moment. Kubernetes brings a Secret's new content into a pod in its own time, so that it may take several attempts.
- * https://www.mongodb.com/docs/manual/reference/command/rotateCertificates/ */
+ * finds the moment. Kubernetes brings a Secret's new content into a pod in its own time, so that it may take several attempts. */
 static bool is_to_reload(struct agent *agent, struct agent_member *member)
 {
-    enum { ROTATES_SINCE_MAJOR = 5 };
     bool brought = member->held && member->held->controller_exists && !member->held->controller_stale && !member->step_id;
     if (!brought || !shows_old_certificate(member) || agent_now(agent) < member->reload_due_at_ms ||
-        strtol(member->view.version, NULL, 10) < ROTATES_SINCE_MAJOR)
+        mongod_has(member->view.version, MONGOD_ROTATES_CERTIFICATES) != MONGOD_HAS)
         return false;
     member->reload_due_at_ms = agent_now(agent) + AGENT_RELOAD_RETRY_MS;
     return true;

@@ -12,6 +12,7 @@
 #include "proto/base/file.h"
 #include "proto/base/pki.h"
 #include "proto/keyfile.h"
+#include "proto/mongod_versions.h"
 #include "zone-agent/mongod_reply.h"
 
 enum { PROBE_TARGETS_MAX = 2 * ZONE_MEMBERS_MAX };
@@ -168,11 +169,9 @@ static int learn_certificate(struct target *target, struct error *err)
     return pki_shown_certificate(target->host, PROBE_TIMEOUT_MS, target->certificate_id, err);
 }
 
-/* commitmentStatus came with 4.4: https://www.mongodb.com/docs/manual/reference/command/replSetGetConfig/ */
 static bool can_tell_commitment(const struct target *target)
 {
-    int major = 0, minor = 0;
-    return sscanf(target->version, "%d.%d", &major, &minor) == 2 && (major > 4 || (major == 4 && minor >= 4));
+    return mongod_has(target->version, MONGOD_COMMITMENT_STATUS) == MONGOD_HAS;
 }
 
 static int ask_status(struct target *target, int64_t *config_version, int64_t *config_term, struct error *err)

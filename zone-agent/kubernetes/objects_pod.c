@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "proto/mongod_options.h"
+#include "proto/mongod_versions.h"
 #include "zone-agent/kubernetes/objects_internal.h"
 
 /* The user and group `mongodb` of the official image. */
@@ -29,21 +29,11 @@ static bool has_keyfile(const struct intent_member *member)
     return member->auth;
 }
 
-/* Of "registry:5000/mongo:4.0.3@sha256:…" "4.0.3"; "" without a tag. */
-static void version_of(const char *image, char out[NAME_LENGTH_MAX + 1])
-{
-    const char *name = strrchr(image, '/'), *tag = strchr(name ? name : image, ':');
-    const char *digest = strchr(image, '@');
-    out[0] = 0;
-    if (tag && (!digest || tag < digest))
-        snprintf(out, NAME_LENGTH_MAX + 1, "%.*s", (int)strcspn(tag + 1, "@"), tag + 1);
-}
-
 /* Clients need no certificate, they log in; one that they show must be of the federation. */
 static void append_tls(struct json *command, const struct intent_member *member)
 {
-    char version[NAME_LENGTH_MAX + 1];
-    version_of(member->image, version);
+    char version[MONGOD_VERSION_MAX];
+    mongod_version_of_image(member->image, version);
     const struct mongod_tls_options *names = mongod_tls_options(version);
     const char *const words[] = {names->mode,
                                  names->required,

@@ -10,7 +10,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "proto/mongod_options.h"
+#include "proto/mongod_versions.h"
 #include "zone-agent/local/local_internal.h"
 #include "zone-agent/local/neighbours.h"
 #include "zone-agent/local/process.h"

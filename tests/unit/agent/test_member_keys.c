@@ -12,7 +12,6 @@
 
 #include "proto/base/file.h"
 #include "proto/base/pki.h"
-#include "proto/mongod_options.h"
 #include "zone-agent/local/process.h"
 #include "zone-agent/member_keys.h"
 
@@ -148,16 +147,6 @@ static void a_program_is_asked_and_not_waited_for_for_ever(void **state)
     assert_string_equal(text, "");
 }
 
-static void options_have_the_names_of_the_version(void **state)
-{
-    (void)state;
-    const char *const old[] = {"4.0.3", "4.0", "3.6.8", "4.1.13"}, *const new[] = {"4.2.0", "7.0.14", "8", "", "latest"};
-    for (size_t i = 0; i < sizeof old / sizeof *old; i++)
-        assert_string_equal(mongod_tls_options(old[i])->mode, "--sslMode");
-    for (size_t i = 0; i < sizeof new / sizeof *new; i++)
-        assert_string_equal(mongod_tls_options(new[i])->mode, "--tlsMode");
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -167,7 +156,6 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_damaged_file_is_left_alone_and_said, setup, teardown),
         cmocka_unit_test_setup_teardown(a_ca_that_is_exchanged_ends_and_one_of_a_lost_store_is_believed_meanwhile, setup, teardown),
         cmocka_unit_test(a_program_is_asked_and_not_waited_for_for_ever),
-        cmocka_unit_test(options_have_the_names_of_the_version),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
