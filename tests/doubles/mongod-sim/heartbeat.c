@@ -35,7 +35,8 @@ static void view_down(struct sim *sim, int i, const char *why)
     v->up = false;
     v->state = STATE_DOWN;
     v->applied = v->durable = OPTIME_NULL;
-    v->config_version = v->config_term = -1;
+    if (sim->options.server_version < 5) /* since 4.4 it stays what was heard last, and counts for commitment: MemberData::setDownValues */
+        v->config_version = v->config_term = -1;
     v->sync_source[0] = 0;
     snprintf(v->message, sizeof v->message, "%s", why);
     if (sim->rs.primary == i)
