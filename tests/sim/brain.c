@@ -104,8 +104,12 @@ void brain_start(struct brain *brain)
                                                        .intent_changed = intent_changed,
                                                        .status_changed = status_changed,
                                                        .event_happened = event_happened,
-                                                       .context = brain};
+                                                       .context = brain,
+                                                       .random_text = brain->world->auth ? authority_random_text : NULL,
+                                                       .certify = brain->world->tls ? authority_certify : NULL,
+                                                       .trusted = brain->world->tls ? authority_trusted : NULL};
     struct error err = {0};
+    authority_begin(brain);
     brain->life++;
     brain->heard = 0;
     brain->intended_before = false;

@@ -4,6 +4,7 @@
 
 #include "controller/controller.h"
 #include "tests/sim/model_mongod.h"
+#include "tests/sim/model_trust.h"
 
 struct world;
 
@@ -16,6 +17,7 @@ struct record {
 struct disk_image {
     struct record records[RECORDS_MAX];
     size_t count;
+    struct authority authority;
 };
 
 struct brain {
@@ -29,6 +31,7 @@ struct brain {
     int fuse;             /* effects until it dies in the middle of a step; -1: none */
     bool dying;           /* nothing that it does has an effect any more */
     bool dying_before;    /* already before the effect that is looked at */
+    char trusted[32];     /* what authority_trusted() said last */
     int fails;            /* its disk is full */
     unsigned heard;       /* zones that have reported in this life, as bits */
     bool intended_before; /* a former life made a birth's intention durable */
@@ -40,6 +43,7 @@ struct sim_action {
     int brain, target; /* ordinal; 0: nobody answers there */
     enum action_kind kind;
     struct configuration base, config;
+    struct papers papers; /* by which the controller dials */
     char host[HOST_MAX], process[32];
     int64_t deadline_ms;
     int stage, code;
