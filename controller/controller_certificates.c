@@ -21,11 +21,17 @@ bool controller_encrypts(const struct controller *controller)
     return controller->environment.certify && controller->spec && controller->spec->spec.tls;
 }
 
-const struct member_certificate *controller_certificate(const struct set_state *set, int ordinal)
+static struct member_certificate *find(const struct ledger_holder *ledger, int ordinal)
 {
-    const struct member_certificate *found = set->ledger->certificates;
+    struct member_certificate *found = ledger->certificates;
     while (found && found->ordinal != ordinal)
         found = found->next;
+    return found;
+}
+
+const struct member_certificate *controller_certificate(const struct set_state *set, int ordinal)
+{
+    const struct member_certificate *found = find(set->ledger, ordinal);
     return found && found->pem.length ? found : NULL;
 }
 
@@ -47,9 +53,7 @@ void controller_certificates_finish(struct ledger_holder *ledger)
 
 static struct member_certificate *get(struct ledger_holder *ledger, int ordinal)
 {
-    struct member_certificate *found = ledger->certificates;
-    while (found && found->ordinal != ordinal)
-        found = found->next;
+    struct member_certificate *found = find(ledger, ordinal);
     if (found || !(found = calloc(1, sizeof *found)))
         return found;
     found->ordinal = ordinal;
@@ -140,7 +144,9 @@ static void note_problem(struct controller *controller, const struct set_state *
 {
     bool news = strcmp(certificate->problem, err->message) != 0;
     snprintf(certificate->problem, sizeof certificate->problem, "%s", err->message);
-    buffer_clear(&certificate->pem);
+    certificate->foreign = err->code == ERROR_CONFLICT;
+    if (certificate->foreign) /* else the one before stays: where it was good for something, it still is */
+        buffer_clear(&certificate->pem);
     free(certificate->inputs);
     certificate->inputs = NULL;
     if (news)
@@ -208,7 +214,16 @@ static int sign(struct controller *controller, const struct set_state *set, cons
     free(certificate->inputs);
     certificate->inputs = inputs;
     certificate->problem[0] = 0;
+    certificate->foreign = false;
     return 0;
+}
+
+static const struct spec_member *find_member(const struct spec_set *set, int ordinal)
+{
+    for (size_t i = 0; i < set->member_count; i++)
+        if (set->members[i].ordinal == ordinal)
+            return &set->members[i];
+    return NULL;
 }
 
 static bool asks(const struct report_member *said)
@@ -228,6 +243,30 @@ void controller_certificates_ensure(struct controller *controller, struct set_st
         if (certificate && sign(controller, set, member, said, certificate, &err))
             note_problem(controller, set, member, certificate, &err);
     }
+}
+
+static struct set_state *find_set(struct controller *controller, const char *name)
+{
+    for (size_t i = 0; i < controller->set_count; i++)
+        if (strcmp(controller->sets[i]->name, name) == 0)
+            return controller->sets[i];
+    return NULL;
+}
+
+/* An intent without its certificate would make the agent forget the one that it has, and with it whose it is. */
+bool controller_certificates_wait(struct controller *controller, const struct zone_state_of *zone)
+{
+    const struct report *report = &zone->sight.report;
+    for (size_t i = 0; controller_encrypts(controller) && i < report->member_count; i++) {
+        const struct report_member *said = &report->members[i];
+        const struct set_state *set = asks(said) && said->certificate && *said->certificate ? find_set(controller, said->holding.set) : NULL;
+        if (!set || !find_member(set->set, said->holding.ordinal))
+            continue;
+        const struct member_certificate *certificate = find(set->ledger, said->holding.ordinal);
+        if (!certificate || certificate->foreign)
+            return true;
+    }
+    return false;
 }
 
 /* ---- when the CA changes ---- */

@@ -71,7 +71,7 @@ static struct action_view action_now(const struct controller *controller, const 
 static const char *certificate_of(void *context, int ordinal)
 {
     const struct member_certificate *certificate = controller_certificate(context, ordinal);
-    return certificate ? certificate->id : "";
+    return certificate && !*certificate->problem ? certificate->id : "";
 }
 
 static int make_plan(struct controller *controller, struct set_state *set, struct plan_slot *slot,

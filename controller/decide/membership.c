@@ -13,6 +13,7 @@ static const struct {
     uint64_t fact, require, forbid;
 } finders[] = {
     {STRANGER_SEEN, M_STRANGER, 0},
+    {FOREIGN_CERTIFICATE_SEEN, M_LISTED | M_STALE | M_ANSWERS | M_FOREIGN_CERTIFICATE, M_ABSENT},
     {UNBOOKED_SEEN, M_UNBOOKED, 0},
     {MOVED_SEEN, M_MOVED | M_FOLLOWABLE, 0},
     {LOST_VOTER_SEEN, M_LISTED | M_DISK_LOST | M_VOTES, M_UNBOOKED},
@@ -55,7 +56,7 @@ const struct member_situation *membership_subject(const struct situation *situat
         return next_stale(situation);
     if (rule->outcome == OUTCOME_ADOPT)
         return situation_first(situation, M_IS_MEMBER, M_STRANGER);
-    if (rule->require & MISPLACED_LEADS)
+    if (rule->require & (MISPLACED_LEADS | UNLOADED_LEADS))
         return situation->primary;
     for (size_t i = 0; i < FINDER_COUNT; i++)
         if (rule->require & finders[i].fact)
@@ -163,6 +164,9 @@ static void find_restarts(struct situation *situation)
     const struct member_situation *member = next_stale(situation);
     if (situation->input->observation->admin_wanted)
         situation->facts |= ADMIN_DUE;
+    const struct member_situation *primary = situation->primary;
+    if (primary && has(primary->facts, M_MOVED | M_STALE) && !has(primary->facts, M_CERTIFIED))
+        situation->facts |= UNLOADED_LEADS | (restart_is_spared(situation, primary) ? UNLOADED_SPARED : 0);
     if (!member)
         return;
     situation->facts |= STALE_SEEN | (has(member->facts, M_LEADS) ? STALE_LEADS : 0);

@@ -79,6 +79,11 @@ static bool same_text(const char *a, const char *b)
     return strcmp(a ? a : "", b ? b : "") == 0;
 }
 
+static bool shows_foreign_certificate(const struct observation *observation, const struct member_view *view)
+{
+    return observation->tls && view->mongod.certificate_foreign;
+}
+
 static bool is_certified(const struct observation *observation, const struct member_view *view)
 {
     const char *wanted = view->certificate_id;
@@ -174,6 +179,8 @@ static void find_member(const struct situation *situation, const struct spec_mem
         member->facts |= M_STALE;
     if (is_certified(input->observation, member->view))
         member->facts |= M_CERTIFIED;
+    if (shows_foreign_certificate(input->observation, member->view))
+        member->facts |= M_FOREIGN_CERTIFICATE;
     member->fresh = member_answers_now(member->view);
     if (member->fresh)
         member->facts |= mongod_facts(member->view);

@@ -21,7 +21,7 @@ static int64_t wall(void *context)
 
 static const struct clock agent_clock = {monotonic, wall, NULL};
 
-static const struct member_slot nobody;
+static const struct member_slot nobody; /* runs nothing */
 
 /* ---- the environment ---- */
 

@@ -59,6 +59,7 @@ bool brain_effect(struct brain *brain); /* whether an effect of it still counts 
 void brain_result(struct brain *brain, const struct mongo_result *result);
 extern const struct random sim_random;
 enum set_phase brain_phase(struct brain *brain);
+int brain_row(struct brain *brain); /* of the set, as the status shows it; 0: none */
 
 /* vault.c: the store's disk */
 extern const struct store_functions vault_functions;

@@ -207,18 +207,38 @@ static void restart_lost(struct world *world, struct member_slot *slot)
         pod_kill(world, slot, 500);
 }
 
+/* Row 55: old servers whose CA is lost are all started anew at one moment. */
+static void restart_all(struct world *world)
+{
+    world_trace(world, "person", "restarts all members, so that they load certificates of the new CA");
+    for (int i = 1; i <= ORDINALS_MAX; i++)
+        if (world->slots[i].node.up)
+            pod_kill(world, &world->slots[i], 500);
+}
+
+static bool said_for_long(struct world *world, int64_t *since_ms, bool now)
+{
+    if (!now || !*since_ms)
+        *since_ms = now ? world->now_ms : 0;
+    return *since_ms && world->now_ms - *since_ms > OPERATOR_COMES_AFTER_MS;
+}
+
 /* What a person is asked to do in the end. */
 static void operate(struct world *world)
 {
+    int row = brain_row(&world->brains[0]);
     /* Where a zone is gone too, nobody knows enough to say AddressesLost; the members' own rows tell. */
     bool lost = world->now_ms > world->settle_from_ms + (world->lost_for_good ? 60000 : 0) &&
-                (world->lost_for_good || brain_phase(&world->brains[0]) == PHASE_ADDRESSES_LOST);
+                (world->lost_for_good || row == 57 || brain_phase(&world->brains[0]) == PHASE_ADDRESSES_LOST);
     for (int i = 1; i <= ORDINALS_MAX; i++)
         restart_lost(world, &world->slots[i]);
-    if (!lost || !world->addresses_lost_ms)
-        world->addresses_lost_ms = lost ? world->now_ms : 0;
-    else if (world->now_ms - world->addresses_lost_ms > OPERATOR_COMES_AFTER_MS)
+    if (said_for_long(world, &world->addresses_lost_ms, lost))
         faults_give_addresses_back(world);
+    if (said_for_long(world, &world->ca_lost_ms, row == 55)) {
+        restart_all(world);
+        world->ca_lost_ms = 0;
+    }
+    authority_exchange(world);
 }
 
 static void happen(struct world *world, const struct happening *happening)
