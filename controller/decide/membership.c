@@ -39,10 +39,19 @@ static const struct member_situation *by_ordinal(const struct situation *situati
     return NULL;
 }
 
-/* Whom the rows of restarts speak of: secondaries first, the primary last. */
+/* It has moved, and nobody reaches it before it is started with the certificate for its new address. */
+static bool is_unloaded(const struct member_situation *member)
+{
+    return has(member->facts, M_LISTED | M_MOVED | M_STALE | M_ANSWERS) && !has(member->facts, M_CERTIFIED);
+}
+
+/* Whom the rows of restarts speak of: first those whom nobody reaches, then secondaries, the primary last. */
 static const struct member_situation *next_stale(const struct situation *situation)
 {
-    const struct member_situation *member = situation_first(situation, M_LISTED | M_STALE, M_LEADS | M_ABSENT);
+    const struct member_situation *member =
+        situation_first(situation, M_LISTED | M_MOVED | M_STALE | M_ANSWERS, M_LEADS | M_ABSENT | M_CERTIFIED);
+    if (!member)
+        member = situation_first(situation, M_LISTED | M_STALE, M_LEADS | M_ABSENT);
     return member ? member : situation_first(situation, M_LISTED | M_STALE, M_ABSENT);
 }
 
@@ -143,13 +152,16 @@ static bool any_clash(const struct situation *situation)
     return false;
 }
 
-/* It may be down already, since it is on its way: so the others alone are asked. */
+/* It may be down already, since it is on its way: so the others alone are asked. Of several that have moved and that nobody reaches,
+ * each may be restarted while the rest is well: that takes nothing away. */
 static bool restart_is_spared(const struct situation *situation, const struct member_situation *member)
 {
     int healthy = 0;
     for (size_t i = 0; i < situation->member_count; i++) {
         const struct member_situation *other = &situation->members[i];
         if (other == member || has(other->facts, M_ABSENT))
+            continue;
+        if (is_unloaded(member) && is_unloaded(other))
             continue;
         if (!has(other->facts, M_LISTED | M_HEALTHY) || other->facts & (M_BEHIND | M_LAGGING | M_ZONE_SILENT))
             return false;
@@ -165,7 +177,7 @@ static void find_restarts(struct situation *situation)
     if (situation->input->observation->admin_wanted)
         situation->facts |= ADMIN_DUE;
     const struct member_situation *primary = situation->primary;
-    if (primary && has(primary->facts, M_MOVED | M_STALE) && !has(primary->facts, M_CERTIFIED))
+    if (primary && is_unloaded(primary))
         situation->facts |= UNLOADED_LEADS | (restart_is_spared(situation, primary) ? UNLOADED_SPARED : 0);
     if (!member)
         return;
