@@ -163,7 +163,8 @@ static bool restart_is_spared(const struct situation *situation, const struct me
             continue;
         if (is_unloaded(member) && is_unloaded(other))
             continue;
-        if (!has(other->facts, M_LISTED | M_HEALTHY) || other->facts & (M_BEHIND | M_LAGGING | M_ZONE_SILENT))
+        bool heard = other->view && other->view->mongod.age_ms >= 0 && other->view->mongod.age_ms <= RESTART_FRESH_MS;
+        if (!heard || !has(other->facts, M_LISTED | M_HEALTHY) || other->facts & (M_BEHIND | M_LAGGING | M_ZONE_SILENT))
             return false;
         healthy += has(other->facts, M_VOTES);
     }

@@ -254,6 +254,7 @@ static void send_it(struct world *world, struct sim_action *action)
         send_make_admin(world, action, slot);
     else {
         check_reconfiguration(world, slot, &slot->disk.data->config, &action->config);
+        check_followed(world, &slot->disk.data->config, &action->config);
         again(world, action, STAGE_COMMIT_OLD, 1);
     }
 }

@@ -222,8 +222,9 @@ void agent_host_wake(struct site *site, const struct happening *happening)
 }
 
 /* The agent dials over a route of its own, so that the certificate need not bear it; it knows the keyfile of its intent. */
-static bool is_admitted(const struct site *site, const struct member_slot *slot)
+bool agent_host_admits(const struct member_slot *slot)
 {
+    const struct site *site = &the_world->sites[slot->zone];
     uint64_t password = site->identities[slot->ordinal].password;
     const struct papers *papers = &slot->loaded;
     bool believed = !papers->serial || (site->authorities | site->former_authorities) >> (papers->issuer & 31) & 1;
@@ -238,7 +239,7 @@ void agent_host_probe(struct site *site, const struct happening *happening)
     struct mongod_view view;
     arena_init(&arena, 0);
     struct member_slot *slot = &site->world->slots[happening->other];
-    bool admitted = is_admitted(site, slot);
+    bool admitted = agent_host_admits(slot);
     if (admitted && site->identities[slot->ordinal].reload && slot->node.up)
         papers_load_certificate(&slot->loaded, &slot->brought);
     node_view(site->world, admitted ? slot : &nobody, &arena, &view);

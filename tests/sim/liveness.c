@@ -32,6 +32,9 @@ static bool member_settled(const struct world *world, const struct configuration
         return !slot->pod && !slot->controller && !slot->service;
     if (slot->disk_stale || slot->service_stale || slot->controller_stale)
         return false; /* what somebody edited is put right */
+    if (!papers_bear(world, &slot->loaded, slot->address) || slot->loaded.serial != slot->brought.serial ||
+        strcmp(slot->loaded.key_id, slot->brought.key_id) != 0)
+        return false;
     return entry && serves(slot) && entry->votes == wish->votes && entry->priority == wish->priority &&
            entry->arbiter == wish->arbiter && (*entry->tag != 0) == (wish->tagged && !wish->arbiter);
 }
@@ -63,6 +66,8 @@ bool check_settled(struct world *world)
     enum set_phase phase = brain_phase(&world->brains[0]);
     if (!config || !has_primary(world) || !phase_fits(world, phase))
         return false;
+    if (!world->lost_for_good && (world->exchanges || world->brains[0].image.authority.other))
+        return false; /* an exchange of the CA comes to its end */
     for (int i = 1; i <= ORDINALS_MAX; i++) {
         bool reachable = !world->sites[world->slots[i].zone].lost;
         wanted += wish_counts(world, i);

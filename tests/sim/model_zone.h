@@ -32,6 +32,7 @@ struct member_slot {
     int64_t restarts,
         lost_self_ms; /* `lost_self_ms`: since when its mongod does not find itself at its own address */
     struct node node;
+    int64_t disowned_ms; /* since when its own agent is not let in */
     struct papers brought, loaded; /* certificate and keyfile: beside its pod, and in its mongod */
     /* Faults in force; counters, since they may overlap. */
     int no_address, no_pod, slow_start, slow_sync, slow_disk, no_quota, too_stale, other_version, disk_failed,
@@ -106,6 +107,7 @@ void agent_host_forget(struct site *site); /* its files are gone */
 bool agent_effect(struct site *site);      /* whether an effect of it still counts */
 void agent_bury(struct site *site);        /* after each call into it: what began dying in that is dead now */
 void agent_host_wake(struct site *site, const struct happening *happening);
+bool agent_host_admits(const struct member_slot *slot); /* its mongod, its zone's agent */
 void agent_host_probe(struct site *site, const struct happening *happening);
 
 /* site.c: what a zone holds, and the simulated driver */

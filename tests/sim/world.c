@@ -207,6 +207,21 @@ static void restart_lost(struct world *world, struct member_slot *slot)
         pod_kill(world, slot, 500);
 }
 
+static bool said_for_long(struct world *world, int64_t *since_ms, bool now)
+{
+    if (!now || !*since_ms)
+        *since_ms = now ? world->now_ms : 0;
+    return *since_ms && world->now_ms - *since_ms > OPERATOR_COMES_AFTER_MS;
+}
+
+/* A member that its own agent has lost the CA of, since store and agent's files went together, is silent to it: row 223. */
+static void restart_disowned(struct world *world, struct member_slot *slot)
+{
+    bool disowned = slot->node.up && world->forgotten && world->sites[slot->zone].agent && !agent_host_admits(slot);
+    if (said_for_long(world, &slot->disowned_ms, disowned))
+        pod_kill(world, slot, 500);
+}
+
 /* Row 55: old servers whose CA is lost are all started anew at one moment. */
 static void restart_all(struct world *world)
 {
@@ -216,13 +231,6 @@ static void restart_all(struct world *world)
             pod_kill(world, &world->slots[i], 500);
 }
 
-static bool said_for_long(struct world *world, int64_t *since_ms, bool now)
-{
-    if (!now || !*since_ms)
-        *since_ms = now ? world->now_ms : 0;
-    return *since_ms && world->now_ms - *since_ms > OPERATOR_COMES_AFTER_MS;
-}
-
 /* What a person is asked to do in the end. */
 static void operate(struct world *world)
 {
@@ -230,8 +238,10 @@ static void operate(struct world *world)
     /* Where a zone is gone too, nobody knows enough to say AddressesLost; the members' own rows tell. */
     bool lost = world->now_ms > world->settle_from_ms + (world->lost_for_good ? 60000 : 0) &&
                 (world->lost_for_good || row == 57 || brain_phase(&world->brains[0]) == PHASE_ADDRESSES_LOST);
-    for (int i = 1; i <= ORDINALS_MAX; i++)
+    for (int i = 1; i <= ORDINALS_MAX; i++) {
         restart_lost(world, &world->slots[i]);
+        restart_disowned(world, &world->slots[i]);
+    }
     if (said_for_long(world, &world->addresses_lost_ms, lost))
         faults_give_addresses_back(world);
     if (said_for_long(world, &world->ca_lost_ms, row == 55)) {
@@ -276,6 +286,7 @@ static void happen(struct world *world, const struct happening *happening)
         break;
     case H_CHECK:
         check_status(world);
+        check_understood(world);
         operate(world);
         world_later(world, CHECK_EVERY_MS, H_CHECK, 0, 0);
         break;
