@@ -45,11 +45,13 @@ static bool is_unloaded(const struct member_situation *member)
     return has(member->facts, M_LISTED | M_MOVED | M_STALE | M_ANSWERS) && !has(member->facts, M_CERTIFIED);
 }
 
-/* Whom the rows of restarts speak of: first those whom nobody reaches, then secondaries, the primary last. */
+/* Whom the rows of restarts speak of: first those whom nobody reaches, then those without a vote, other secondaries, the primary last. */
 static const struct member_situation *next_stale(const struct situation *situation)
 {
     const struct member_situation *member =
         situation_first(situation, M_LISTED | M_MOVED | M_STALE | M_ANSWERS, M_LEADS | M_ABSENT | M_CERTIFIED);
+    if (!member)
+        member = situation_first(situation, M_LISTED | M_STALE, M_LEADS | M_ABSENT | M_VOTES);
     if (!member)
         member = situation_first(situation, M_LISTED | M_STALE, M_LEADS | M_ABSENT);
     return member ? member : situation_first(situation, M_LISTED | M_STALE, M_ABSENT);
@@ -185,6 +187,8 @@ static void find_restarts(struct situation *situation)
     situation->facts |= STALE_SEEN | (has(member->facts, M_LEADS) ? STALE_LEADS : 0);
     if (restart_is_spared(situation, member))
         situation->facts |= RESTART_SPARED;
+    if (has(member->facts, M_VOTES) && situation->voters - 1 < situation->majority)
+        situation->facts |= TOO_FEW_VOTERS;
 }
 
 void situation_find_changes(struct situation *situation)

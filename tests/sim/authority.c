@@ -5,7 +5,10 @@
 
 #include "tests/sim/world.h"
 
-enum { ENDS_AFTER_DUE_MS = 240000 }; /* so long after it should have been renewed: a real one has a month */
+enum {
+    ENDS_AFTER_DUE_MS = 240000, /* so long after it should have been renewed: a real one has a month */
+    SHORT_UNTIL_MS = 60000      /* those that are signed later last, so that a history comes to its end */
+};
 
 static struct authority *authority_of(struct brain *brain)
 {
@@ -51,7 +54,8 @@ static bool bears_all(const struct certificate_wish *wish)
 static int sign(struct brain *brain, const struct certificate_wish *wish, int key, struct buffer *out, struct error *err)
 {
     struct world *world = brain->world;
-    int64_t due_ms = world->certificates_due_ms ? chance_between(&world->chance, world->certificates_due_ms, 3 * world->certificates_due_ms)
+    bool is_short = world->certificates_due_ms && world->now_ms < SHORT_UNTIL_MS;
+    int64_t due_ms = is_short ? chance_between(&world->chance, world->certificates_due_ms, 3 * world->certificates_due_ms)
                                                 : INT64_MAX / 8;
     int failed = buffer_printf(out, "certificate %d by %d at %lld until %lld for %d names", ++world->serials, authority_of(brain)->issuer,
                                (long long)world->now_ms, (long long)(world->now_ms + due_ms + ENDS_AFTER_DUE_MS), key);

@@ -22,8 +22,8 @@ void wishes_init(struct world *world)
     world->modern = chance_of(chance, 60);
     world->tls = chance_of(chance, 80);
     world->auth = chance_of(chance, 80);
-    if (chance_of(chance, 30)) /* an old server is restarted for each */
-        world->certificates_due_ms = world->modern ? 20000 : 60000;
+    if (chance_of(chance, 30))
+        world->certificates_due_ms = 15000;
     int members = world->zone_count == 5 || chance_of(chance, 15) ? 5 : 3;
     for (int ordinal = 1; ordinal <= members; ordinal++)
         wish_member(world, ordinal);

@@ -222,6 +222,20 @@ static void restart_disowned(struct world *world, struct member_slot *slot)
         pod_kill(world, slot, 500);
 }
 
+/* Row 87: with two voters somebody must take one away. */
+static void restart_stale(struct world *world)
+{
+    for (int i = 1; i <= ORDINALS_MAX; i++) {
+        struct member_slot *slot = &world->slots[i];
+        bool stale = strcmp(slot->loaded.key_id, slot->brought.key_id) != 0 || slot->loaded.serial != slot->brought.serial;
+        if (!slot->node.up || !stale)
+            continue;
+        world_trace(world, "person", "restarts %s, since nobody else may", slot_name(slot));
+        pod_kill(world, slot, 500);
+        return;
+    }
+}
+
 /* Row 55: old servers whose CA is lost are all started anew at one moment. */
 static void restart_all(struct world *world)
 {
@@ -247,6 +261,10 @@ static void operate(struct world *world)
     if (said_for_long(world, &world->ca_lost_ms, row == 55)) {
         restart_all(world);
         world->ca_lost_ms = 0;
+    }
+    if (said_for_long(world, &world->few_voters_ms, row == 87)) {
+        restart_stale(world);
+        world->few_voters_ms = 0;
     }
     authority_exchange(world);
 }

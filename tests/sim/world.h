@@ -76,7 +76,7 @@ struct world {
     int64_t bad_since_ms[8];   /* one for each thing that can be bad; 0: it is good */
     int64_t said_healthy_ms;   /* since when the status says so; 0: it doesn't */
     int64_t healthy_since_ms;  /* the status says so and it is so */
-    int64_t addresses_lost_ms, ca_lost_ms, unheard_ms; /* since when the status says so */
+    int64_t addresses_lost_ms, ca_lost_ms, few_voters_ms, unheard_ms; /* since when the status says so */
     int reconfigurations, elections, crashes;
 };
 
