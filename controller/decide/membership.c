@@ -45,6 +45,17 @@ static bool is_unloaded(const struct member_situation *member)
     return has(member->facts, M_LISTED | M_MOVED | M_STALE | M_ANSWERS) && !has(member->facts, M_CERTIFIED);
 }
 
+/* A reconfiguration needs the answers of a majority at the hosts that it names. */
+static bool majority_is_believed(const struct situation *situation)
+{
+    int votes = 0;
+    for (size_t i = 0; i < situation->member_count; i++) {
+        const struct member_situation *member = &situation->members[i];
+        votes += has(member->facts, M_LISTED | M_VOTES | M_ANSWERS) && !is_unloaded(member);
+    }
+    return votes >= situation->majority;
+}
+
 /* Whom the rows of restarts speak of: first those whom nobody reaches, then those without a vote, other secondaries, the primary last. */
 static const struct member_situation *next_stale(const struct situation *situation)
 {
@@ -113,11 +124,13 @@ static bool shares_address(const struct situation *situation, const struct membe
 
 /* Whether its host changes with the next step: it answers at its new address; or its old one is where a
  * member that answers has moved to, so that the two trade places (a primary takes the entry with its own
- * address for itself). */
+ * address for itself). One that must be started first to be believed there is waited for where the primary could not do without its vote. */
 bool moves_along(const struct situation *situation, const struct member_situation *member)
 {
     if (!has(member->facts, M_MOVED) || has(member->facts, M_FOLLOWABLE))
         return has(member->facts, M_MOVED);
+    if (is_unloaded(member) && !majority_is_believed(situation))
+        return false;
     for (size_t i = 0; i < situation->member_count; i++) {
         const struct member_situation *other = &situation->members[i];
         if (other != member && has(other->facts, M_MOVED | M_FOLLOWABLE) &&
@@ -163,7 +176,7 @@ static bool restart_is_spared(const struct situation *situation, const struct me
         const struct member_situation *other = &situation->members[i];
         if (other == member || has(other->facts, M_ABSENT))
             continue;
-        if (is_unloaded(member) && is_unloaded(other))
+        if (is_unloaded(member) && has(other->facts, M_LISTED | M_MOVED | M_ANSWERS))
             continue;
         bool heard = other->view && other->view->mongod.age_ms >= 0 && other->view->mongod.age_ms <= RESTART_FRESH_MS;
         if (!heard || !has(other->facts, M_LISTED | M_HEALTHY) || other->facts & (M_BEHIND | M_LAGGING | M_ZONE_SILENT))

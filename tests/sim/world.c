@@ -222,7 +222,7 @@ static void restart_disowned(struct world *world, struct member_slot *slot)
         pod_kill(world, slot, 500);
 }
 
-/* Row 87: with two voters somebody must take one away. */
+/* Row 87: with two voters somebody must take one away; row 86: the same, when one of three is lost for good. */
 static void restart_stale(struct world *world)
 {
     for (int i = 1; i <= ORDINALS_MAX; i++) {
@@ -262,7 +262,7 @@ static void operate(struct world *world)
         restart_all(world);
         world->ca_lost_ms = 0;
     }
-    if (said_for_long(world, &world->few_voters_ms, row == 87)) {
+    if (said_for_long(world, &world->few_voters_ms, row == 87 || (row == 86 && world->lost_for_good))) {
         restart_stale(world);
         world->few_voters_ms = 0;
     }
