@@ -6,7 +6,8 @@
 #include "tests/sim/world.h"
 
 enum {
-    ENDS_AFTER_DUE_MS = 240000, /* so long after it should have been renewed: a real one has a month */
+    ENDS_AFTER_DUE_MS = 600000, /* so long after it should have been renewed, longer than whatever a person is waited for in a history: a real
+                                   one has a month */
     SHORT_UNTIL_MS = 60000      /* those that are signed later last, so that a history comes to its end */
 };
 

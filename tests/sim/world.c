@@ -12,6 +12,7 @@ enum {
     QUIET_FOR_MS = 2000,     /* so long before the next fault is drawn near */
     SETTLE_MOST_MS = 300000, /* after the last fault has ended: invariant 11's bound */
     OPERATOR_COMES_AFTER_MS = 20000,
+    OPERATOR_RESTARTS_AFTER_MS = 5000,
     HAPPENINGS_MOST = 400000, /* a history that never comes to rest is a bug of its own */
 };
 
@@ -207,18 +208,18 @@ static void restart_lost(struct world *world, struct member_slot *slot)
         pod_kill(world, slot, 500);
 }
 
-static bool said_for_long(struct world *world, int64_t *since_ms, bool now)
+static bool said_for_long(struct world *world, int64_t *since_ms, bool now, int64_t for_ms)
 {
     if (!now || !*since_ms)
         *since_ms = now ? world->now_ms : 0;
-    return *since_ms && world->now_ms - *since_ms > OPERATOR_COMES_AFTER_MS;
+    return *since_ms && world->now_ms - *since_ms > for_ms;
 }
 
 /* A member that its own agent has lost the CA of, since store and agent's files went together, is silent to it: row 223. */
 static void restart_disowned(struct world *world, struct member_slot *slot)
 {
     bool disowned = slot->node.up && world->forgotten && world->sites[slot->zone].agent && !agent_host_admits(slot);
-    if (said_for_long(world, &slot->disowned_ms, disowned))
+    if (said_for_long(world, &slot->disowned_ms, disowned, OPERATOR_COMES_AFTER_MS))
         pod_kill(world, slot, 500);
 }
 
@@ -256,13 +257,13 @@ static void operate(struct world *world)
         restart_lost(world, &world->slots[i]);
         restart_disowned(world, &world->slots[i]);
     }
-    if (said_for_long(world, &world->addresses_lost_ms, lost))
+    if (said_for_long(world, &world->addresses_lost_ms, lost, OPERATOR_COMES_AFTER_MS))
         faults_give_addresses_back(world);
-    if (said_for_long(world, &world->ca_lost_ms, row == 55)) {
+    if (said_for_long(world, &world->ca_lost_ms, row == 55, OPERATOR_COMES_AFTER_MS)) {
         restart_all(world);
         world->ca_lost_ms = 0;
     }
-    if (said_for_long(world, &world->few_voters_ms, row == 87 || (row == 86 && world->lost_for_good))) {
+    if (said_for_long(world, &world->few_voters_ms, row == 87 || (row == 86 && world->lost_for_good), OPERATOR_RESTARTS_AFTER_MS)) {
         restart_stale(world);
         world->few_voters_ms = 0;
     }
