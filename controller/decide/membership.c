@@ -197,6 +197,8 @@ static void find_restarts(struct situation *situation)
         situation->facts |= UNLOADED_LEADS | (restart_is_spared(situation, primary) ? UNLOADED_SPARED : 0);
     if (!member)
         return;
+    if (is_unloaded(member))
+        situation->facts |= UNLOADED_SEEN;
     situation->facts |= STALE_SEEN | (has(member->facts, M_LEADS) ? STALE_LEADS : 0);
     if (restart_is_spared(situation, member))
         situation->facts |= RESTART_SPARED;
@@ -286,6 +288,7 @@ void ledger_adopt(const struct situation *situation, struct plan *plan)
 /* Without a vote it may start on the disk that it has now. */
 void ledger_accept_disk(const struct situation *situation, struct plan *plan)
 {
+    leave_gap(situation, plan);
     for (size_t i = 0; i < situation->member_count; i++) {
         const struct member_situation *member = &situation->members[i];
         if (!has(member->facts, M_BOOKED | M_DISK_LOST) || has(member->facts, M_VOTES))
