@@ -155,8 +155,9 @@ static void find_commitment(struct situation *situation)
         (by_action || by_primary || (!primary_says_no && majority_reports_config(situation)));
     if (situation->committed || PLANT(NO_COMMITMENT))
         situation->facts |= COMMITTED;
-    if (action->kind == ACTION_NONE || action->config.version > 0 ||
-        observed_at(situation) >= action->ended_at_ms)
+    /* What was read after a step-down is the configuration, and not who leads now: told again, the former primary would refuse. */
+    bool read = action->config.version > 0 && action->kind != ACTION_STEP_DOWN;
+    if (action->kind == ACTION_NONE || read || observed_at(situation) >= action->ended_at_ms)
         situation->facts |= READ_BACK;
 }
 

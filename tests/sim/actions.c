@@ -9,6 +9,8 @@
 enum stage { STAGE_READ, STAGE_SEND, STAGE_COMMIT_OLD, STAGE_COMMIT_NEW, STAGE_ANSWER, STAGE_READ_BACK };
 enum {
     POLL_MS = 200,
+    CATCH_UP_MS = 10000,
+    CODE_EXCEEDED = 262,
     CODE_TIMEOUT = 50,
     CODE_NOT_COMMITTED = 308,
     CODE_NOT_INITIALIZED = 94,
@@ -210,7 +212,9 @@ static void send_step_down(struct world *world, struct sim_action *action, struc
 {
     check_stepping_down(world, slot);
     int code = node_step_down(world, slot);
-    if (code)
+    if (code == CODE_EXCEEDED && world->now_ms < action->deadline_ms - MONGO_COMMAND_TIMEOUT_MS + CATCH_UP_MS)
+        again(world, action, STAGE_SEND, POLL_MS); /* secondaryCatchUpPeriodSecs: it waits for somebody to catch up */
+    else if (code)
         fail(world, action, code, "it did not step down", 500);
     else
         again(world, action, STAGE_ANSWER, 20);
@@ -240,8 +244,9 @@ static void send_make_admin(struct world *world, struct sim_action *action, cons
 static void send_it(struct world *world, struct sim_action *action)
 {
     struct member_slot *slot = there(world, action);
+    if (!action->sent)
+        action->deadline_ms = world->now_ms + MONGO_COMMAND_TIMEOUT_MS - 1000;
     action->sent = true;
-    action->deadline_ms = world->now_ms + MONGO_COMMAND_TIMEOUT_MS - 1000;
     if (!slot || slot != target_of(world, action)) {
         lose_answer(world, action);
         return;
