@@ -20,7 +20,7 @@ void wishes_init(struct world *world)
     struct chance *chance = &world->chance;
     world->zone_count = 3 + (chance_of(chance, 25) ? 2 * (int)chance_between(chance, 0, 1) : 0);
     world->modern = chance_of(chance, 60);
-    world->tls = chance_of(chance, 80);
+    world->tls = chance_of(chance, 75);
     world->auth = chance_of(chance, 80);
     if (chance_of(chance, 30))
         world->certificates_due_ms = 15000;
