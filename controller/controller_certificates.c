@@ -83,17 +83,23 @@ static void add(struct names *names, const char *name)
         names->list[names->count++] = name;
 }
 
+static const char *configured_host(const struct set_state *set, int ordinal)
+{
+    const struct plan_slot *slot = &set->slots[set->current];
+    for (size_t i = 0; slot->filled && i < slot->plan.member_count; i++)
+        if (slot->plan.members[i].ordinal == ordinal && slot->plan.members[i].id >= 0)
+            return slot->plan.members[i].host;
+    return "";
+}
+
 /* Where it is reached now, and where the configuration still names it; its node and Service; and the pod's own localhost. */
 static void find_names(const struct set_state *set, const struct spec_member *member, const struct member_holding *holding,
                        struct arena *arena, struct names *out)
 {
-    const struct plan_slot *slot = &set->slots[set->current];
     struct member_names known = spec_member_names(set->set, member, arena);
     *out = (struct names){.count = 0};
     host_of(holding->address, out->hosts[0]);
-    for (size_t i = 0; slot->filled && i < slot->plan.member_count; i++)
-        if (slot->plan.members[i].ordinal == member->ordinal && slot->plan.members[i].id >= 0)
-            host_of(slot->plan.members[i].host, out->hosts[1]);
+    host_of(configured_host(set, member->ordinal), out->hosts[1]);
     const char *const all[] = {out->hosts[0], out->hosts[1], known.node, known.service, "localhost", "127.0.0.1", "::1"};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         add(out, all[i]);
@@ -164,6 +170,30 @@ static bool all_heard(struct controller *controller, const struct set_state *set
             return false;
     }
     return true;
+}
+
+/* FNV-1a. Every plan asks for every member: the texts themselves are put together only when something has changed. */
+static uint64_t mix(uint64_t hash, const char *text)
+{
+    for (; *text; text++)
+        hash = (hash ^ (unsigned char)*text) * UINT64_C(1099511628211);
+    return (hash ^ '\n') * UINT64_C(1099511628211);
+}
+
+static uint64_t fingerprint(const struct controller *controller, const struct set_state *set, const struct report_member *said)
+{
+    uint64_t hash = UINT64_C(14695981039346656037) + (uint64_t)controller->spec_revision.revision;
+    hash = mix(hash, said->certificate_request);
+    hash = mix(hash, controller->environment.trusted(controller->environment.context));
+    hash = mix(hash, said->holding.address);
+    hash = mix(hash, configured_host(set, said->holding.ordinal));
+    return mix(hash, said->mongod.version);
+}
+
+static bool is_settled(const struct controller *controller, const struct member_certificate *certificate, uint64_t seen)
+{
+    return certificate->seen == seen && certificate->inputs && certificate->pem.length && !*certificate->problem &&
+           controller_wall(controller) < certificate->renew_at_ms;
 }
 
 static int sign(struct controller *controller, const struct set_state *set, const struct spec_member *member,
@@ -240,7 +270,11 @@ void controller_certificates_ensure(struct controller *controller, struct set_st
             zone && zone->sight.has_report ? zone_sight_member(&zone->sight, set->name, member->ordinal) : NULL;
         struct member_certificate *certificate = asks(said) ? get(set->ledger, member->ordinal) : NULL;
         struct error err = {0};
-        if (certificate && sign(controller, set, member, said, certificate, &err))
+        uint64_t seen = certificate ? fingerprint(controller, set, said) : 0;
+        if (!certificate || is_settled(controller, certificate, seen))
+            continue;
+        certificate->seen = seen;
+        if (sign(controller, set, member, said, certificate, &err))
             note_problem(controller, set, member, certificate, &err);
     }
 }
@@ -286,7 +320,7 @@ static bool is_late(struct controller *controller, struct set_state *set, const 
     const struct member_certificate *certificate = controller_certificate(set, member->ordinal);
     if (set->set->absent || member->absent)
         return false;
-    return !said || !certificate || strcmp(said->mongod.certificate_id, certificate->id) != 0;
+    return !said || !certificate || *certificate->problem || strcmp(said->mongod.certificate_id, certificate->id) != 0;
 }
 
 int controller_members_certified(struct controller *controller, struct error *err)

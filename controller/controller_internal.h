@@ -20,6 +20,7 @@ struct spec_holder {
 struct member_certificate {
     struct member_certificate *next;
     int ordinal;
+    uint64_t seen;          /* a fingerprint of what was looked at last: while it is the same, there is nothing to do */
     char *inputs;           /* request, names, CAs, as one text: while it is the same, so is the certificate */
     struct buffer pem;      /* empty: none was signed */
     char id[PKI_HASH_TEXT_MAX];

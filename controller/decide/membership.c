@@ -161,8 +161,7 @@ static bool clashes(const struct situation *situation, const struct member_situa
 static bool any_clash(const struct situation *situation)
 {
     for (size_t i = 0; i < situation->member_count; i++)
-        if (has(situation->members[i].facts, M_MOVED | M_FOLLOWABLE) &&
-            clashes(situation, &situation->members[i]))
+        if (moves_along(situation, &situation->members[i]) && clashes(situation, &situation->members[i]))
             return true;
     return false;
 }
