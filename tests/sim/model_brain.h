@@ -31,6 +31,7 @@ struct brain {
     int fuse;             /* effects until it dies in the middle of a step; -1: none */
     bool dying;           /* nothing that it does has an effect any more */
     bool dying_before;    /* already before the effect that is looked at */
+    int trusted_issuer, trusted_other;
     char trusted[32];     /* what authority_trusted() said last */
     int fails;            /* its disk is full */
     unsigned heard;       /* zones that have reported in this life, as bits */

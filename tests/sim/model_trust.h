@@ -37,6 +37,7 @@ bool papers_bear(const struct world *world, const struct papers *papers, const c
 /* Whether who dials `address` and who answers there have anything to say to each other. */
 bool papers_agree(const struct world *world, const struct papers *dials, const struct papers *answers, const char *address);
 bool papers_read(const char *text, struct papers *out); /* a certificate's text */
+int papers_serial(const char *id); /* of a certificate's id; 0: none */
 uint64_t papers_key(const char *keyfile);                /* its first key; 0: none */
 uint32_t papers_authorities(const char *text);
 

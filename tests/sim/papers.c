@@ -26,6 +26,11 @@ bool papers_read(const char *text, struct papers *out)
     return true;
 }
 
+int papers_serial(const char *id)
+{
+    return *id ? (int)strtol(id + strlen("certificate "), NULL, 10) : 0;
+}
+
 uint32_t papers_authorities(const char *text)
 {
     uint32_t bits = 0;

@@ -323,9 +323,9 @@ static void intend(struct driver *driver, const struct intent *intent)
         const struct intent_member *wanted = &intent->members[i];
         struct identity *identity = &site->identities[wanted->ordinal];
         identity->named = true;
-        identity->wanted_serial = 0;
-        sscanf(wanted->certificate_id, "certificate %d", &identity->wanted_serial);
-        snprintf(identity->wanted_key_id, sizeof identity->wanted_key_id, "%s", wanted->key_id ? wanted->key_id : "");
+        identity->wanted_serial = papers_serial(wanted->certificate_id);
+        if (strcmp(identity->wanted_key_id, wanted->key_id) != 0) /* this is asked very often */
+            snprintf(identity->wanted_key_id, sizeof identity->wanted_key_id, "%s", wanted->key_id);
     }
 }
 
