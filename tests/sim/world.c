@@ -252,7 +252,7 @@ static void operate(struct world *world)
     int row = brain_row(&world->brains[0]);
     /* Where a zone is gone too, nobody knows enough to say AddressesLost; the members' own rows tell. */
     bool lost = world->now_ms > world->settle_from_ms + (world->lost_for_good ? 60000 : 0) &&
-                (world->lost_for_good || row == 57 || row == 73 || brain_phase(&world->brains[0]) == PHASE_ADDRESSES_LOST);
+                (world->lost_for_good || row == 57 || row == 59 || row == 73 || brain_phase(&world->brains[0]) == PHASE_ADDRESSES_LOST);
     for (int i = 1; i <= ORDINALS_MAX; i++) {
         restart_lost(world, &world->slots[i]);
         restart_disowned(world, &world->slots[i]);
