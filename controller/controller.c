@@ -143,11 +143,14 @@ void controller_tick(struct controller *controller)
 /* An agent that has accepted a higher epoch would refuse ours for ever; we hold the store's lock, so we may
  * go above it. The same for revisions, which an older image of our store may have forgotten; and for one of
  * our own epoch that we never gave out: a controller whose store was lost had the same epoch, and what we say
- * would look older than what it said. */
+ * would look older than what it said. A revision of an older epoch that we have yet to give out is left out: whoever watches
+ * says its revision alone, and would be taken to have ours. */
 static int follow(struct controller *controller, const char *zone, int64_t epoch, int64_t revision,
                   struct error *err)
 {
     bool not_ours = epoch == controller->epoch && revision > controller->revision;
+    if (epoch < controller->epoch && revision > controller->revision && revision <= controller->revision_reserved)
+        controller->revision = revision;
     if (epoch <= controller->epoch && revision <= controller->revision_reserved && !not_ours)
         return 0;
     if (controller_store_rests(controller)) /* each agent says it every two seconds */

@@ -22,18 +22,23 @@ bool controller_encrypts(const struct controller *controller)
     return controller->environment.certify && controller->spec && controller->spec->spec.tls;
 }
 
-const struct member_certificate *controller_certificate(const struct set_state *set, int ordinal)
+static struct member_certificate *find(const struct ledger_holder *ledger, int ordinal)
 {
-    const struct member_certificate *found = set->ledger->certificates;
+    struct member_certificate *found = ledger->certificates;
     while (found && found->ordinal != ordinal)
         found = found->next;
+    return found;
+}
+
+const struct member_certificate *controller_certificate(const struct set_state *set, int ordinal)
+{
+    const struct member_certificate *found = find(set->ledger, ordinal);
     return found && found->pem.length ? found : NULL;
 }
 
 static void certificate_destroy(struct member_certificate *certificate)
 {
     buffer_finish(&certificate->pem);
-    free(certificate->inputs);
     free(certificate);
 }
 
@@ -48,9 +53,7 @@ void controller_certificates_finish(struct ledger_holder *ledger)
 
 static struct member_certificate *get(struct ledger_holder *ledger, int ordinal)
 {
-    struct member_certificate *found = ledger->certificates;
-    while (found && found->ordinal != ordinal)
-        found = found->next;
+    struct member_certificate *found = find(ledger, ordinal);
     if (found || !(found = calloc(1, sizeof *found)))
         return found;
     found->ordinal = ordinal;
@@ -80,24 +83,30 @@ static void add(struct names *names, const char *name)
         names->list[names->count++] = name;
 }
 
+static const char *configured_host(const struct set_state *set, int ordinal)
+{
+    const struct plan_slot *slot = &set->slots[set->current];
+    for (size_t i = 0; slot->filled && i < slot->plan.member_count; i++)
+        if (slot->plan.members[i].ordinal == ordinal && slot->plan.members[i].id >= 0)
+            return slot->plan.members[i].host;
+    return "";
+}
+
 /* Where it is reached now, and where the configuration still names it; its node and Service; and the pod's own localhost. */
 static void find_names(const struct set_state *set, const struct spec_member *member, const struct member_holding *holding,
                        struct arena *arena, struct names *out)
 {
-    const struct plan_slot *slot = &set->slots[set->current];
     struct member_names known = spec_member_names(set->set, member, arena);
     *out = (struct names){.count = 0};
     host_of(holding->address, out->hosts[0]);
-    for (size_t i = 0; slot->filled && i < slot->plan.member_count; i++)
-        if (slot->plan.members[i].ordinal == member->ordinal && slot->plan.members[i].id >= 0)
-            host_of(slot->plan.members[i].host, out->hosts[1]);
+    host_of(configured_host(set, member->ordinal), out->hosts[1]);
     const char *const all[] = {out->hosts[0], out->hosts[1], known.node, known.service, "localhost", "127.0.0.1", "::1"};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         add(out, all[i]);
 }
 
-/* A zone gets no certificate for an address that a member in another zone has, as far as that zone has been heard: with it, it could pass as
- * that member. Who has one for its address keeps it, whatever others claim. */
+/* A zone gets no certificate for an address that a member in another zone has, as far as that zone has been heard: with it, it could pass
+ * as that member. Who has one for its address keeps it, whatever others claim. */
 static const char *whose_address(const struct controller *controller, const char *zone, const char *address)
 {
     for (size_t i = 0; i < controller->zone_count; i++) {
@@ -121,28 +130,14 @@ static bool looks_for_addresses_among_names(const struct spec_set *set, const st
 
 /* ---- signing ---- */
 
-static char *inputs_text(const struct set_state *set, const struct report_member *said, const struct names *names, const char *trusted)
-{
-    struct buffer text;
-    buffer_init(&text, 4 * PKI_PEM_MAX);
-    int failed = buffer_printf(&text, "%d\n%s\n%s", looks_for_addresses_among_names(set->set, said), said->certificate_request,
-                               trusted);
-    for (size_t i = 0; i < names->count; i++)
-        failed |= buffer_printf(&text, "\n%s", names->list[i]);
-    if (!failed)
-        return text.data; /* the caller's, to be freed */
-    buffer_finish(&text);
-    return NULL;
-}
-
 static void note_problem(struct controller *controller, const struct set_state *set, const struct spec_member *member,
                          struct member_certificate *certificate, const struct error *err)
 {
     bool news = strcmp(certificate->problem, err->message) != 0;
     snprintf(certificate->problem, sizeof certificate->problem, "%s", err->message);
-    buffer_clear(&certificate->pem);
-    free(certificate->inputs);
-    certificate->inputs = NULL;
+    certificate->foreign = err->code == ERROR_CONFLICT;
+    if (certificate->foreign) /* else the one before stays: where it was good for something, it still is */
+        buffer_clear(&certificate->pem);
     if (news)
         controller_tell(controller, EVENT_CERTIFICATE_REFUSED,
                         &(struct event_words){.set = set->name, .zone = member->zone, .detail = err->message});
@@ -160,6 +155,30 @@ static bool all_heard(struct controller *controller, const struct set_state *set
     return true;
 }
 
+/* FNV-1a. Every plan asks for every member: the signer is asked only when something has changed. */
+static uint64_t mix(uint64_t hash, const char *text)
+{
+    for (; *text; text++)
+        hash = (hash ^ (unsigned char)*text) * UINT64_C(1099511628211);
+    return (hash ^ '\n') * UINT64_C(1099511628211);
+}
+
+static uint64_t fingerprint(const struct controller *controller, const struct set_state *set, const struct report_member *said)
+{
+    uint64_t hash = UINT64_C(14695981039346656037) + (uint64_t)controller->spec_revision.revision;
+    hash = mix(hash, said->certificate_request);
+    hash = mix(hash, controller->environment.trusted(controller->environment.context));
+    hash = mix(hash, said->holding.address);
+    hash = mix(hash, configured_host(set, said->holding.ordinal));
+    return mix(hash, said->mongod.version);
+}
+
+static bool is_settled(const struct controller *controller, const struct member_certificate *certificate, uint64_t seen)
+{
+    return certificate->seen == seen && certificate->pem.length && !*certificate->problem &&
+           controller_wall(controller) < certificate->renew_at_ms;
+}
+
 static int check_address(const struct controller *controller, const struct spec_member *member, const char *address, struct error *err)
 {
     const char *other = whose_address(controller, member->zone, address);
@@ -171,28 +190,37 @@ static int check_address(const struct controller *controller, const struct spec_
                      member->zone, address, other);
 }
 
-static int ask_for_one(struct controller *controller, const struct set_state *set, const struct spec_member *member,
-                       const struct report_member *said, const struct names *names, struct member_certificate *certificate,
-                       struct error *err)
+static int ask_the_signer(struct controller *controller, const struct set_state *set, const struct spec_member *member,
+                          const struct report_member *said, const struct member_certificate *certificate,
+                          struct certificate_made *out, struct error *err)
 {
     struct arena arena;
-    struct certificate_made made = {.id = ""};
+    struct names names;
     arena_init(&arena, 0);
-    buffer_init(&made.pem, PEM_LENGTH_MAX);
+    find_names(set, member, &said->holding, &arena, &names);
     const struct certificate_wish wish = {.set = set->name,
                                           .node = spec_node_name(set->set, member, &arena),
                                           .request = said->certificate_request,
-                                          .names = names->list,
-                                          .name_count = names->count,
+                                          .names = names.list,
+                                          .name_count = names.count,
                                           .present = certificate->pem.length ? buffer_text(&certificate->pem)
                                                      : said->certificate     ? said->certificate
                                                                              : "",
                                           .addresses_as_names = looks_for_addresses_among_names(set->set, said),
                                           .keep_foreign = !all_heard(controller, set)};
     int result = arena_failed(&arena) ? error_set(err, ERROR_NO_MEMORY, "no memory for a certificate")
-                                      : controller->environment.certify(controller->environment.context, &wish, &made, err);
+                                      : controller->environment.certify(controller->environment.context, &wish, out, err);
     arena_finish(&arena);
-    if (result) {
+    return result;
+}
+
+static int sign(struct controller *controller, const struct set_state *set, const struct spec_member *member,
+                const struct report_member *said, struct member_certificate *certificate, struct error *err)
+{
+    struct certificate_made made = {.id = ""};
+    buffer_init(&made.pem, PEM_LENGTH_MAX);
+    if (check_address(controller, member, said->holding.address, err) ||
+        ask_the_signer(controller, set, member, said, certificate, &made, err)) {
         buffer_finish(&made.pem);
         return -1;
     }
@@ -201,33 +229,17 @@ static int ask_for_one(struct controller *controller, const struct set_state *se
     memcpy(certificate->id, made.id, sizeof certificate->id);
     certificate->renew_at_ms = made.renew_at_ms;
     certificate->expires_at_ms = made.expires_at_ms;
+    certificate->problem[0] = 0;
+    certificate->foreign = false;
     return 0;
 }
 
-/* Nothing is asked of the signer while all that the certificate was made of is the same, and it isn't due. */
-static int sign(struct controller *controller, const struct set_state *set, const struct spec_member *member,
-                const struct report_member *said, struct member_certificate *certificate, struct error *err)
+static const struct spec_member *find_member(const struct spec_set *set, int ordinal)
 {
-    struct arena arena;
-    struct names names;
-    arena_init(&arena, 0);
-    find_names(set, member, &said->holding, &arena, &names);
-    char *inputs = arena_failed(&arena) ? NULL : inputs_text(set, said, &names, controller->environment.trusted(controller->environment.context));
-    bool same = inputs && certificate->inputs && strcmp(inputs, certificate->inputs) == 0;
-    bool done = same && certificate->pem.length && controller_wall(controller) < certificate->renew_at_ms;
-    int result = inputs ? 0 : error_set(err, ERROR_NO_MEMORY, "no memory for a certificate");
-    if (result == 0 && !done && ((!same && check_address(controller, member, said->holding.address, err)) ||
-                                 ask_for_one(controller, set, member, said, &names, certificate, err)))
-        result = -1;
-    arena_finish(&arena);
-    if (result) {
-        free(inputs);
-        return -1;
-    }
-    free(certificate->inputs);
-    certificate->inputs = inputs;
-    certificate->problem[0] = 0;
-    return 0;
+    for (size_t i = 0; i < set->member_count; i++)
+        if (set->members[i].ordinal == ordinal)
+            return &set->members[i];
+    return NULL;
 }
 
 static bool asks(const struct report_member *said)
@@ -244,9 +256,37 @@ void controller_certificates_ensure(struct controller *controller, struct set_st
             zone && zone->sight.has_report ? zone_sight_member(&zone->sight, set->name, member->ordinal) : NULL;
         struct member_certificate *certificate = asks(said) ? get(set->ledger, member->ordinal) : NULL;
         struct error err = {0};
-        if (certificate && sign(controller, set, member, said, certificate, &err))
+        uint64_t seen = certificate ? fingerprint(controller, set, said) : 0;
+        if (!certificate || is_settled(controller, certificate, seen))
+            continue;
+        certificate->seen = seen;
+        if (sign(controller, set, member, said, certificate, &err))
             note_problem(controller, set, member, certificate, &err);
     }
+}
+
+static struct set_state *find_set(struct controller *controller, const char *name)
+{
+    for (size_t i = 0; i < controller->set_count; i++)
+        if (strcmp(controller->sets[i]->name, name) == 0)
+            return controller->sets[i];
+    return NULL;
+}
+
+/* An intent without its certificate would make the agent forget the one that it has, and with it whose it is. */
+bool controller_certificates_wait(struct controller *controller, const struct zone_state_of *zone)
+{
+    const struct report *report = &zone->sight.report;
+    for (size_t i = 0; controller_encrypts(controller) && i < report->member_count; i++) {
+        const struct report_member *said = &report->members[i];
+        const struct set_state *set = asks(said) && said->certificate && *said->certificate ? find_set(controller, said->holding.set) : NULL;
+        if (!set || !find_member(set->set, said->holding.ordinal))
+            continue;
+        const struct member_certificate *certificate = find(set->ledger, said->holding.ordinal);
+        if (!certificate || certificate->foreign)
+            return true;
+    }
+    return false;
 }
 
 /* ---- when the CA changes ---- */
@@ -266,7 +306,7 @@ static bool is_late(struct controller *controller, struct set_state *set, const 
     const struct member_certificate *certificate = controller_certificate(set, member->ordinal);
     if (set->set->absent || member->absent)
         return false;
-    return !said || !certificate || strcmp(said->mongod.certificate_id, certificate->id) != 0;
+    return !said || !certificate || *certificate->problem || strcmp(said->mongod.certificate_id, certificate->id) != 0;
 }
 
 int controller_members_certified(struct controller *controller, struct error *err)

@@ -20,11 +20,12 @@ struct spec_holder {
 struct member_certificate {
     struct member_certificate *next;
     int ordinal;
-    char *inputs;           /* request, names, CAs, as one text: while it is the same, so is the certificate */
+    uint64_t seen;          /* a fingerprint of what was looked at last: while it is the same, there is nothing to do */
     struct buffer pem;      /* empty: none was signed */
     char id[PKI_HASH_TEXT_MAX];
     int64_t renew_at_ms, expires_at_ms; /* wall */
-    char problem[ERROR_MESSAGE_MAX]; /* why none was signed, as was told last; "": none */
+    char problem[ERROR_MESSAGE_MAX]; /* why none was signed for what is now, as was told last; "": one was */
+    bool foreign; /* its member has one of another CA, whose time has not come */
 };
 
 /* What is durable of one set; kept also for sets that the spec doesn't name any more. */
@@ -157,7 +158,9 @@ bool controller_encrypts(const struct controller *controller);
 /* Brings the certificates of the set's members up to date with what their agents have said: signed before the configuration names
  * an address. */
 void controller_certificates_ensure(struct controller *controller, struct set_state *set);
-/* NULL: none was signed yet. */
+/* Whether the zone is left alone: a member of it has a certificate of another CA, and goes on with that until all are exchanged. */
+bool controller_certificates_wait(struct controller *controller, const struct zone_state_of *zone);
+/* NULL: none was signed yet. With a `problem` it is the one before, which may not bear the member's address. */
 const struct member_certificate *controller_certificate(const struct set_state *set, int ordinal);
 void controller_certificates_finish(struct ledger_holder *ledger);
 

@@ -72,7 +72,7 @@ static const char *certificate_of(void *context, int ordinal, int64_t *until_ms)
 {
     const struct member_certificate *certificate = controller_certificate(context, ordinal);
     *until_ms = certificate ? certificate->expires_at_ms : 0;
-    return certificate ? certificate->id : "";
+    return certificate && !*certificate->problem ? certificate->id : "";
 }
 
 static int make_plan(struct controller *controller, struct set_state *set, struct plan_slot *slot,

@@ -84,6 +84,7 @@ static const struct field mongod_view_fields[] = {
     BOOL(mongod_view, config_committed, "configCommitted"),
     BOOL(mongod_view, knows_commitment, "knowsCommitment"),
     STRING(mongod_view, certificate_id, "certificateId", TEXT_LENGTH_MAX, 0),
+    BOOL(mongod_view, certificate_foreign, "certificateForeign"),
     LIST(mongod_view, peers, peer_count, "peers", peer_view_record, SET_MEMBERS_MAX),
 };
 const struct record mongod_view_record = RECORD_OF(mongod_view, mongod_view_fields);

@@ -133,6 +133,7 @@ struct mongod_view {
     bool config_committed;        /* it is primary and says that `config` is committed (4.4+) */
     bool knows_commitment;        /* it is primary and could say so at all */
     const char *certificate_id;   /* the SHA-256 of the certificate that it shows to whoever connects; "": none, or not known */
+    bool certificate_foreign;      /* none of the CAs that the intent names has signed it: the controller has lost the one that did */
     const struct peer_view *peers; /* all members as it sees them, itself included */
     size_t peer_count;
 };

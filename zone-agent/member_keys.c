@@ -9,7 +9,7 @@
 #include "proto/base/file.h"
 #include "proto/base/pki.h"
 
-static const char REQUEST_BEGINS[] = "-----BEGIN CERTIFICATE REQUEST-----", FORMER[] = "# of a former controller\n";
+static const char REQUEST_BEGINS[] = "-----BEGIN CERTIFICATE REQUEST-----", FORMER[] = MEMBER_KEYS_FORMER;
 
 static int path_of(const char *dir, const char *node, char out[PATH_MAX], struct error *err)
 {

@@ -6,6 +6,7 @@
 #include "zone-agent/agent.h"
 
 #define MEMBER_KEYS_CA_FILE "keys/ca.pem"
+#define MEMBER_KEYS_FORMER "# of a former controller\n" /* in that file: what follows is no longer the intent's */
 
 /* The member's key and request, made where there are none; and whether the intent's certificate ("": none) is for it and signed by
  * one of the CAs. */

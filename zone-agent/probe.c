@@ -13,6 +13,7 @@
 #include "proto/base/pki.h"
 #include "proto/keyfile.h"
 #include "proto/mongod_versions.h"
+#include "zone-agent/member_keys.h"
 #include "zone-agent/mongod_reply.h"
 
 enum { PROBE_TARGETS_MAX = 2 * ZONE_MEMBERS_MAX };
@@ -36,6 +37,8 @@ struct target {
     char version[NAME_LENGTH_MAX + 1];  /* "": not asked yet */
     char process[TEXT_LENGTH_MAX + 1]; /* "": not asked yet, or not told */
     char certificate_id[PKI_HASH_TEXT_MAX]; /* "": not asked yet */
+    bool certificate_foreign;
+    char ca_hash[PKI_HASH_TEXT_MAX]; /* of the CAs that it was judged by */
     bool no_hello;                     /* it doesn't know `hello`: before 4.4.2 */
     struct arena config_arena;
     struct replica_config config; /* version 0: none yet */
@@ -162,11 +165,39 @@ static int reload(struct target *target, struct error *err)
     return result;
 }
 
+/* The intent's CAs, without those of a former controller. */
+static int read_authorities(const struct probe *probe, struct buffer *out, struct error *err)
+{
+    if (file_read(probe->ca_file, PKI_PEM_MAX, out, err))
+        return -1;
+    char *former = strstr(buffer_text(out), MEMBER_KEYS_FORMER);
+    if (former)
+        *former = 0;
+    return 0;
+}
+
+/* Asked of each process once, and again whenever the CAs are others. */
 static int learn_certificate(struct target *target, struct error *err)
 {
-    if (!target->tls || *target->certificate_id)
+    struct buffer bundle;
+    struct pki_shown shown;
+    char hash[PKI_HASH_TEXT_MAX] = "";
+    if (!target->tls)
         return 0;
-    return pki_shown_certificate(target->host, PROBE_TIMEOUT_MS, target->certificate_id, err);
+    buffer_init(&bundle, PKI_PEM_MAX);
+    int result = read_authorities(target->probe, &bundle, err);
+    if (result == 0)
+        pki_hash(buffer_text(&bundle), strlen(buffer_text(&bundle)), hash);
+    bool known = *target->certificate_id && strcmp(hash, target->ca_hash) == 0;
+    if (result == 0 && !known)
+        result = pki_shown_certificate(target->host, PROBE_TIMEOUT_MS, buffer_text(&bundle), &shown, err);
+    buffer_finish(&bundle);
+    if (result || known)
+        return result;
+    memcpy(target->certificate_id, shown.hash, sizeof shown.hash);
+    target->certificate_foreign = shown.foreign;
+    memcpy(target->ca_hash, hash, sizeof hash);
+    return 0;
 }
 
 static bool can_tell_commitment(const struct target *target)
@@ -252,6 +283,7 @@ static int ask(struct target *target, struct error *err)
     view->version = arena_string(&target->arena, target->version);
     view->process = arena_string(&target->arena, target->process);
     view->certificate_id = arena_string(&target->arena, target->certificate_id);
+    view->certificate_foreign = target->tls && target->certificate_foreign;
     if (!has_config)
         return 0;
     view->config = replica_config_copy(&target->arena, &target->config);

@@ -155,8 +155,9 @@ static void find_commitment(struct situation *situation)
         (by_action || by_primary || (!primary_says_no && majority_reports_config(situation)));
     if (situation->committed || PLANT(NO_COMMITMENT))
         situation->facts |= COMMITTED;
-    if (action->kind == ACTION_NONE || action->config.version > 0 ||
-        observed_at(situation) >= action->ended_at_ms)
+    /* What was read after a step-down is the configuration, and not who leads now: told again, the former primary would refuse. */
+    bool read = action->config.version > 0 && action->kind != ACTION_STEP_DOWN;
+    if (action->kind == ACTION_NONE || read || observed_at(situation) >= action->ended_at_ms)
         situation->facts |= READ_BACK;
 }
 
@@ -226,6 +227,12 @@ static int count_untold(const struct situation *situation)
     return untold;
 }
 
+/* It runs at another address than the configuration names; whether it shows the certificate for that one is not asked. */
+static bool is_away(const struct member_situation *member)
+{
+    return has(member->facts, M_MOVED | M_RUNNING | M_ANSWERS) && !has(member->facts, M_DISK_LOST);
+}
+
 void situation_find_quorum(struct situation *situation)
 {
     int down = 0, moved = 0, either = 0, leaderless = 0, untold = count_untold(situation);
@@ -246,12 +253,12 @@ void situation_find_quorum(struct situation *situation)
             continue;
         }
         situation->healthy_voters += has(member->facts, M_HEALTHY);
-        bool away = has(member->facts, M_MOVED | M_FOLLOWABLE);
-        bool elsewhere = away && !has(member->facts, M_UNINITIALIZED);
+        bool away = is_away(member);
+        bool elsewhere = away && !has(member->facts, M_UNINITIALIZED), followable = has(member->facts, M_MOVED | M_FOLLOWABLE);
         moved += away;
         leaderless += cannot_lead(member, elsewhere);
         /* One that copies data can't be healthy before the address of the one it copies from is followed. */
-        either += elsewhere || has(member->facts, M_HEALTHY) || has(member->facts, M_IS_MEMBER | M_SYNCING);
+        either += (elsewhere && followable) || has(member->facts, M_HEALTHY) || has(member->facts, M_IS_MEMBER | M_SYNCING);
         down += !away && member->known_down;
     }
     situation->majority = situation->voters / 2 + 1;

@@ -2,10 +2,10 @@
  * standing.c. */
 #include "controller/decide/situation.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "proto/base/plant.h"
+#include "proto/mongod_versions.h"
 
 void situation_init(struct situation *situation, const struct plan_input *input, struct arena *arena)
 {
@@ -79,18 +79,15 @@ static bool same_text(const char *a, const char *b)
     return strcmp(a ? a : "", b ? b : "") == 0;
 }
 
+static bool shows_foreign_certificate(const struct observation *observation, const struct member_view *view)
+{
+    return observation->tls && view->mongod.certificate_foreign;
+}
+
 static bool is_certified(const struct observation *observation, const struct member_view *view)
 {
     const char *wanted = view->certificate_id;
     return !observation->tls || (wanted && *wanted && same_text(wanted, view->mongod.certificate_id));
-}
-
-/* rotateCertificates: https://www.mongodb.com/docs/manual/reference/command/rotateCertificates/ */
-static bool loads_certificates_at_its_start_alone(const struct mongod_view *mongod)
-{
-    enum { ROTATES_SINCE_MAJOR = 5 };
-    long major = strtol(mongod->version, NULL, 10);
-    return major > 0 && major < ROTATES_SINCE_MAJOR;
 }
 
 /* A mongod reads its keyfile at its start alone, an old one its certificate, too. One whose zone can't tell with what it was started (an
@@ -101,7 +98,7 @@ static bool is_stale(const struct observation *observation, const struct member_
     if (!view->holding.pod.running)
         return false;
     bool certificate = shown && *shown && view->certificate_id && *view->certificate_id && !is_certified(observation, view) &&
-                       loads_certificates_at_its_start_alone(&view->mongod);
+                       mongod_has(view->mongod.version, MONGOD_ROTATES_CERTIFICATES) == MONGOD_LACKS;
     return certificate || (wanted && *wanted && !same_text(wanted, view->holding.pod.key_id));
 }
 
@@ -174,6 +171,8 @@ static void find_member(const struct situation *situation, const struct spec_mem
         member->facts |= M_STALE;
     if (is_certified(input->observation, member->view))
         member->facts |= M_CERTIFIED;
+    if (shows_foreign_certificate(input->observation, member->view))
+        member->facts |= M_FOREIGN_CERTIFICATE;
     member->fresh = member_answers_now(member->view);
     if (member->fresh)
         member->facts |= mongod_facts(member->view);

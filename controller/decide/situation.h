@@ -68,6 +68,7 @@ enum outcome {
 };
 
 enum {
+    RESTART_FRESH_MS = 2500,   /* a member that was not heard for so long may be down already: nobody else is stopped then */
     VIEW_FRESH_MS = 10000,     /* a mongod's answer older than this says nothing about now */
     LAG_SMALL_SECONDS = 15,    /* behind the primary by no more than this a member may get its vote; an idle set's writes are 10 s apart */
     LAG_PATIENCE_MS = 6000,    /* agents tell of optimes at different moments: so long it must last to be a lag */

@@ -57,9 +57,14 @@ int pki_check_signed_by(const char *certificate_pem, const char *bundle_pem, str
 /* Whether the certificate bears this address or DNS name among its alternative names. */
 bool pki_certificate_bears(const char *certificate_pem, const char *name);
 
-/* The certificate (SHA-256 of its DER, as pki_facts.hash) that whoever listens at "host:port" shows in a TLS handshake, whoever signed it.
+struct pki_shown {
+    char hash[PKI_HASH_TEXT_MAX]; /* SHA-256 of its DER, as pki_facts.hash */
+    bool foreign;                 /* none of the bundle's CAs signed it */
+};
+
+/* The certificate that whoever listens at "host:port" shows in a TLS handshake, whoever signed it.
  * Blocks, for `timeout_ms` at most in each step: not for a loop. ERROR_UNREACHABLE when there is no handshake. */
-int pki_shown_certificate(const char *host_and_port, int timeout_ms, char out[PKI_HASH_TEXT_MAX], struct error *err);
+int pki_shown_certificate(const char *host_and_port, int timeout_ms, const char *bundle_pem, struct pki_shown *out, struct error *err);
 
 /* When a certificate is due to be renewed: after two thirds of its life. Seconds since 1970. */
 int64_t pki_renew_at_s(const struct pki_facts *certificate);

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <netdb.h>
 #include <openssl/err.h>
+#include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <stdio.h>
 #include <string.h>
@@ -48,19 +49,31 @@ static int dial(const char *host_and_port, int timeout_ms, struct error *err)
     return -1;
 }
 
-static int hash_of_peer(SSL *ssl, char out[PKI_HASH_TEXT_MAX])
+static bool is_signed_by(X509 *certificate, const char *bundle_pem)
+{
+    BIO *out = BIO_new(BIO_s_mem());
+    char *pem = NULL;
+    bool result = out && PEM_write_bio_X509(out, certificate) == 1 && BIO_write(out, "", 1) == 1 && BIO_get_mem_data(out, &pem) > 0 &&
+                  pki_check_signed_by(pem, bundle_pem, NULL) == 0;
+    BIO_free(out);
+    return result;
+}
+
+static int look_at_peer(SSL *ssl, const char *bundle_pem, struct pki_shown *out)
 {
     unsigned char *der = NULL;
     X509 *certificate = SSL_get1_peer_certificate(ssl);
     int length = certificate ? i2d_X509(certificate, &der) : 0;
-    if (length > 0)
-        pki_hash(der, (size_t)length, out);
+    if (length > 0) {
+        pki_hash(der, (size_t)length, out->hash);
+        out->foreign = !is_signed_by(certificate, bundle_pem);
+    }
     OPENSSL_free(der);
     X509_free(certificate);
     return length > 0 ? 0 : -1;
 }
 
-int pki_shown_certificate(const char *host_and_port, int timeout_ms, char out[PKI_HASH_TEXT_MAX], struct error *err)
+int pki_shown_certificate(const char *host_and_port, int timeout_ms, const char *bundle_pem, struct pki_shown *out, struct error *err)
 {
     int fd = dial(host_and_port, timeout_ms, err);
     if (fd < 0)
@@ -69,7 +82,7 @@ int pki_shown_certificate(const char *host_and_port, int timeout_ms, char out[PK
     SSL *ssl = context ? SSL_new(context) : NULL;
     int result = -1;
     if (ssl && SSL_set_fd(ssl, fd) == 1 && SSL_connect(ssl) == 1)
-        result = hash_of_peer(ssl, out);
+        result = look_at_peer(ssl, bundle_pem, out);
     if (result == 0)
         SSL_shutdown(ssl);
     else

@@ -127,9 +127,11 @@ def test_all_certificates_and_the_ca_are_exchanged_while_a_client_writes(new_san
         for step in range(3):
             sandboxes.wait_until(lambda: sandbox.atoll("ca", "rotate", check=False).returncode == 0, 120 * sandbox.slowness, f"step {step + 1}")
             writer.wait_for_more(20)
-            now = {member["name"]: shown(sandbox, member)[0] for member in members(sandbox)} if step < 2 else {}
-            assert not set(now.values()) & set(fingerprints.values())
-            fingerprints = now or fingerprints
+
+            def exchanged():
+                now = {member["name"]: shown(sandbox, member)[0] for member in members(sandbox)}
+                return not set(now.values()) & set(fingerprints.values()) and now
+            fingerprints = sandboxes.wait_until(exchanged, 60 * sandbox.slowness, "each member to show another certificate")
         whole.healthy(sandbox)
     assert pids(sandbox) == running, "nobody was restarted"
     assert whole.the_set(sandbox.status())["term"] == whole.the_set(before)["term"], "nor stepped down"

@@ -20,6 +20,10 @@ void wishes_init(struct world *world)
     struct chance *chance = &world->chance;
     world->zone_count = 3 + (chance_of(chance, 25) ? 2 * (int)chance_between(chance, 0, 1) : 0);
     world->modern = chance_of(chance, 60);
+    world->tls = chance_of(chance, 75);
+    world->auth = chance_of(chance, 80);
+    if (chance_of(chance, 30))
+        world->certificates_due_ms = 15000;
     int members = world->zone_count == 5 || chance_of(chance, 15) ? 5 : 3;
     for (int ordinal = 1; ordinal <= members; ordinal++)
         wish_member(world, ordinal);
@@ -56,11 +60,12 @@ static void write_member(const struct world *world, int ordinal, struct buffer *
 void wishes_write(const struct world *world, struct buffer *out)
 {
     buffer_append_text(out,
-                       "apiVersion: atoll/v1\nkind: Federation\nmetadata: {name: sim}\nspec:\n  zones:\n");
+                       "apiVersion: atoll/v1\nkind: Federation\nmetadata: {name: sim}\nspec:\n");
+    buffer_printf(out, "  tls: %s\n  zones:\n", world->tls ? "true" : "false");
     for (int zone = 0; zone < world->zone_count; zone++)
         buffer_printf(out, "    - {name: z%d, driver: local}\n", zone + 1);
-    buffer_printf(out, "  sets:\n    - name: mongo\n      image: mongo:7.0\n%s      members:\n",
-                  world->set_absent ? "      state: absent\n" : "");
+    buffer_printf(out, "  sets:\n    - name: mongo\n      image: mongo:%s\n      auth: %s\n%s      members:\n",
+                  world->modern ? "7.0" : "4.0", world->auth ? "true" : "false", world->set_absent ? "      state: absent\n" : "");
     for (int ordinal = 1; ordinal <= ORDINALS_MAX; ordinal++)
         if (world->wishes[ordinal].named)
             write_member(world, ordinal, out);

@@ -228,6 +228,8 @@ static void the_chosen_one_initiates_whatever_the_spec_says_now(void **state)
     plan = fixture_plan(f);
     assert_true(plan_fired(plan, 22));
     assert_int_equal(plan->action.ordinal, 1);
+    assert_true(plan->members[0].named); /* else its agent has no keyfile to ask it with, and it seems silent (simulator, seed 22299) */
+    assert_int_equal(plan->members[0].run, RUN_UP);
     fixture_finish(f);
 }
 

@@ -154,7 +154,8 @@ static struct mongod_view random_mongod(struct seeded *random)
                                .config = random_config(random),
                                .config_committed = some(random),
                                .knows_commitment = some(random),
-                               .certificate_id = text(random, 0, TEXT_LENGTH_MAX)};
+                               .certificate_id = text(random, 0, TEXT_LENGTH_MAX),
+                               .certificate_foreign = some(random)};
     view.peers = random_peers(random, &view.peer_count);
     return view;
 }

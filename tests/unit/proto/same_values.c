@@ -74,6 +74,7 @@ static void assert_mongod_same(const struct mongod_view *a, const struct mongod_
     SAME_NUMBER(age_ms);
     SAME_TEXT(version);
     SAME_TEXT(certificate_id);
+    SAME_NUMBER(certificate_foreign);
     SAME_NUMBER(state);
     SAME_NUMBER(self_id);
     SAME_NUMBER(term);
