@@ -36,6 +36,15 @@ const struct member_certificate *controller_certificate(const struct set_state *
     return found && found->pem.length ? found : NULL;
 }
 
+void controller_certificate_view(const struct set_state *set, struct member_view *out)
+{
+    const struct member_certificate *found = find(set->ledger, out->ordinal);
+    bool fits = found && found->pem.length && !*found->problem;
+    out->certificate_id = fits ? found->id : "";
+    out->certificate_until_ms = found && found->pem.length ? found->expires_at_ms : 0;
+    out->certificate_problem = found ? found->problem : "";
+}
+
 static void certificate_destroy(struct member_certificate *certificate)
 {
     buffer_finish(&certificate->pem);

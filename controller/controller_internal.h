@@ -162,6 +162,8 @@ void controller_certificates_ensure(struct controller *controller, struct set_st
 bool controller_certificates_wait(struct controller *controller, const struct zone_state_of *zone);
 /* NULL: none was signed yet. With a `problem` it is the one before, which may not bear the member's address. */
 const struct member_certificate *controller_certificate(const struct set_state *set, int ordinal);
+/* What the planner sees of the certificate of `out->ordinal`. */
+void controller_certificate_view(const struct set_state *set, struct member_view *out);
 void controller_certificates_finish(struct ledger_holder *ledger);
 
 /* controller_intents.c */

@@ -68,11 +68,9 @@ static struct action_view action_now(const struct controller *controller, const 
     return action;
 }
 
-static const char *certificate_of(void *context, int ordinal, int64_t *until_ms)
+static void certificate_of(void *context, struct member_view *out)
 {
-    const struct member_certificate *certificate = controller_certificate(context, ordinal);
-    *until_ms = certificate ? certificate->expires_at_ms : 0;
-    return certificate && !*certificate->problem ? certificate->id : "";
+    controller_certificate_view(context, out);
 }
 
 static int make_plan(struct controller *controller, struct set_state *set, struct plan_slot *slot,

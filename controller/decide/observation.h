@@ -32,6 +32,7 @@ struct member_view {
     struct problem waiting;
     const char *certificate_id; /* of the certificate that its mongod is to show, which bears its address; "": none was signed */
     int64_t certificate_until_ms; /* wall: when that one ends; 0: none */
+    const char *certificate_problem; /* why none was signed for what its agent asks for; "": one was, or it doesn't ask */
 };
 
 /* What the controller itself asks of MongoDB. One at a time per set. */

@@ -171,6 +171,8 @@ static void find_member(const struct situation *situation, const struct spec_mem
         member->facts |= M_STALE;
     if (is_certified(input->observation, member->view))
         member->facts |= M_CERTIFIED;
+    if (input->observation->tls && member->view->certificate_problem && *member->view->certificate_problem)
+        member->facts |= M_CERTIFICATE_REFUSED;
     if (shows_foreign_certificate(input->observation, member->view))
         member->facts |= M_FOREIGN_CERTIFICATE;
     member->fresh = member_answers_now(member->view);

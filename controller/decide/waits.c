@@ -9,6 +9,8 @@ enum { LIST_LENGTH_MAX = 400 };
 /* What the row can say in detail about a member: the zone's problem, how its pod ended, why its mongod is silent, its lag. */
 static const char *member_detail(const struct situation *situation, const struct member_situation *member)
 {
+    if (has(member->facts, M_CERTIFICATE_REFUSED))
+        return member->view->certificate_problem;
     if (!member->view)
         return "";
     if (has(member->facts, M_BEHIND))

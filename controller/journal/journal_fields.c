@@ -33,6 +33,7 @@ static const struct field member_view_fields[] = {
     RECORD(member_view, waiting, "waiting", problem_record, 0),
     STRING(member_view, certificate_id, "certificateId", TEXT_LENGTH_MAX, 0),
     WHOLE(member_view, certificate_until_ms, "certificateUntilMs", -WHOLE_MAX, 0, 0),
+    SENTENCE(member_view, certificate_problem, "certificateProblem"),
 };
 static const struct record member_view_record = RECORD_OF(member_view, member_view_fields);
 

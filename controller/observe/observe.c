@@ -54,10 +54,12 @@ static struct member_view observe_member(const struct observe_input *input, cons
                                .holding = no_holding(input->set, member->ordinal),
                                .mongod = no_mongod(),
                                .waiting = {.code = "", .message = ""},
-                               .certificate_id = ""};
+                               .certificate_id = "",
+                               .certificate_problem = ""};
     if (input->tls)
-        view.certificate_id =
-            arena_string(arena, input->certificate_of(input->certificates, member->ordinal, &view.certificate_until_ms));
+        input->certificate_of(input->certificates, &view);
+    view.certificate_id = arena_string(arena, view.certificate_id);
+    view.certificate_problem = arena_string(arena, view.certificate_problem);
     if (!sight || !sight->has_report)
         return view;
     view.reported = view.zone_seen = true;

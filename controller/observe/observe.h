@@ -14,8 +14,7 @@ struct observe_input {
     const char *key_id; /* as observation.key_id; NULL is "" */
     bool admin_wanted;
     bool tls; /* members speak TLS */
-    /* As member_view.certificate_id (given) and certificate_until_ms; asked only with `tls`. */
-    const char *(*certificate_of)(void *certificates, int ordinal, int64_t *until_ms);
+    void (*certificate_of)(void *certificates, struct member_view *out); /* fills in certificate_…; asked only with `tls` */
     void *certificates;
     int64_t now_ms; /* monotonic */
 };

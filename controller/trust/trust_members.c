@@ -6,7 +6,7 @@
 static bool bears_all(const struct trust_member *member)
 {
     for (size_t i = 0; i < member->name_count; i++)
-        if (!pki_certificate_bears(member->present, member->names[i]))
+        if (!pki_certificate_bears(member->present, member->names[i], member->addresses_as_names))
             return false;
     return true;
 }

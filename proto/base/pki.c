@@ -273,10 +273,10 @@ int pki_check_pair(const char *certificate_pem, const char *key_pem, struct erro
     return result;
 }
 
-bool pki_certificate_bears(const char *certificate_pem, const char *name)
+bool pki_certificate_bears(const char *certificate_pem, const char *name, bool as_name)
 {
     X509 *certificate = read_certificate(certificate_pem, NULL);
-    bool bears = certificate && (X509_check_ip_asc(certificate, name, 0) == 1 ||
+    bool bears = certificate && ((!as_name && X509_check_ip_asc(certificate, name, 0) == 1) ||
                                  X509_check_host(certificate, name, 0, X509_CHECK_FLAG_NEVER_CHECK_SUBJECT, NULL) == 1);
     X509_free(certificate);
     return bears;

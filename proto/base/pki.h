@@ -54,8 +54,8 @@ bool pki_bundles_share(const char *bundle_pem, const char *other_pem);
 /* ERROR_REFUSED unless one of the bundle's CAs signed the certificate. Dates are not looked at. */
 int pki_check_signed_by(const char *certificate_pem, const char *bundle_pem, struct error *err);
 
-/* Whether the certificate bears this address or DNS name among its alternative names. */
-bool pki_certificate_bears(const char *certificate_pem, const char *name);
+/* Whether the certificate bears this address or DNS name among its alternative names; `as_name`: among the DNS names, whatever it is. */
+bool pki_certificate_bears(const char *certificate_pem, const char *name, bool as_name);
 
 struct pki_shown {
     char hash[PKI_HASH_TEXT_MAX]; /* SHA-256 of its DER, as pki_facts.hash */

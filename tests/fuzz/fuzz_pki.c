@@ -54,7 +54,7 @@ static void certify(const char *text)
         buffer_init(&made, PKI_PEM_MAX);
         if (trust_certify_member(the_trust(), &members[i], &made, &facts, &err) == 0) {
             assert(strcmp(facts.name, "mongo-node1") == 0 && strcmp(facts.organization, CA_ORGANIZATION_MEMBERS) == 0);
-            assert(pki_certificate_bears(made.data, "10.0.0.1") && !pki_certificate_bears(made.data, "10.0.0.2"));
+            assert(pki_certificate_bears(made.data, "10.0.0.1", false) && !pki_certificate_bears(made.data, "10.0.0.2", false));
         } else {
             assert(err.code != ERROR_NONE);
         }
@@ -74,7 +74,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     check_facts(pki_certificate_facts(pem, &facts, &err), &facts, &err);
     if (pki_certificate_facts(pem, &facts, NULL) == 0) {
         assert(pki_bundle_pick(pem, facts.hash, &picked, &err) == 0 && pki_bundles_share(pem, pem));
-        pki_certificate_bears(pem, "10.0.0.1");
+        pki_certificate_bears(pem, "10.0.0.1", false);
     }
     err.code = ERROR_NONE;
     check_facts(pki_request_facts(pem, &facts, &err), &facts, &err);

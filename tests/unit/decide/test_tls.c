@@ -61,6 +61,17 @@ static void one_for_which_none_was_signed_shows_none(void **state)
     fixture_finish(f);
 }
 
+static void why_none_is_signed_is_said(void **state)
+{
+    WITH(fixture_healthy);
+    f->views[2].certificate_id = "";
+    f->views[2].certificate_problem = "zone b has that address for one of its own";
+    const struct plan *plan = fixture_plan(f);
+    assert_int_equal(plan->members[2].rule, 226);
+    assert_string_equal(plan->members[2].wait.message, "No certificate is signed for mongo-node3: zone b has that address for one of its own.");
+    fixture_finish(f);
+}
+
 static void a_member_is_added_once_it_shows_its_own(void **state)
 {
     WITH(fixture_healthy);
@@ -141,6 +152,7 @@ int main(void)
         cmocka_unit_test(a_set_whose_members_show_theirs_is_healthy),
         cmocka_unit_test(nobody_is_initiated_before_all_show_theirs),
         cmocka_unit_test(one_for_which_none_was_signed_shows_none),
+        cmocka_unit_test(why_none_is_signed_is_said),
         cmocka_unit_test(a_member_is_added_once_it_shows_its_own),
         cmocka_unit_test(a_renewal_restarts_nobody_since_5_0),
         cmocka_unit_test(before_5_0_members_are_restarted_for_it_one_by_one_and_the_primary_last),

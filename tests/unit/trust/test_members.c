@@ -113,9 +113,9 @@ static void it_bears_the_names_and_is_for_the_members_key(void **state)
     (void)state;
     assert_true(signs_anew(request(), 3));
     for (size_t i = 0; i < 3; i++)
-        assert_true(pki_certificate_bears(world.certificate.data, names[i]));
-    assert_false(pki_certificate_bears(world.certificate.data, "10.0.0.2"));
-    assert_false(pki_certificate_bears(world.certificate.data, "10.0.0"));
+        assert_true(pki_certificate_bears(world.certificate.data, names[i], false));
+    assert_false(pki_certificate_bears(world.certificate.data, "10.0.0.2", false));
+    assert_false(pki_certificate_bears(world.certificate.data, "10.0.0", false));
     assert_int_equal(pki_check_pair(world.certificate.data, world.key.data, &world.err), 0);
     assert_int_equal(pki_check_signed_by(world.certificate.data, trust_bundle(world.trust), &world.err), 0);
     assert_string_equal(world.facts.organization, "atoll:members");
@@ -140,6 +140,21 @@ static void another_name_another_key_and_two_thirds_of_its_life_take_another(voi
     assert_true(signs_anew(world.other_request.data, 4));
     world.now_ms += INT64_C(61) * DAY_S * 1000;
     assert_true(signs_anew(world.other_request.data, 4));
+}
+
+static void an_old_server_takes_one_whose_addresses_are_names_too(void **state)
+{
+    (void)state;
+    struct buffer made;
+    signs_anew(request(), 3);
+    assert_false(pki_certificate_bears(world.certificate.data, "10.0.0.1", true));
+    struct trust_member member = {.set = "mongo", .node = "mongo-node1", .request = request(), .names = names, .name_count = 3,
+                                  .present = world.certificate.data, .addresses_as_names = true};
+    buffer_init(&made, PKI_PEM_MAX);
+    assert_int_equal(trust_certify_member(world.trust, &member, &made, &world.facts, &world.err), 0);
+    assert_true(pki_certificate_bears(made.data, "10.0.0.1", true));
+    assert_true(pki_certificate_bears(made.data, "10.0.0.1", false));
+    buffer_finish(&made);
 }
 
 /* So that whoever shows the newest one has loaded the newest CAs. */
@@ -189,6 +204,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(it_bears_the_names_and_is_for_the_members_key, setup, teardown),
         cmocka_unit_test_setup_teardown(the_present_one_is_kept_while_it_fits, setup, teardown),
         cmocka_unit_test_setup_teardown(another_name_another_key_and_two_thirds_of_its_life_take_another, setup, teardown),
+        cmocka_unit_test_setup_teardown(an_old_server_takes_one_whose_addresses_are_names_too, setup, teardown),
         cmocka_unit_test_setup_teardown(each_step_of_an_exchange_of_the_ca_takes_another, setup, teardown),
         cmocka_unit_test_setup_teardown(a_request_for_another_node_is_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(one_of_another_ca_is_replaced_only_when_that_is_meant, setup, teardown),
