@@ -1,6 +1,6 @@
-/* Members' certificates. A member's agent makes its key and asks for a certificate in its report; what the certificate must bear is
- * decided here: the address that clients and the other members dial. So a moved address is signed for first, its member loads that, and
- * then alone does the configuration follow.
+/* Members' certificates. A member's agent makes its key and asks for a certificate in its report; what the
+ * certificate must bear is decided here: the address that clients and the other members dial. So a moved
+ * address is signed for first, its member loads that, and then alone does the configuration follow.
  * https://www.mongodb.com/docs/manual/tutorial/configure-ssl/ (a member's certificate bears its host) */
 #include <stdio.h>
 #include <stdlib.h>
@@ -101,21 +101,24 @@ static const char *configured_host(const struct set_state *set, int ordinal)
     return "";
 }
 
-/* Where it is reached now, and where the configuration still names it; its node and Service; and the pod's own localhost. */
-static void find_names(const struct set_state *set, const struct spec_member *member, const struct member_holding *holding,
-                       struct arena *arena, struct names *out)
+/* Where it is reached now, and where the configuration still names it; its node and Service; and the pod's
+ * own localhost. */
+static void find_names(const struct set_state *set, const struct spec_member *member,
+                       const struct member_holding *holding, struct arena *arena, struct names *out)
 {
     struct member_names known = spec_member_names(set->set, member, arena);
     *out = (struct names){.count = 0};
     host_of(holding->address, out->hosts[0]);
     host_of(configured_host(set, member->ordinal), out->hosts[1]);
-    const char *const all[] = {out->hosts[0], out->hosts[1], known.node, known.service, "localhost", "127.0.0.1", "::1"};
+    const char *const all[] = {out->hosts[0], out->hosts[1], known.node, known.service,
+                               "localhost",   "127.0.0.1",   "::1"};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         add(out, all[i]);
 }
 
-/* A zone gets no certificate for an address that a member in another zone has, as far as that zone has been heard: with it, it could pass
- * as that member. Who has one for its address keeps it, whatever others claim. */
+/* A zone gets no certificate for an address that a member in another zone has, as far as that zone has been
+ * heard: with it, it could pass as that member. Who has one for its address keeps it, whatever others claim.
+ */
 static const char *whose_address(const struct controller *controller, const char *zone, const char *address)
 {
     for (size_t i = 0; i < controller->zone_count; i++) {
@@ -134,13 +137,15 @@ static bool looks_for_addresses_among_names(const struct spec_set *set, const st
 {
     char tag[MONGOD_VERSION_MAX];
     mongod_version_of_image(set->image, tag);
-    return mongod_has(*said->mongod.version ? said->mongod.version : tag, MONGOD_ADDRESSES_IN_CERTIFICATES) != MONGOD_HAS;
+    return mongod_has(*said->mongod.version ? said->mongod.version : tag, MONGOD_ADDRESSES_IN_CERTIFICATES) !=
+           MONGOD_HAS;
 }
 
 /* ---- signing ---- */
 
-static void note_problem(struct controller *controller, const struct set_state *set, const struct spec_member *member,
-                         struct member_certificate *certificate, const struct error *err)
+static void note_problem(struct controller *controller, const struct set_state *set,
+                         const struct spec_member *member, struct member_certificate *certificate,
+                         const struct error *err)
 {
     bool news = strcmp(certificate->problem, err->message) != 0;
     snprintf(certificate->problem, sizeof certificate->problem, "%s", err->message);
@@ -148,12 +153,14 @@ static void note_problem(struct controller *controller, const struct set_state *
     if (certificate->foreign) /* else the one before stays: where it was good for something, it still is */
         buffer_clear(&certificate->pem);
     if (news)
-        controller_tell(controller, EVENT_CERTIFICATE_REFUSED,
-                        &(struct event_words){.set = set->name, .zone = member->zone, .detail = err->message});
+        controller_tell(
+            controller, EVENT_CERTIFICATE_REFUSED,
+            &(struct event_words){.set = set->name, .zone = member->zone, .detail = err->message});
 }
 
-/* After a lost store there is another CA. A member that shows its certificates and one that still shows the former CA's don't believe
- * each other, so that all change at one stroke: when every zone of the set is heard. */
+/* After a lost store there is another CA. A member that shows its certificates and one that still shows the
+ * former CA's don't believe each other, so that all change at one stroke: when every zone of the set is
+ * heard. */
 static bool all_heard(struct controller *controller, const struct set_state *set)
 {
     for (size_t i = 0; i < set->set->member_count; i++) {
@@ -172,7 +179,8 @@ static uint64_t mix(uint64_t hash, const char *text)
     return (hash ^ '\n') * UINT64_C(1099511628211);
 }
 
-static uint64_t fingerprint(const struct controller *controller, const struct set_state *set, const struct report_member *said)
+static uint64_t fingerprint(const struct controller *controller, const struct set_state *set,
+                            const struct report_member *said)
 {
     uint64_t hash = UINT64_C(14695981039346656037) + (uint64_t)controller->spec_revision.revision;
     hash = mix(hash, said->certificate_request);
@@ -182,26 +190,30 @@ static uint64_t fingerprint(const struct controller *controller, const struct se
     return mix(hash, said->mongod.version);
 }
 
-static bool is_settled(const struct controller *controller, const struct member_certificate *certificate, uint64_t seen)
+static bool is_settled(const struct controller *controller, const struct member_certificate *certificate,
+                       uint64_t seen)
 {
     return certificate->seen == seen && certificate->pem.length && !*certificate->problem &&
            controller_wall(controller) < certificate->renew_at_ms;
 }
 
-static int check_address(const struct controller *controller, const struct spec_member *member, const char *address, struct error *err)
+static int check_address(const struct controller *controller, const struct spec_member *member,
+                         const char *address, struct error *err)
 {
     const char *other = whose_address(controller, member->zone, address);
     if (!other)
         return 0;
     return error_set(err, ERROR_REFUSED,
-                     "zone %s reports the address %s for a member, which zone %s has for one of its own: no certificate is "
+                     "zone %s reports the address %s for a member, which zone %s has for one of its own: no "
+                     "certificate is "
                      "signed for it until they differ",
                      member->zone, address, other);
 }
 
-static int ask_the_signer(struct controller *controller, const struct set_state *set, const struct spec_member *member,
-                          const struct report_member *said, const struct member_certificate *certificate,
-                          struct certificate_made *out, struct error *err)
+static int ask_the_signer(struct controller *controller, const struct set_state *set,
+                          const struct spec_member *member, const struct report_member *said,
+                          const struct member_certificate *certificate, struct certificate_made *out,
+                          struct error *err)
 {
     struct arena arena;
     struct names names;
@@ -215,10 +227,12 @@ static int ask_the_signer(struct controller *controller, const struct set_state 
                                           .present = certificate->pem.length ? buffer_text(&certificate->pem)
                                                      : said->certificate     ? said->certificate
                                                                              : "",
-                                          .addresses_as_names = looks_for_addresses_among_names(set->set, said),
+                                          .addresses_as_names =
+                                              looks_for_addresses_among_names(set->set, said),
                                           .keep_foreign = !all_heard(controller, set)};
-    int result = arena_failed(&arena) ? error_set(err, ERROR_NO_MEMORY, "no memory for a certificate")
-                                      : controller->environment.certify(controller->environment.context, &wish, out, err);
+    int result = arena_failed(&arena)
+                     ? error_set(err, ERROR_NO_MEMORY, "no memory for a certificate")
+                     : controller->environment.certify(controller->environment.context, &wish, out, err);
     arena_finish(&arena);
     return result;
 }
@@ -261,8 +275,9 @@ void controller_certificates_ensure(struct controller *controller, struct set_st
     for (size_t i = 0; i < set->set->member_count; i++) {
         const struct spec_member *member = &set->set->members[i];
         const struct zone_state_of *zone = controller_zone(controller, member->zone);
-        const struct report_member *said =
-            zone && zone->sight.has_report ? zone_sight_member(&zone->sight, set->name, member->ordinal) : NULL;
+        const struct report_member *said = zone && zone->sight.has_report
+                                               ? zone_sight_member(&zone->sight, set->name, member->ordinal)
+                                               : NULL;
         struct member_certificate *certificate = asks(said) ? get(set->ledger, member->ordinal) : NULL;
         struct error err = {0};
         uint64_t seen = certificate ? fingerprint(controller, set, said) : 0;
@@ -282,13 +297,16 @@ static struct set_state *find_set(struct controller *controller, const char *nam
     return NULL;
 }
 
-/* An intent without its certificate would make the agent forget the one that it has, and with it whose it is. */
+/* An intent without its certificate would make the agent forget the one that it has, and with it whose it is.
+ */
 bool controller_certificates_wait(struct controller *controller, const struct zone_state_of *zone)
 {
     const struct report *report = &zone->sight.report;
     for (size_t i = 0; controller_encrypts(controller) && i < report->member_count; i++) {
         const struct report_member *said = &report->members[i];
-        const struct set_state *set = asks(said) && said->certificate && *said->certificate ? find_set(controller, said->holding.set) : NULL;
+        const struct set_state *set = asks(said) && said->certificate && *said->certificate
+                                          ? find_set(controller, said->holding.set)
+                                          : NULL;
         if (!set || !find_member(set->set, said->holding.ordinal))
             continue;
         const struct member_certificate *certificate = find(set->ledger, said->holding.ordinal);
@@ -315,7 +333,8 @@ static bool is_late(struct controller *controller, struct set_state *set, const 
     const struct member_certificate *certificate = controller_certificate(set, member->ordinal);
     if (set->set->absent || member->absent)
         return false;
-    return !said || !certificate || *certificate->problem || strcmp(said->mongod.certificate_id, certificate->id) != 0;
+    return !said || !certificate || *certificate->problem ||
+           strcmp(said->mongod.certificate_id, certificate->id) != 0;
 }
 
 int controller_members_certified(struct controller *controller, struct error *err)
@@ -336,7 +355,8 @@ int controller_members_certified(struct controller *controller, struct error *er
     if (!late)
         return 0;
     return error_set(err, ERROR_CONFLICT,
-                     "%zu members don't show their newest certificate yet (%s): wait until they do (`atoll explain SET`), or "
+                     "%zu members don't show their newest certificate yet (%s): wait until they do (`atoll "
+                     "explain SET`), or "
                      "--force, after which the others may not believe them until they have loaded it",
                      late, names);
 }

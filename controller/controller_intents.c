@@ -160,14 +160,15 @@ static bool next_revision(struct controller *controller, int64_t *out)
 /* The zone's intent now, or false when it is not to be sent. A zone that has not told this controller what it
  * holds gets none: a plan made without knowing would hold or start members that run already (its agent goes
  * on with the intent that it has). Neither does one that still has keyfiles which this controller has lost:
- * it would forget them; nor one whose members show certificates of another CA while they can't all be exchanged. */
+ * it would forget them; nor one whose members show certificates of another CA while they can't all be
+ * exchanged. */
 static bool build(struct controller *controller, const struct zone_state_of *zone, struct arena *arena,
                   struct intent *out)
 {
     size_t wanted = 0, count = 0;
     if (!zone->sight.has_report || controller_keys_wanted(controller, zone) ||
-        controller_certificates_wait(controller, zone) ||
-        !all_settled(controller, zone, &wanted) || wanted > ZONE_MEMBERS_MAX)
+        controller_certificates_wait(controller, zone) || !all_settled(controller, zone, &wanted) ||
+        wanted > ZONE_MEMBERS_MAX)
         return false;
     struct intent_member *members = arena_array(arena, wanted, sizeof *members);
     if (wanted && !members)

@@ -145,7 +145,8 @@ void controller_plan_set(struct controller *controller, struct set_state *set)
 {
     struct plan_slot *before = &set->slots[set->current], *slot = &set->slots[!set->current];
     struct error err = {0};
-    bool former_fits = before->filled && before->spec == controller->spec; /* patience begins anew with a spec */
+    bool former_fits =
+        before->filled && before->spec == controller->spec; /* patience begins anew with a spec */
     slot_clear(slot);
     set->act = false;
     if (make_plan(controller, set, slot, former_fits ? &before->plan : NULL, &err)) {
@@ -246,7 +247,8 @@ void controller_set_act(struct controller *controller, struct set_state *set)
     struct mongo *mongo = controller->environment.mongo;
     const struct set_keys *keys = &set->ledger->keys;
     bool auth = controller_authenticates(controller, set);
-    const struct mongo_login login = {.password = auth && keys->key_count ? keys->keys[0] : NULL, .admin_password = keys->admin_password,
+    const struct mongo_login login = {.password = auth && keys->key_count ? keys->keys[0] : NULL,
+                                      .admin_password = keys->admin_password,
                                       .tls = controller_encrypts(controller)};
     if (mongo->functions->start(mongo, id, set->name, action, &login, &err))
         action_ended(controller, set,

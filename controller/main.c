@@ -128,7 +128,8 @@ static void describe_zone(void *context, const char *zone, struct zone_enrolment
         credentials_describe_zone(self->credentials, zone, out);
 }
 
-static int certify(void *context, const struct certificate_wish *wish, struct certificate_made *out, struct error *err)
+static int certify(void *context, const struct certificate_wish *wish, struct certificate_made *out,
+                   struct error *err)
 {
     const struct daemon *self = context;
     const struct trust_member member = {.set = wish->set,
@@ -184,7 +185,8 @@ static int start_controller(struct daemon *self, struct error *err)
                                                  .journal_bytes = JOURNAL_ALL_BYTES_MAX};
     if (controller_start(&environment, &self->controller, err) == 0)
         return 0;
-    return error_wrap(err, "starting on %s (a backup can be brought back with --restore; see docs/state.md)", path);
+    return error_wrap(err, "starting on %s (a backup can be brought back with --restore; see docs/state.md)",
+                      path);
 }
 
 static int exchange_ca(void *context, bool force, struct error *err)
@@ -227,7 +229,8 @@ static int write_url(const struct daemon *self, const char *name, const char *ur
     return file_replace(path, line, (size_t)length, 0644, err);
 }
 
-/* A file for each connection that may be: the usual soft limit of 1024 is for programs with select(). Gives how many there may be. */
+/* A file for each connection that may be: the usual soft limit of 1024 is for programs with select(). Gives
+ * how many there may be. */
 static unsigned open_files_for_connections(void)
 {
     struct rlimit limit;
@@ -242,7 +245,8 @@ static unsigned open_files_for_connections(void)
     if (limit.rlim_cur >= wanted)
         return SITE_DESCRIPTORS;
     log_warning("main",
-                "only %llu files may be open, and all limits on connections together need %llu: they are lowered in proportion; raise "
+                "only %llu files may be open, and all limits on connections together need %llu: they are "
+                "lowered in proportion; raise "
                 "the limit (ulimit -Hn, LimitNOFILE=)",
                 (unsigned long long)limit.rlim_cur, (unsigned long long)wanted);
     return limit.rlim_cur > 2 * OTHER_FILES ? (unsigned)limit.rlim_cur - OTHER_FILES : OTHER_FILES;
@@ -253,7 +257,8 @@ static int start_serving(struct daemon *self, struct error *err)
     const struct endpoint *main_end = &self->options.listen, *read_end = &self->options.read_listen;
     struct backend backend = controller_backend(self->controller);
     char url[128], read_url[128];
-    if (site_init(&self->site, &backend, die_at_store(&self->options.die_at, self->store), &clock_system, err))
+    if (site_init(&self->site, &backend, die_at_store(&self->options.die_at, self->store), &clock_system,
+                  err))
         return -1;
     self->site_ready = true;
     self->site.descriptors = open_files_for_connections();
@@ -273,7 +278,8 @@ static int start_serving(struct daemon *self, struct error *err)
         return -1;
     if (self->options.tls_off)
         log_warning("main",
-                    "--tls off: %s is plain HTTP: whoever can open a connection from this machine can change the federation",
+                    "--tls off: %s is plain HTTP: whoever can open a connection from this machine can change "
+                    "the federation",
                     url);
     log_info("main", "serving on %s, reading on %s", url, read_url);
     return 0;

@@ -49,7 +49,8 @@ enum mongod_support mongod_has(const char *version, enum mongod_feature feature)
 
 void mongod_version_of_image(const char *image, char out[MONGOD_VERSION_MAX])
 {
-    const char *name = strrchr(image, '/'), *tag = strchr(name ? name : image, ':'), *digest = strchr(image, '@');
+    const char *name = strrchr(image, '/'), *tag = strchr(name ? name : image, ':'),
+               *digest = strchr(image, '@');
     *out = 0;
     if (tag && (!digest || tag < digest))
         snprintf(out, MONGOD_VERSION_MAX, "%.*s", (int)strcspn(tag + 1, "@"), tag + 1);

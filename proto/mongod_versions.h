@@ -12,7 +12,8 @@ enum mongod_feature {
 
 enum mongod_support { MONGOD_UNSURE /* nobody knows the version */, MONGOD_LACKS, MONGOD_HAS };
 
-/* `version` as a server or an image's tag says it: "4.0.3", "7.0", "8"; anything else is a version that nobody knows. */
+/* `version` as a server or an image's tag says it: "4.0.3", "7.0", "8"; anything else is a version that
+ * nobody knows. */
 enum mongod_support mongod_has(const char *version, enum mongod_feature feature);
 
 /* Of an image like "registry:5000/mongo:4.0.3@sha256:…" "4.0.3"; "" without a tag. */
@@ -20,9 +21,9 @@ void mongod_version_of_image(const char *image, char out[MONGOD_VERSION_MAX]);
 
 /* https://www.mongodb.com/docs/manual/reference/program/mongod/#tls-options ; --ssl… until 4.0 */
 struct mongod_tls_options {
-    const char *mode, *required; /* an option and its value */
+    const char *mode, *required;                       /* an option and its value */
     const char *certificate, *ca, *disabled_protocols; /* options with a value */
-    const char *without_certificate; /* a flag: clients need none */
+    const char *without_certificate;                   /* a flag: clients need none */
 };
 
 #define MONGOD_TLS_DISABLED_PROTOCOLS "TLS1_0,TLS1_1"

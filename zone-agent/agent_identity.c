@@ -1,4 +1,5 @@
-/* The keys and certificates of the zone's members: the agent makes the keys, which never leave the zone; the controller signs. */
+/* The keys and certificates of the zone's members: the agent makes the keys, which never leave the zone; the
+ * controller signs. */
 #include <string.h>
 
 #include "zone-agent/agent_internal.h"
@@ -15,14 +16,17 @@ static void identify(struct agent *agent, struct intent_member *member, struct m
         agent->environment.forget_identity(agent->environment.context, member->node);
         return;
     }
-    if (agent->environment.identify(agent->environment.context, member, agent->intent.ca, &agent->intent_arena, out, &err)) {
+    if (agent->environment.identify(agent->environment.context, member, agent->intent.ca,
+                                    &agent->intent_arena, out, &err)) {
         agent_note(agent, true, "%s has no key for its certificate: %s", member->node, err.message);
         *out = nobody;
     }
     if (out->fits)
         return;
     if (signed_for)
-        agent_note(agent, true, "the certificate for %s is not for its key, or not of the federation's CA: another one is waited for",
+        agent_note(agent, true,
+                   "the certificate for %s is not for its key, or not of the federation's CA: another one is "
+                   "waited for",
                    member->node);
     member->certificate = member->certificate_id = "";
 }
@@ -47,7 +51,8 @@ void agent_identify(struct agent *agent)
 const struct member_identity *agent_identity(const struct agent *agent, const struct intent_member *member)
 {
     const struct intent *intent = &agent->intent;
-    if (!member || !agent->identities || member < intent->members || member >= intent->members + intent->member_count)
+    if (!member || !agent->identities || member < intent->members ||
+        member >= intent->members + intent->member_count)
         return &nobody;
     return &agent->identities[member - intent->members];
 }

@@ -89,7 +89,8 @@ void agent_note(struct agent *agent, bool is_problem, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
 /* agent_identity.c */
-/* The keys of the intent's members; a certificate that isn't theirs is taken out of it, as one that is still to come. */
+/* The keys of the intent's members; a certificate that isn't theirs is taken out of it, as one that is still
+ * to come. */
 void agent_identify(struct agent *agent);
 /* Empty when there is none. */
 const struct member_identity *agent_identity(const struct agent *agent, const struct intent_member *member);

@@ -229,11 +229,13 @@ static bool is_settled(const struct agent_member *member)
     return view->state == MEMBER_PRIMARY || view->state == MEMBER_SECONDARY || view->state == MEMBER_ARBITER;
 }
 
-/* What the driver has brought to the member, a server since 5.0 loads while it runs; an older one is restarted when the controller
- * finds the moment. Kubernetes brings a Secret's new content into a pod in its own time, so that it may take several attempts. */
+/* What the driver has brought to the member, a server since 5.0 loads while it runs; an older one is
+ * restarted when the controller finds the moment. Kubernetes brings a Secret's new content into a pod in its
+ * own time, so that it may take several attempts. */
 static bool is_to_reload(struct agent *agent, struct agent_member *member)
 {
-    bool brought = member->held && member->held->controller_exists && !member->held->controller_stale && !member->step_id;
+    bool brought = member->held && member->held->controller_exists && !member->held->controller_stale &&
+                   !member->step_id;
     if (!brought || !shows_old_certificate(member) || agent_now(agent) < member->reload_due_at_ms ||
         mongod_has(member->view.version, MONGOD_ROTATES_CERTIFICATES) != MONGOD_HAS)
         return false;
@@ -250,7 +252,8 @@ static void begin_probe(struct agent *agent, struct agent_member *member)
                                 .host = member->route,
                                 .incarnation = member->incarnation,
                                 .arbiter = member->wanted && member->wanted->arbiter,
-                                .keyfile = member->wanted && member->wanted->keyfile ? member->wanted->keyfile : "",
+                                .keyfile =
+                                    member->wanted && member->wanted->keyfile ? member->wanted->keyfile : "",
                                 .tls = member->wanted && member->wanted->tls,
                                 .reload = is_to_reload(agent, member)};
     agent->environment.probe(agent->environment.context, member->probe_id, &probe);

@@ -32,9 +32,9 @@ struct program {
     uv_timer_t wake;
     uv_signal_t terminate, interrupt;
     struct http_client *client;
-    struct controller_link *link;  /* NULL until there is a certificate */
+    struct controller_link *link; /* NULL until there is a certificate */
     struct identity identity;
-    struct enrolment *enrolment;   /* NULL with a controller at http:// */
+    struct enrolment *enrolment; /* NULL with a controller at http:// */
     const struct settings *settings;
     struct probe *probe;
     struct driver *driver;
@@ -281,7 +281,8 @@ static struct driver *create_kubernetes(struct program *program, const struct se
 
 static int start_link(struct program *program, struct error *err)
 {
-    const struct controller_link_events events = {program, on_intent, on_answer, on_revision, on_tls, on_trust, on_link_state};
+    const struct controller_link_events events = {program, on_intent, on_answer,    on_revision,
+                                                  on_tls,  on_trust,  on_link_state};
     program->link = controller_link_create(&program->loop, program->client, program->settings->controller,
                                            program->settings->zone, &random_system, &events, err);
     if (program->link && program->cut)
@@ -300,7 +301,8 @@ static void on_identity_ready(void *context)
     error_set(&err, ERROR_UNREACHABLE, "there was no certificate yet");
     for (int kind = 0; kind < 2; kind++)
         if (program->unsent[kind])
-            agent_link_answer(program->agent, (enum link_message)kind, program->unsent[kind], &(struct link_answer){.err = &err});
+            agent_link_answer(program->agent, (enum link_message)kind, program->unsent[kind],
+                              &(struct link_answer){.err = &err});
 }
 
 static void on_identity_changed(void *context)
@@ -356,7 +358,8 @@ static int start_parts(struct program *program, const struct settings *settings,
                                                   .note = note};
     if (!(program->agent = agent_create(&agent_options, &environment, err)))
         return -1;
-    return strncmp(settings->controller, "https://", 8) == 0 ? start_enrolment(program, err) : start_link(program, err);
+    return strncmp(settings->controller, "https://", 8) == 0 ? start_enrolment(program, err)
+                                                             : start_link(program, err);
 }
 
 static int start_loop(struct program *program, struct error *err)

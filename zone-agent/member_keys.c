@@ -26,10 +26,8 @@ static int make(const char *path, const char *node, struct buffer *out, struct e
     struct buffer request;
     buffer_init(&request, PKI_PEM_MAX);
     buffer_clear(out);
-    int result = pki_key_create(out, err) ||
-                         pki_request_create(out->data, NULL, NULL, node, &request, err)
-                     ? -1
-                     : 0;
+    int result =
+        pki_key_create(out, err) || pki_request_create(out->data, NULL, NULL, node, &request, err) ? -1 : 0;
     if (result == 0 && buffer_append(out, request.data, request.length))
         result = error_set(err, ERROR_NO_MEMORY, "no memory for a key");
     buffer_finish(&request);
@@ -42,7 +40,8 @@ static int read_or_make(const char *path, const char *node, struct buffer *out, 
     if (file_read(path, PKI_PEM_MAX, out, &problem) == 0 && strstr(buffer_text(out), REQUEST_BEGINS))
         return 0;
     if (problem.code == ERROR_NONE) /* not whole, as no write of ours leaves it */
-        return error_set(err, ERROR_INVALID, "%s has no key with its request; move it away, and another is made", path);
+        return error_set(err, ERROR_INVALID,
+                         "%s has no key with its request; move it away, and another is made", path);
     if (problem.code == ERROR_NOT_FOUND)
         return make(path, node, out, err);
     *err = problem;
@@ -56,8 +55,9 @@ static int make_folder(const char *dir, struct error *err)
     return file_make_folders(folder, 0700, err);
 }
 
-/* The CAs of two intents have one in common, unless the controller has lost its store and made another: then the former ones are believed
- * beside the new until the next change, so that the members that still show their certificates are. */
+/* The CAs of two intents have one in common, unless the controller has lost its store and made another: then
+ * the former ones are believed beside the new until the next change, so that the members that still show
+ * their certificates are. */
 static const char *take_ca(const char *dir, const char *ca, struct arena *arena, struct error *err)
 {
     char path[PATH_MAX];
@@ -67,9 +67,11 @@ static const char *take_ca(const char *dir, const char *ca, struct arena *arena,
     const char *known = file_read(path, PKI_PEM_MAX, &before, NULL) == 0 ? buffer_text(&before) : "";
     size_t length = strlen(ca);
     const char *result = arena_string(arena, known);
-    bool same = strncmp(known, ca, length) == 0 && (!known[length] || strncmp(known + length, FORMER, strlen(FORMER)) == 0);
+    bool same = strncmp(known, ca, length) == 0 &&
+                (!known[length] || strncmp(known + length, FORMER, strlen(FORMER)) == 0);
     if (*ca && !same) {
-        bool foreign = *known && !pki_bundles_share(ca, known) && length + strlen(known) + sizeof FORMER <= PKI_PEM_MAX;
+        bool foreign =
+            *known && !pki_bundles_share(ca, known) && length + strlen(known) + sizeof FORMER <= PKI_PEM_MAX;
         result = arena_printf(arena, "%s%s%s", ca, foreign ? FORMER : "", foreign ? known : "");
         if (file_replace(path, result, strlen(result), 0644, err))
             result = NULL;
@@ -78,8 +80,8 @@ static const char *take_ca(const char *dir, const char *ca, struct arena *arena,
     return result;
 }
 
-int member_keys_identify(const char *dir, const struct intent_member *member, const char *ca, struct arena *arena,
-                         struct member_identity *out, struct error *err)
+int member_keys_identify(const char *dir, const struct intent_member *member, const char *ca,
+                         struct arena *arena, struct member_identity *out, struct error *err)
 {
     char path[PATH_MAX];
     struct buffer text;
@@ -92,9 +94,10 @@ int member_keys_identify(const char *dir, const struct intent_member *member, co
     int result = read_or_make(path, member->node, &text, err);
     if (result == 0) {
         const char *request = strstr(text.data, REQUEST_BEGINS);
-        *out = (struct member_identity){.key = arena_string_n(arena, text.data, (size_t)(request - text.data)),
-                                        .request = arena_string(arena, request),
-                                        .ca = trusted};
+        *out =
+            (struct member_identity){.key = arena_string_n(arena, text.data, (size_t)(request - text.data)),
+                                     .request = arena_string(arena, request),
+                                     .ca = trusted};
         out->fits = *member->certificate && pki_check_pair(member->certificate, text.data, NULL) == 0 &&
                     pki_check_signed_by(member->certificate, ca, NULL) == 0;
     }

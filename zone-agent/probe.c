@@ -34,12 +34,12 @@ struct target {
 
     /* The worker's, while busy. */
     mongoc_client_t *client;
-    char version[NAME_LENGTH_MAX + 1];  /* "": not asked yet */
-    char process[TEXT_LENGTH_MAX + 1]; /* "": not asked yet, or not told */
+    char version[NAME_LENGTH_MAX + 1];      /* "": not asked yet */
+    char process[TEXT_LENGTH_MAX + 1];      /* "": not asked yet, or not told */
     char certificate_id[PKI_HASH_TEXT_MAX]; /* "": not asked yet */
     bool certificate_foreign;
     char ca_hash[PKI_HASH_TEXT_MAX]; /* of the CAs that it was judged by */
-    bool no_hello;                     /* it doesn't know `hello`: before 4.4.2 */
+    bool no_hello;                   /* it doesn't know `hello`: before 4.4.2 */
     struct arena config_arena;
     struct replica_config config; /* version 0: none yet */
     int64_t config_at_ms;
@@ -152,7 +152,8 @@ static int learn_process(struct target *target, struct error *err)
     return result;
 }
 
-/* https://www.mongodb.com/docs/manual/reference/command/rotateCertificates/ . Whether it has helped is seen by what it shows then. */
+/* https://www.mongodb.com/docs/manual/reference/command/rotateCertificates/ . Whether it has helped is seen
+ * by what it shows then. */
 static int reload(struct target *target, struct error *err)
 {
     bson_t reply;
@@ -275,7 +276,8 @@ static int ask(struct target *target, struct error *err)
     struct mongod_view *view = &target->view;
     if (!target->client && !(target->client = open_client(target)))
         return error_set(err, ERROR_INTERNAL, "no client for %s can be made", target->host);
-    if (reload(target, err) || learn_certificate(target, err) || learn_version(target, err) || learn_process(target, err) || ask_status(target, &version, &term, err) || ask_hello(target, err))
+    if (reload(target, err) || learn_certificate(target, err) || learn_version(target, err) ||
+        learn_process(target, err) || ask_status(target, &version, &term, err) || ask_hello(target, err))
         return -1;
     bool has_config = view->answer == MONGOD_MEMBER || view->answer == MONGOD_NOT_IN_CONFIG;
     if (has_config && !config_is_known(target, version, term) && ask_config(target, err))
@@ -441,8 +443,8 @@ void probe_ask(struct probe *probe, uint64_t id, const struct agent_probe *what)
     uv_queue_work(probe->loop, &target->work, on_work, on_work_done);
 }
 
-struct probe *probe_create(uv_loop_t *loop, const char *ca_file, const struct clock *clock, const struct probe_events *events,
-                           struct error *err)
+struct probe *probe_create(uv_loop_t *loop, const char *ca_file, const struct clock *clock,
+                           const struct probe_events *events, struct error *err)
 {
     struct probe *probe = calloc(1, sizeof *probe);
     char *copy = probe ? strdup(ca_file) : NULL;

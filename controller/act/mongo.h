@@ -48,8 +48,9 @@ struct mongo_functions {
 
 /* The real one: workers of the loop's thread pool. `done` is called on the loop; the result's values live
  * during the call. `ca_file`: the CAs whose certificates nodes may show; read anew for each action. */
-int mongo_pool_create(struct uv_loop_s *loop, const char *ca_file, void (*done)(void *context, const struct mongo_result *result),
-                      void *context, struct mongo **out, struct error *err);
+int mongo_pool_create(struct uv_loop_s *loop, const char *ca_file,
+                      void (*done)(void *context, const struct mongo_result *result), void *context,
+                      struct mongo **out, struct error *err);
 
 /* No callback comes any more; the memory goes when the last worker has ended (run the loop until it has
  * nothing left). */

@@ -64,8 +64,8 @@ static void after_work(uv_work_t *request, int status)
     pool_release(pool);
 }
 
-static struct queued_job *job_create(struct mongo_pool *pool, uint64_t id, const char *set, const struct action *action,
-                                     const struct mongo_login *login)
+static struct queued_job *job_create(struct mongo_pool *pool, uint64_t id, const char *set,
+                                     const struct action *action, const struct mongo_login *login)
 {
     struct queued_job *queued = calloc(1, sizeof *queued);
     if (!queued)
@@ -116,8 +116,9 @@ static int pool_start(struct mongo *mongo, uint64_t id, const char *set, const s
 
 static const struct mongo_functions pool_functions = {pool_start};
 
-int mongo_pool_create(struct uv_loop_s *loop, const char *ca_file, void (*done)(void *context, const struct mongo_result *result),
-                      void *context, struct mongo **out, struct error *err)
+int mongo_pool_create(struct uv_loop_s *loop, const char *ca_file,
+                      void (*done)(void *context, const struct mongo_result *result), void *context,
+                      struct mongo **out, struct error *err)
 {
     struct mongo_pool *pool = calloc(1, sizeof *pool);
     char *copy = pool ? strdup(ca_file) : NULL;

@@ -79,9 +79,11 @@ static void put_zone(struct rendering *rendering, const struct spec_zone *zone)
 }
 
 static const char preface[] =
-    "# Made by `atoll render`. Left out, because it isn't in the spec: Secrets (keyfile, and certificate with key), "
+    "# Made by `atoll render`. Left out, because it isn't in the spec: Secrets (keyfile, and certificate "
+    "with key), "
     "which the zone's\n"
-    "# agent writes, and without which no pod starts; the addresses of the cluster's own pods and nodes and of the controller in\n"
+    "# agent writes, and without which no pod starts; the addresses of the cluster's own pods and nodes and "
+    "of the controller in\n"
     "# loadBalancerSourceRanges, and the reserved loadBalancerIP, which the zone's agent adds (with another "
     "hash in atoll.dev/template).\n";
 

@@ -27,7 +27,8 @@ static bool held_for_proof(const struct situation *situation, const struct membe
         return false;
     if (has(situation->facts, BORN)) /* its entry may be one that nobody shows at this moment */
         return !member->view || !member->view->holding.disk.used;
-    /* A mark says that there is a set; until its configuration is seen nobody knows whose vote a new disk would get. */
+    /* A mark says that there is a set; until its configuration is seen nobody knows whose vote a new disk
+     * would get. */
     if (has(situation->facts, ZONES_HEARD) && !has(situation->facts, MARK_SEEN))
         return false;
     return !member->view || !member->view->holding.disk.used;

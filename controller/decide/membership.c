@@ -56,11 +56,12 @@ static bool majority_is_believed(const struct situation *situation)
     return votes >= situation->majority;
 }
 
-/* Whom the rows of restarts speak of: first those whom nobody reaches, then those without a vote, other secondaries, the primary last. */
+/* Whom the rows of restarts speak of: first those whom nobody reaches, then those without a vote, other
+ * secondaries, the primary last. */
 static const struct member_situation *next_stale(const struct situation *situation)
 {
-    const struct member_situation *member =
-        situation_first(situation, M_LISTED | M_MOVED | M_STALE | M_ANSWERS, M_LEADS | M_ABSENT | M_CERTIFIED);
+    const struct member_situation *member = situation_first(
+        situation, M_LISTED | M_MOVED | M_STALE | M_ANSWERS, M_LEADS | M_ABSENT | M_CERTIFIED);
     if (!member)
         member = situation_first(situation, M_LISTED | M_STALE, M_LEADS | M_ABSENT | M_VOTES);
     if (!member)
@@ -124,7 +125,8 @@ static bool shares_address(const struct situation *situation, const struct membe
 
 /* Whether its host changes with the next step: it answers at its new address; or its old one is where a
  * member that answers has moved to, so that the two trade places (a primary takes the entry with its own
- * address for itself). One that must be started first to be believed there is waited for where the primary could not do without its vote. */
+ * address for itself). One that must be started first to be believed there is waited for where the primary
+ * could not do without its vote. */
 bool moves_along(const struct situation *situation, const struct member_situation *member)
 {
     if (!has(member->facts, M_MOVED) || has(member->facts, M_FOLLOWABLE))
@@ -166,8 +168,8 @@ static bool any_clash(const struct situation *situation)
     return false;
 }
 
-/* It may be down already, since it is on its way: so the others alone are asked. Of several that have moved and that nobody reaches,
- * each may be restarted while the rest is well: that takes nothing away. */
+/* It may be down already, since it is on its way: so the others alone are asked. Of several that have moved
+ * and that nobody reaches, each may be restarted while the rest is well: that takes nothing away. */
 static bool restart_is_spared(const struct situation *situation, const struct member_situation *member)
 {
     int healthy = 0;
@@ -177,12 +179,15 @@ static bool restart_is_spared(const struct situation *situation, const struct me
             continue;
         if (is_unloaded(member) && has(other->facts, M_LISTED | M_MOVED | M_ANSWERS))
             continue;
-        bool heard = other->view && other->view->mongod.age_ms >= 0 && other->view->mongod.age_ms <= RESTART_FRESH_MS;
-        if (!heard || !has(other->facts, M_LISTED | M_HEALTHY) || other->facts & (M_BEHIND | M_LAGGING | M_ZONE_SILENT))
+        bool heard =
+            other->view && other->view->mongod.age_ms >= 0 && other->view->mongod.age_ms <= RESTART_FRESH_MS;
+        if (!heard || !has(other->facts, M_LISTED | M_HEALTHY) ||
+            other->facts & (M_BEHIND | M_LAGGING | M_ZONE_SILENT))
             return false;
         healthy += has(other->facts, M_VOTES);
     }
-    return healthy >= situation->majority && electable_remains(situation, member) && !has(member->facts, M_ZONE_SILENT);
+    return healthy >= situation->majority && electable_remains(situation, member) &&
+           !has(member->facts, M_ZONE_SILENT);
 }
 
 /* Restarts, for secrets that a mongod reads at its start alone. */
@@ -316,7 +321,8 @@ void ledger_retire(const struct situation *situation, struct plan *plan)
 
 bool may_join(const struct member_situation *member)
 {
-    return has(member->facts, M_BORN | M_ZONE_SEEN | M_DISK | M_ADDRESSED | M_RUNNING | M_ANSWERS | M_CERTIFIED) &&
+    return has(member->facts,
+               M_BORN | M_ZONE_SEEN | M_DISK | M_ADDRESSED | M_RUNNING | M_ANSWERS | M_CERTIFIED) &&
            !(member->facts &
              (M_LISTED | M_ABSENT | M_DISK_LOST | M_STRANGER | M_IS_MEMBER | M_ZONE_SILENT | M_UNTOLD));
 }
@@ -332,7 +338,8 @@ static bool has_fresh_id(const struct member_situation *member)
 
 /* A member gets its _id before it is added, so that a crash in between never gives it to another. One that
  * came back gets a fresh one. */
-/* A disk that nobody knew until it was lost is known to be lost from now on, also when the entry is gone that showed it. */
+/* A disk that nobody knew until it was lost is known to be lost from now on, also when the entry is gone that
+ * showed it. */
 void ledger_note_lost_disks(const struct situation *situation, struct plan *plan)
 {
     for (size_t i = 0; i < situation->member_count; i++) {

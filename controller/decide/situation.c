@@ -90,14 +90,15 @@ static bool is_certified(const struct observation *observation, const struct mem
     return !observation->tls || (wanted && *wanted && same_text(wanted, view->mongod.certificate_id));
 }
 
-/* A mongod reads its keyfile at its start alone, an old one its certificate, too. One whose zone can't tell with what it was started (an
- * older agent) is stale. */
+/* A mongod reads its keyfile at its start alone, an old one its certificate, too. One whose zone can't tell
+ * with what it was started (an older agent) is stale. */
 static bool is_stale(const struct observation *observation, const struct member_view *view)
 {
     const char *wanted = observation->key_id, *shown = view->mongod.certificate_id;
     if (!view->holding.pod.running)
         return false;
-    bool certificate = shown && *shown && view->certificate_id && *view->certificate_id && !is_certified(observation, view) &&
+    bool certificate = shown && *shown && view->certificate_id && *view->certificate_id &&
+                       !is_certified(observation, view) &&
                        mongod_has(view->mongod.version, MONGOD_ROTATES_CERTIFICATES) == MONGOD_LACKS;
     return certificate || (wanted && *wanted && !same_text(wanted, view->holding.pod.key_id));
 }

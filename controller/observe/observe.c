@@ -86,7 +86,8 @@ int observe_set(const struct observe_input *input, struct arena *arena, struct o
     action.config = replica_config_copy(arena, &input->action->config);
     if (arena_failed(arena))
         return error_set(err, ERROR_NO_MEMORY, "no memory to observe set %s", input->set->name);
-    *out = (struct observation){members, input->set->member_count, action, arena_string(arena, input->key_id),
-                                input->admin_wanted, input->tls};
+    *out = (struct observation){
+        members,   input->set->member_count, action, arena_string(arena, input->key_id), input->admin_wanted,
+        input->tls};
     return 0;
 }

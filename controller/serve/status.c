@@ -219,9 +219,11 @@ void status_zone_reason(const struct zone_view *zone, char *out, size_t size)
     if (!state)
         return;
     if (*zone->enrolment.waiting_key)
-        snprintf(out, size, "its agent waits for approval: atoll zone approve %s --key %.16s", name, zone->enrolment.waiting_key);
+        snprintf(out, size, "its agent waits for approval: atoll zone approve %s --key %.16s", name,
+                 zone->enrolment.waiting_key);
     else if (strcmp(state, "removed") == 0)
-        snprintf(out, size, "its agent was shut out; a new one enrols with a token of atoll zone join-token %s", name);
+        snprintf(out, size,
+                 "its agent was shut out; a new one enrols with a token of atoll zone join-token %s", name);
     else if (strcmp(state, "unknown") == 0)
         snprintf(out, size, "no agent has enrolled: atoll zone join-token %s", name);
 }

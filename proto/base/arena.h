@@ -1,5 +1,5 @@
-/* An arena: memory for values that live and die together (one decision, one decoded message). Allocations are zeroed
- * and freed all at once. Running out is sticky: arena_alloc() gives NULL, arena_string() gives "", and
+/* An arena: memory for values that live and die together (one decision, one decoded message). Allocations are
+ * zeroed and freed all at once. Running out is sticky: arena_alloc() gives NULL, arena_string() gives "", and
  * arena_failed() says so at the end, so that code that builds values need not check at each step but once. */
 #ifndef ATOLL_BASE_ARENA_H
 #define ATOLL_BASE_ARENA_H

@@ -29,7 +29,8 @@ void buffer_clear(struct buffer *buffer)
 
 static int reserve(struct buffer *buffer, size_t more)
 {
-    if (more > SIZE_MAX / 4 || (buffer->limit && (more > buffer->limit || buffer->length > buffer->limit - more)))
+    if (more > SIZE_MAX / 4 ||
+        (buffer->limit && (more > buffer->limit || buffer->length > buffer->limit - more)))
         return -1;
     size_t need = buffer->length + more + 1;
     if (need <= buffer->capacity)

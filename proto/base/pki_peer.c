@@ -21,7 +21,8 @@ static int look_up(const char *host_and_port, struct addrinfo **out, struct erro
     bool bracketed = *host_and_port == '[';
     if (!port || port - host_and_port >= HOST_TEXT_MAX)
         return error_set(err, ERROR_INVALID, "%.80s is no address with a port", host_and_port);
-    snprintf(host, sizeof host, "%.*s", (int)(port - host_and_port) - 2 * bracketed, host_and_port + bracketed);
+    snprintf(host, sizeof host, "%.*s", (int)(port - host_and_port) - 2 * bracketed,
+             host_and_port + bracketed);
     int code = getaddrinfo(host, port + 1, &hints, out);
     return code ? error_set(err, ERROR_UNREACHABLE, "%.80s: %s", host_and_port, gai_strerror(code)) : 0;
 }
@@ -53,8 +54,8 @@ static bool is_signed_by(X509 *certificate, const char *bundle_pem)
 {
     BIO *out = BIO_new(BIO_s_mem());
     char *pem = NULL;
-    bool result = out && PEM_write_bio_X509(out, certificate) == 1 && BIO_write(out, "", 1) == 1 && BIO_get_mem_data(out, &pem) > 0 &&
-                  pki_check_signed_by(pem, bundle_pem, NULL) == 0;
+    bool result = out && PEM_write_bio_X509(out, certificate) == 1 && BIO_write(out, "", 1) == 1 &&
+                  BIO_get_mem_data(out, &pem) > 0 && pki_check_signed_by(pem, bundle_pem, NULL) == 0;
     BIO_free(out);
     return result;
 }
@@ -73,7 +74,8 @@ static int look_at_peer(SSL *ssl, const char *bundle_pem, struct pki_shown *out)
     return length > 0 ? 0 : -1;
 }
 
-int pki_shown_certificate(const char *host_and_port, int timeout_ms, const char *bundle_pem, struct pki_shown *out, struct error *err)
+int pki_shown_certificate(const char *host_and_port, int timeout_ms, const char *bundle_pem,
+                          struct pki_shown *out, struct error *err)
 {
     int fd = dial(host_and_port, timeout_ms, err);
     if (fd < 0)

@@ -1,5 +1,6 @@
-/* A PEM text that an agent, a person or a file hands us as a certificate, a request or a bundle of CAs: no bytes may crash its readers,
- * and the CA signs what it was asked to sign or says why not. Here the same text is taken for each of them. */
+/* A PEM text that an agent, a person or a file hands us as a certificate, a request or a bundle of CAs: no
+ * bytes may crash its readers, and the CA signs what it was asked to sign or says why not. Here the same text
+ * is taken for each of them. */
 #include <assert.h>
 #include <string.h>
 
@@ -25,7 +26,8 @@ static struct trust *the_trust(void)
 {
     static struct trust *trust;
     const struct trust_environment environment = {&standing, remember, NULL};
-    int failed = !trust && (trust_create(&environment, &trust, NULL) || trust_open(trust, "a passphrase of the tests", NULL, NULL));
+    int failed = !trust && (trust_create(&environment, &trust, NULL) ||
+                            trust_open(trust, "a passphrase of the tests", NULL, NULL));
     assert(!failed);
     return trust;
 }
@@ -44,17 +46,29 @@ static void check_facts(int result, const struct pki_facts *facts, const struct 
 static void certify(const char *text)
 {
     static const char *const names[] = {"10.0.0.1", "mongo-node1"};
-    const struct trust_member members[] = {
-        {.set = "mongo", .node = "mongo-node1", .request = text, .names = names, .name_count = 2, .present = ""},
-        {.set = "mongo", .node = "mongo-node1", .request = text, .names = names, .name_count = 2, .present = text, .keep_foreign = true}};
+    const struct trust_member members[] = {{.set = "mongo",
+                                            .node = "mongo-node1",
+                                            .request = text,
+                                            .names = names,
+                                            .name_count = 2,
+                                            .present = ""},
+                                           {.set = "mongo",
+                                            .node = "mongo-node1",
+                                            .request = text,
+                                            .names = names,
+                                            .name_count = 2,
+                                            .present = text,
+                                            .keep_foreign = true}};
     for (size_t i = 0; i < sizeof members / sizeof *members; i++) {
         struct buffer made;
         struct pki_facts facts = {.name = ""};
         struct error err = {.code = ERROR_NONE};
         buffer_init(&made, PKI_PEM_MAX);
         if (trust_certify_member(the_trust(), &members[i], &made, &facts, &err) == 0) {
-            assert(strcmp(facts.name, "mongo-node1") == 0 && strcmp(facts.organization, CA_ORGANIZATION_MEMBERS) == 0);
-            assert(pki_certificate_bears(made.data, "10.0.0.1", false) && !pki_certificate_bears(made.data, "10.0.0.2", false));
+            assert(strcmp(facts.name, "mongo-node1") == 0 &&
+                   strcmp(facts.organization, CA_ORGANIZATION_MEMBERS) == 0);
+            assert(pki_certificate_bears(made.data, "10.0.0.1", false) &&
+                   !pki_certificate_bears(made.data, "10.0.0.2", false));
         } else {
             assert(err.code != ERROR_NONE);
         }

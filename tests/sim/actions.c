@@ -60,7 +60,8 @@ static void take_login(const struct brain *brain, const struct mongo_login *logi
     const struct authority *authority = &brain->image.authority;
     *out = (struct papers){.keys = {papers_key(login->password)}};
     if (login->tls)
-        out->believes = UINT32_C(1) << (authority->issuer & 31) | (authority->other ? UINT32_C(1) << (authority->other & 31) : 0);
+        out->believes = UINT32_C(1) << (authority->issuer & 31) |
+                        (authority->other ? UINT32_C(1) << (authority->other & 31) : 0);
 }
 
 static int start(struct mongo *mongo, uint64_t id, const char *set, const struct action *wanted,
@@ -213,7 +214,8 @@ static void send_step_down(struct world *world, struct sim_action *action, struc
     check_stepping_down(world, slot);
     int code = node_step_down(world, slot);
     if (code == CODE_EXCEEDED && world->now_ms < action->deadline_ms - MONGO_COMMAND_TIMEOUT_MS + CATCH_UP_MS)
-        again(world, action, STAGE_SEND, POLL_MS); /* secondaryCatchUpPeriodSecs: it waits for somebody to catch up */
+        again(world, action, STAGE_SEND,
+              POLL_MS); /* secondaryCatchUpPeriodSecs: it waits for somebody to catch up */
     else if (code)
         fail(world, action, code, "it did not step down", 500);
     else

@@ -1,13 +1,13 @@
-/* Stands for controller/trust: the CA in the controller's store signs for members; a person exchanges it. What still fits is decided
- * as trust_members.c does. */
+/* Stands for controller/trust: the CA in the controller's store signs for members; a person exchanges it.
+ * What still fits is decided as trust_members.c does. */
 #include <stdio.h>
 #include <string.h>
 
 #include "tests/sim/world.h"
 
 enum {
-    ENDS_AFTER_DUE_MS = 600000, /* so long after it should have been renewed, longer than whatever a person is waited for in a history: a real
-                                   one has a month */
+    ENDS_AFTER_DUE_MS = 600000, /* so long after it should have been renewed, longer than whatever a person is
+                                   waited for in a history: a real one has a month */
     SHORT_UNTIL_MS = 60000      /* those that are signed later last, so that a history comes to its end */
 };
 
@@ -20,18 +20,21 @@ void authority_begin(struct brain *brain)
 {
     struct authority *authority = authority_of(brain);
     if (!authority->issuer)
-        *authority = (struct authority){.issuer = ++brain->world->authorities, .changed_ms = brain->world->now_ms};
+        *authority =
+            (struct authority){.issuer = ++brain->world->authorities, .changed_ms = brain->world->now_ms};
 }
 
 const char *authority_trusted(void *context)
 {
     struct brain *brain = context;
     const struct authority *authority = authority_of(brain);
-    if (brain->trusted_issuer == authority->issuer && brain->trusted_other == authority->other && *brain->trusted)
+    if (brain->trusted_issuer == authority->issuer && brain->trusted_other == authority->other &&
+        *brain->trusted)
         return brain->trusted; /* each plan asks */
     brain->trusted_issuer = authority->issuer;
     brain->trusted_other = authority->other;
-    snprintf(brain->trusted, sizeof brain->trusted, authority->other ? "ca %d %d" : "ca %d", authority->issuer, authority->other);
+    snprintf(brain->trusted, sizeof brain->trusted, authority->other ? "ca %d %d" : "ca %d",
+             authority->issuer, authority->other);
     return brain->trusted;
 }
 
@@ -64,21 +67,25 @@ static bool bears_all(const struct certificate_wish *wish)
     return true;
 }
 
-static int sign(struct brain *brain, const struct certificate_wish *wish, int key, struct buffer *out, struct error *err)
+static int sign(struct brain *brain, const struct certificate_wish *wish, int key, struct buffer *out,
+                struct error *err)
 {
     struct world *world = brain->world;
     bool is_short = world->certificates_due_ms && world->now_ms < SHORT_UNTIL_MS;
-    int64_t due_ms = is_short ? chance_between(&world->chance, world->certificates_due_ms, 3 * world->certificates_due_ms)
-                                                : INT64_MAX / 8;
-    int failed = buffer_printf(out, "certificate %d by %d at %lld until %lld for %d names", ++world->serials, authority_of(brain)->issuer,
-                               (long long)world->now_ms, (long long)(world->now_ms + due_ms + ENDS_AFTER_DUE_MS), key);
+    int64_t due_ms =
+        is_short ? chance_between(&world->chance, world->certificates_due_ms, 3 * world->certificates_due_ms)
+                 : INT64_MAX / 8;
+    int failed = buffer_printf(out, "certificate %d by %d at %lld until %lld for %d names", ++world->serials,
+                               authority_of(brain)->issuer, (long long)world->now_ms,
+                               (long long)(world->now_ms + due_ms + ENDS_AFTER_DUE_MS), key);
     for (size_t i = 0; i < wish->name_count; i++)
         failed |= is_address(wish->names[i]) && buffer_printf(out, " %s", wish->names[i]);
     failed |= buffer_append_text(out, " ");
     return failed ? error_set(err, ERROR_NO_MEMORY, "no memory for a certificate") : 0;
 }
 
-int authority_certify(void *context, const struct certificate_wish *wish, struct certificate_made *out, struct error *err)
+int authority_certify(void *context, const struct certificate_wish *wish, struct certificate_made *out,
+                      struct error *err)
 {
     struct brain *brain = context;
     const struct authority *authority = authority_of(brain);
@@ -90,7 +97,8 @@ int authority_certify(void *context, const struct certificate_wish *wish, struct
         return error_set(err, ERROR_INVALID, "no request");
     if (foreign && wish->keep_foreign)
         return error_set(err, ERROR_CONFLICT, "%s shows a certificate of another CA", wish->node);
-    bool fits = has && present.key == key && present.issuer == authority->issuer && present.made_ms >= authority->changed_ms &&
+    bool fits = has && present.key == key && present.issuer == authority->issuer &&
+                present.made_ms >= authority->changed_ms &&
                 brain->world->now_ms < present.ends_ms - ENDS_AFTER_DUE_MS && bears_all(wish);
     if (fits)
         result = buffer_append_text(&out->pem, wish->present);

@@ -95,19 +95,20 @@ static int plan(const struct plan_input *input, struct arena *arena, struct plan
 
 void brain_start(struct brain *brain)
 {
-    const struct controller_environment environment = {.clock = &sim_clock,
-                                                       .random = &sim_random,
-                                                       .store = &brain->store,
-                                                       .mongo = &brain->mongo,
-                                                       .plan = plan,
-                                                       .wake_at = wake_at,
-                                                       .intent_changed = intent_changed,
-                                                       .status_changed = status_changed,
-                                                       .event_happened = event_happened,
-                                                       .context = brain,
-                                                       .random_text = brain->world->auth ? authority_random_text : NULL,
-                                                       .certify = brain->world->tls ? authority_certify : NULL,
-                                                       .trusted = brain->world->tls ? authority_trusted : NULL};
+    const struct controller_environment environment = {
+        .clock = &sim_clock,
+        .random = &sim_random,
+        .store = &brain->store,
+        .mongo = &brain->mongo,
+        .plan = plan,
+        .wake_at = wake_at,
+        .intent_changed = intent_changed,
+        .status_changed = status_changed,
+        .event_happened = event_happened,
+        .context = brain,
+        .random_text = brain->world->auth ? authority_random_text : NULL,
+        .certify = brain->world->tls ? authority_certify : NULL,
+        .trusted = brain->world->tls ? authority_trusted : NULL};
     struct error err = {0};
     authority_begin(brain);
     brain->life++;

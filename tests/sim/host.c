@@ -105,7 +105,8 @@ static void probe(void *context, uint64_t id, const struct agent_probe *what)
 
 /* ---- members' keys, as member_keys.c keeps them: files of the agent's ---- */
 
-/* The CAs before are believed beside the new ones when these have none of them: after a controller lost its own. */
+/* The CAs before are believed beside the new ones when these have none of them: after a controller lost its
+ * own. */
 static uint32_t take_authorities(struct site *site, uint32_t now)
 {
     uint32_t known = site->authorities | site->former_authorities;
@@ -135,8 +136,8 @@ static int *key_of(struct site *site, const char *node)
     return &site->identities[strtol(digits, NULL, 10) % (ORDINALS_MAX + 1)].key;
 }
 
-static int identify(void *context, const struct intent_member *member, const char *ca, struct arena *arena, struct member_identity *out,
-                    struct error *err)
+static int identify(void *context, const struct intent_member *member, const char *ca, struct arena *arena,
+                    struct member_identity *out, struct error *err)
 {
     struct site *site = context;
     struct papers shown;
@@ -221,13 +222,15 @@ void agent_host_wake(struct site *site, const struct happening *happening)
     agent_bury(site);
 }
 
-/* The agent dials over a route of its own, so that the certificate need not bear it; it knows the keyfile of its intent. */
+/* The agent dials over a route of its own, so that the certificate need not bear it; it knows the keyfile of
+ * its intent. */
 bool agent_host_admits(const struct member_slot *slot)
 {
     const struct site *site = &the_world->sites[slot->zone];
     uint64_t password = site->identities[slot->ordinal].password;
     const struct papers *papers = &slot->loaded;
-    bool believed = !papers->serial || (site->authorities | site->former_authorities) >> (papers->issuer & 31) & 1;
+    bool believed =
+        !papers->serial || (site->authorities | site->former_authorities) >> (papers->issuer & 31) & 1;
     return believed && (password == papers->keys[0] || (password && password == papers->keys[1]));
 }
 

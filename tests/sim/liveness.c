@@ -48,8 +48,8 @@ static bool has_primary(const struct world *world)
 }
 
 /* With a zone lost for good the set is Degraded, also when the spec takes away what nobody can take down
- * there; or, to a controller that has never heard of that zone, Joining. Where whom the spec takes away had left before, or who holds
- * them was never heard, it is Healthy. */
+ * there; or, to a controller that has never heard of that zone, Joining. Where whom the spec takes away had
+ * left before, or who holds them was never heard, it is Healthy. */
 static bool phase_fits(const struct world *world, enum set_phase phase)
 {
     bool missing = false, left = false;
@@ -115,8 +115,8 @@ void check_never_settled(struct world *world)
         if (config && world->wishes[i].named && !member_settled(world, config, i))
             world_trace(world, "end", "node%d is not what the spec wants", i);
         if (world->slots[i].node.up)
-            world_trace(world, "end", "node%d: certificate %d, has loaded %d; keyfile %s, has loaded %s", i, brought->serial, loaded->serial,
-                        brought->key_id, loaded->key_id);
+            world_trace(world, "end", "node%d: certificate %d, has loaded %d; keyfile %s, has loaded %s", i,
+                        brought->serial, loaded->serial, brought->key_id, loaded->key_id);
     }
     violate(world, 11, "%lld s after the last fault the set is %s: (row %d) %s",
             (long long)(world->now_ms - world->settle_from_ms) / 1000,

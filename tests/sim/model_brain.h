@@ -28,9 +28,9 @@ struct brain {
     struct controller *controller; /* NULL: it is dead */
     uint64_t life, wake;
     struct disk_image image;
-    int fuse;             /* effects until it dies in the middle of a step; -1: none */
-    bool dying;           /* nothing that it does has an effect any more */
-    bool dying_before;    /* already before the effect that is looked at */
+    int fuse;          /* effects until it dies in the middle of a step; -1: none */
+    bool dying;        /* nothing that it does has an effect any more */
+    bool dying_before; /* already before the effect that is looked at */
     int trusted_issuer, trusted_other;
     char trusted[32];     /* what authority_trusted() said last */
     int fails;            /* its disk is full */

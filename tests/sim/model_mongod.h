@@ -75,7 +75,8 @@ struct config_record {
 void node_start(struct world *world, struct member_slot *slot);
 void node_stop(struct world *world, struct member_slot *slot);
 void node_turn(struct world *world, const struct happening *happening);
-/* Who gets a request at an address, whether it has anything to say to whom dials or not; `from`: a zone, or the controller's place. */
+/* Who gets a request at an address, whether it has anything to say to whom dials or not; `from`: a zone, or
+ * the controller's place. */
 struct member_slot *node_dial(struct world *world, int from, const char *host);
 bool node_replies(const struct world *world, const struct member_slot *slot, int to); /* its packets pass */
 /* A member dials: who hears it, and who answers it. NULL also where certificates or keyfiles don't fit. */

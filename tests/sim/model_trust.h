@@ -1,5 +1,6 @@
-/* Who shows what to whom: the model of certificates and keyfiles, without any cryptography. A CA is a number, the set of those that are
- * believed a set of bits; a certificate is a text that says whatever a real one would. papers.c, authority.c */
+/* Who shows what to whom: the model of certificates and keyfiles, without any cryptography. A CA is a number,
+ * the set of those that are believed a set of bits; a certificate is a text that says whatever a real one
+ * would. papers.c, authority.c */
 #ifndef ATOLL_SIM_MODEL_TRUST_H
 #define ATOLL_SIM_MODEL_TRUST_H
 
@@ -35,18 +36,21 @@ void papers_take(struct papers *papers, const struct step *step); /* what a step
 void papers_load_certificate(struct papers *loaded, const struct papers *brought);
 bool papers_bear(const struct world *world, const struct papers *papers, const char *address);
 /* Whether who dials `address` and who answers there have anything to say to each other. */
-bool papers_agree(const struct world *world, const struct papers *dials, const struct papers *answers, const char *address);
+bool papers_agree(const struct world *world, const struct papers *dials, const struct papers *answers,
+                  const char *address);
 bool papers_read(const char *text, struct papers *out); /* a certificate's text */
-int papers_serial(const char *id); /* of a certificate's id; 0: none */
-uint64_t papers_key(const char *keyfile);                /* its first key; 0: none */
+int papers_serial(const char *id);                      /* of a certificate's id; 0: none */
+uint64_t papers_key(const char *keyfile);               /* its first key; 0: none */
 uint32_t papers_authorities(const char *text);
 
 /* authority.c: the controller's part */
-int authority_certify(void *brain, const struct certificate_wish *wish, struct certificate_made *out, struct error *err);
+int authority_certify(void *brain, const struct certificate_wish *wish, struct certificate_made *out,
+                      struct error *err);
 const char *authority_trusted(void *brain);
 int authority_random_text(size_t length, char *out, struct error *err);
-void authority_begin(struct brain *brain);                 /* a controller without a CA makes one */
-bool authority_exchange(struct world *world);              /* a person goes as far with it as is allowed now: whether it is done */
+void authority_begin(struct brain *brain); /* a controller without a CA makes one */
+bool authority_exchange(
+    struct world *world); /* a person goes as far with it as is allowed now: whether it is done */
 
 /* host.c: the agent's part is identify() there */
 

@@ -32,7 +32,7 @@ struct member_slot {
     int64_t restarts,
         lost_self_ms; /* `lost_self_ms`: since when its mongod does not find itself at its own address */
     struct node node;
-    int64_t disowned_ms; /* since when its own agent is not let in */
+    int64_t disowned_ms;           /* since when its own agent is not let in */
     struct papers brought, loaded; /* certificate and keyfile: beside its pod, and in its mongod */
     /* Faults in force; counters, since they may overlap. */
     int no_address, no_pod, slow_start, slow_sync, slow_disk, no_quota, too_stale, other_version, disk_failed,
@@ -55,11 +55,11 @@ struct slot_seen {
 
 /* What an agent has of a member's identity, and wants of it: the key is a file of its own. */
 struct identity {
-    int key;                        /* 0: none was made */
-    int wanted_serial;              /* of the intent's certificate; 0: none yet */
+    int key;           /* 0: none was made */
+    int wanted_serial; /* of the intent's certificate; 0: none yet */
     char wanted_key_id[KEYFILE_ID_MAX];
-    bool named;                     /* by the intent */
-    uint64_t password;              /* the last probe's */
+    bool named;        /* by the intent */
+    uint64_t password; /* the last probe's */
     bool reload;
 };
 

@@ -1,6 +1,7 @@
 /* Certificates and keyfiles as members have them, and who believes whom: see model_trust.h.
- * https://www.mongodb.com/docs/manual/tutorial/configure-ssl/ (a member's certificate bears the host that the others dial)
- * https://www.mongodb.com/docs/manual/core/security-internal-authentication/ (members share a key) */
+ * https://www.mongodb.com/docs/manual/tutorial/configure-ssl/ (a member's certificate bears the host that the
+ * others dial) https://www.mongodb.com/docs/manual/core/security-internal-authentication/ (members share a
+ * key) */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,8 +16,9 @@ bool papers_read(const char *text, struct papers *out)
     long long made_ms, ends_ms;
     int end = 0;
     *out = (struct papers){.serial = 0};
-    if (sscanf(text, "certificate %d by %d at %lld until %lld for %d names%n", &out->serial, &out->issuer, &made_ms, &ends_ms, &out->key,
-               &end) < 5 || !end)
+    if (sscanf(text, "certificate %d by %d at %lld until %lld for %d names%n", &out->serial, &out->issuer,
+               &made_ms, &ends_ms, &out->key, &end) < 5 ||
+        !end)
         return false;
     out->made_ms = made_ms;
     out->ends_ms = ends_ms;
@@ -94,7 +96,8 @@ static bool is_host_of(const char *host, const char *address)
     return length && strncmp(host, address, length) == 0 && address[length] == ':';
 }
 
-/* A controller whose clock was set back renews as much later; what lasts minutes here lasts months in the world. */
+/* A controller whose clock was set back renews as much later; what lasts minutes here lasts months in the
+ * world. */
 static bool is_over(const struct world *world, const struct papers *papers)
 {
     int64_t late_ms = world->clock_offset_ms < 0 ? -world->clock_offset_ms : 0;
@@ -105,7 +108,8 @@ bool papers_bear(const struct world *world, const struct papers *papers, const c
 {
     if (!world->tls)
         return true;
-    return (is_host_of(papers->hosts[0], address) || is_host_of(papers->hosts[1], address)) && !is_over(world, papers);
+    return (is_host_of(papers->hosts[0], address) || is_host_of(papers->hosts[1], address)) &&
+           !is_over(world, papers);
 }
 
 static bool believes(const struct papers *one, const struct papers *other)
@@ -122,9 +126,11 @@ static bool share_key(const struct papers *a, const struct papers *b)
     return !a->keys[0] && !b->keys[0];
 }
 
-bool papers_agree(const struct world *world, const struct papers *dials, const struct papers *answers, const char *address)
+bool papers_agree(const struct world *world, const struct papers *dials, const struct papers *answers,
+                  const char *address)
 {
     if (!share_key(dials, answers) || is_over(world, dials))
         return false;
-    return !world->tls || (answers->serial && papers_bear(world, answers, address) && believes(dials, answers) && believes(answers, dials));
+    return !world->tls || (answers->serial && papers_bear(world, answers, address) &&
+                           believes(dials, answers) && believes(answers, dials));
 }

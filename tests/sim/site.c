@@ -72,7 +72,8 @@ static bool is_late(const struct slot_seen *seen, const struct identity *identit
                                strcmp(identity->wanted_key_id, seen->brought_key_id) != 0);
 }
 
-static struct member_holding holding_of(const struct slot_seen *seen, const struct identity *identity, int ordinal, struct arena *arena)
+static struct member_holding holding_of(const struct slot_seen *seen, const struct identity *identity,
+                                        int ordinal, struct arena *arena)
 {
     enum disk_state state = !seen->disk_exists  ? DISK_ABSENT
                             : seen->disk_failed ? DISK_FAILED
@@ -190,7 +191,8 @@ static int bind_disk(struct member_slot *slot, const struct intent_member *wante
     return 0;
 }
 
-static int scale(struct world *world, struct member_slot *slot, const struct step *step, int replicas, struct error *err)
+static int scale(struct world *world, struct member_slot *slot, const struct step *step, int replicas,
+                 struct error *err)
 {
     if (replicas && bind_disk(slot, step->member, err))
         return -1;

@@ -200,7 +200,8 @@ static int rotate(struct telling *telling, const struct words *words, struct err
 {
     (void)words;
     struct controller *controller = telling->world->brains[0].controller;
-    return controller ? controller_rotate_keyfile(controller, "mongo", err) : error_set(err, ERROR_CONFLICT, "there is no controller");
+    return controller ? controller_rotate_keyfile(controller, "mongo", err)
+                      : error_set(err, ERROR_CONFLICT, "there is no controller");
 }
 
 static int exchange(struct telling *telling, const struct words *words, struct error *err)
@@ -338,8 +339,8 @@ int story_arrange(struct world *world, const struct story *story, struct error *
         members = story_number(story_setting(story, "members", "3"), ORDINALS_MAX);
     const char *version = story_setting(story, "version", "7.0");
     for (size_t i = 0; i < story->setting_count; i++) {
-        static const char *const known[] = {"zones", "members", "version", "seed", "begins", "runs-on",
-                                            "tls",   "auth",    "certificates-due"};
+        static const char *const known[] = {
+            "zones", "members", "version", "seed", "begins", "runs-on", "tls", "auth", "certificates-due"};
         bool found = false;
         for (size_t k = 0; k < sizeof known / sizeof *known; k++)
             found |= strcmp(known[k], story->settings[i].key) == 0;

@@ -215,20 +215,24 @@ static bool said_for_long(struct world *world, int64_t *since_ms, bool now, int6
     return *since_ms && world->now_ms - *since_ms > for_ms;
 }
 
-/* A member that its own agent has lost the CA of, since store and agent's files went together, is silent to it: row 223. */
+/* A member that its own agent has lost the CA of, since store and agent's files went together, is silent to
+ * it: row 223. */
 static void restart_disowned(struct world *world, struct member_slot *slot)
 {
-    bool disowned = slot->node.up && world->forgotten && world->sites[slot->zone].agent && !agent_host_admits(slot);
+    bool disowned =
+        slot->node.up && world->forgotten && world->sites[slot->zone].agent && !agent_host_admits(slot);
     if (said_for_long(world, &slot->disowned_ms, disowned, OPERATOR_COMES_AFTER_MS))
         pod_kill(world, slot, 500);
 }
 
-/* Row 87: with two voters somebody must take one away; row 86: the same, when one of three is lost for good. */
+/* Row 87: with two voters somebody must take one away; row 86: the same, when one of three is lost for good.
+ */
 static void restart_stale(struct world *world)
 {
     for (int i = 1; i <= ORDINALS_MAX; i++) {
         struct member_slot *slot = &world->slots[i];
-        bool stale = strcmp(slot->loaded.key_id, slot->brought.key_id) != 0 || slot->loaded.serial != slot->brought.serial;
+        bool stale = strcmp(slot->loaded.key_id, slot->brought.key_id) != 0 ||
+                     slot->loaded.serial != slot->brought.serial;
         if (!slot->node.up || !stale)
             continue;
         world_trace(world, "person", "restarts %s, since nobody else may", slot_name(slot));
@@ -252,7 +256,8 @@ static void operate(struct world *world)
     int row = brain_row(&world->brains[0]);
     /* Where a zone is gone too, nobody knows enough to say AddressesLost; the members' own rows tell. */
     bool lost = world->now_ms > world->settle_from_ms + (world->lost_for_good ? 60000 : 0) &&
-                (world->lost_for_good || row == 57 || row == 59 || row == 73 || brain_phase(&world->brains[0]) == PHASE_ADDRESSES_LOST);
+                (world->lost_for_good || row == 57 || row == 59 || row == 73 ||
+                 brain_phase(&world->brains[0]) == PHASE_ADDRESSES_LOST);
     for (int i = 1; i <= ORDINALS_MAX; i++) {
         restart_lost(world, &world->slots[i]);
         restart_disowned(world, &world->slots[i]);
@@ -263,7 +268,8 @@ static void operate(struct world *world)
         restart_all(world);
         world->ca_lost_ms = 0;
     }
-    if (said_for_long(world, &world->few_voters_ms, row == 87 || (row == 86 && world->lost_for_good), OPERATOR_RESTARTS_AFTER_MS)) {
+    if (said_for_long(world, &world->few_voters_ms, row == 87 || (row == 86 && world->lost_for_good),
+                      OPERATOR_RESTARTS_AFTER_MS)) {
         restart_stale(world);
         world->few_voters_ms = 0;
     }

@@ -345,7 +345,8 @@ static void act_on_answer(struct task *task, const struct http_answer *answer, c
 /* An attempt that the deadline cut short says nothing new of what is in the way. */
 static bool cut_short(const struct task *task, const struct error *err)
 {
-    return err && err->code == ERROR_TIMEOUT && task->problem.code && compute_now(task->compute) >= task->deadline_ms;
+    return err && err->code == ERROR_TIMEOUT && task->problem.code &&
+           compute_now(task->compute) >= task->deadline_ms;
 }
 
 static void on_answer(void *context, const struct http_answer *answer, const struct error *err)

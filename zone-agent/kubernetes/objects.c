@@ -121,7 +121,7 @@ static void set_storage(struct json *object, int64_t bytes)
 static void set_access(struct json *spec, const struct object_zone *zone)
 {
     objects_append_string(json_set(spec, "accessModes", json_array()),
-                  at_least(zone, 1, 29) ? "ReadWriteOncePod" : "ReadWriteOnce");
+                          at_least(zone, 1, 29) ? "ReadWriteOncePod" : "ReadWriteOnce");
 }
 
 static void set_zone_affinity(struct json *spec, const struct object_zone *zone)
@@ -179,12 +179,14 @@ struct json *object_claim(const struct object_zone *zone, const struct intent_me
 
 /* ---- the ReplicationController ---- */
 
-/* On the ReplicationController itself, not in its template. An intent that has none says nothing against the one that was brought. */
+/* On the ReplicationController itself, not in its template. An intent that has none says nothing against the
+ * one that was brought. */
 static void set_certificate_id(struct json *object, const struct intent_member *member)
 {
     const struct json *annotations = json_get(json_get(object, "metadata"), "annotations");
     if (member->tls && member->certificate_id && *member->certificate_id)
-        json_set_string((struct json *)(uintptr_t)annotations, ANNOTATION_CERTIFICATE_ID, member->certificate_id);
+        json_set_string((struct json *)(uintptr_t)annotations, ANNOTATION_CERTIFICATE_ID,
+                        member->certificate_id);
 }
 
 struct json *object_controller(const struct object_zone *zone, const struct intent_member *member,
@@ -196,7 +198,8 @@ struct json *object_controller(const struct object_zone *zone, const struct inte
     json_set_string(selector, "name", member->node);
     json_set_string(selector, LABEL_FEDERATION, zone->federation);
     objects_set_pod(json_set(spec, "template", json_object()), zone, member);
-    sign(object); /* without the replicas: they are the reconciler's steps; and without what differs with a certificate */
+    sign(object); /* without the replicas: they are the reconciler's steps; and without what differs with a
+                     certificate */
     set_certificate_id(object, member);
     json_set_int(spec, "replicas", replicas);
     return object;
@@ -285,7 +288,7 @@ struct json *object_budget(const struct object_zone *zone, const struct intent_m
     struct json *object = begin_shared(OBJECT_BUDGET, zone, member);
     struct json *spec = json_set(object, "spec", json_object());
     json_set_int(spec, "maxUnavailable", 1);
-    objects_set_selector(json_set(json_set(spec, "selector", json_object()), "matchLabels", json_object()), zone,
-                     member);
+    objects_set_selector(json_set(json_set(spec, "selector", json_object()), "matchLabels", json_object()),
+                         zone, member);
     return sign(object);
 }

@@ -1,5 +1,5 @@
-/* What the templates share: objects.c (disk, ReplicationController, Services, budget), objects_pod.c (the pod) and
- * objects_secrets.c (what its mongod reads). Nobody else includes this. */
+/* What the templates share: objects.c (disk, ReplicationController, Services, budget), objects_pod.c (the
+ * pod) and objects_secrets.c (what its mongod reads). Nobody else includes this. */
 #ifndef ATOLL_KUBERNETES_OBJECTS_INTERNAL_H
 #define ATOLL_KUBERNETES_OBJECTS_INTERNAL_H
 

@@ -1,5 +1,5 @@
-/* The pod of a ReplicationController: nothing in it changes with a keyfile's or certificate's content but the keyfile's
- * id, so that a certificate is exchanged without another pod. */
+/* The pod of a ReplicationController: nothing in it changes with a keyfile's or certificate's content but the
+ * keyfile's id, so that a certificate is exchanged without another pod. */
 #include <stdio.h>
 #include <string.h>
 
@@ -17,9 +17,9 @@ enum { MONGODB_USER = 999, STOP_SECONDS = 60, PROBE_SECONDS = 5 };
 #define KEY_VOLUME "keyfile"
 #define KEY_FOLDER "/run/atoll/keyfile"
 
-/* Certificate, key and CAs stay where kubelet brings them and exchanges them under a running mongod: neither copied nor
- * mounted by subPath. Their mode is no matter to mongod; 0440 under the fsGroup is for its group alone.
- * https://kubernetes.io/docs/concepts/configuration/secret/#using-secrets-as-files-from-a-pod */
+/* Certificate, key and CAs stay where kubelet brings them and exchanges them under a running mongod: neither
+ * copied nor mounted by subPath. Their mode is no matter to mongod; 0440 under the fsGroup is for its group
+ * alone. https://kubernetes.io/docs/concepts/configuration/secret/#using-secrets-as-files-from-a-pod */
 #define TLS_VOLUME "tls"
 #define TLS_FOLDER "/run/atoll/tls"
 enum { TLS_MODE = 0440 };
@@ -101,7 +101,8 @@ static void set_container_security(struct json *container)
 {
     struct json *security = json_set(container, "securityContext", json_object());
     json_set_bool(security, "allowPrivilegeEscalation", false);
-    objects_append_string(json_set(json_set(security, "capabilities", json_object()), "drop", json_array()), "ALL");
+    objects_append_string(json_set(json_set(security, "capabilities", json_object()), "drop", json_array()),
+                          "ALL");
 }
 
 static void set_keyfile_copy(struct json *spec, const struct intent_member *member)
@@ -183,15 +184,16 @@ static void set_placement(struct json *spec, const struct object_zone *zone,
     struct json *term = json_append(
         json_set(anti, "requiredDuringSchedulingIgnoredDuringExecution", json_array()), json_object());
     json_set_string(term, "topologyKey", "kubernetes.io/hostname");
-    objects_set_selector(json_set(json_set(term, "labelSelector", json_object()), "matchLabels", json_object()),
-                     zone, member);
+    objects_set_selector(
+        json_set(json_set(term, "labelSelector", json_object()), "matchLabels", json_object()), zone, member);
     struct json *spread =
         json_append(json_set(spec, "topologySpreadConstraints", json_array()), json_object());
     json_set_int(spread, "maxSkew", 1);
     json_set_string(spread, "topologyKey", "kubernetes.io/hostname");
     json_set_string(spread, "whenUnsatisfiable", "ScheduleAnyway");
-    objects_set_selector(json_set(json_set(spread, "labelSelector", json_object()), "matchLabels", json_object()),
-                     zone, member);
+    objects_set_selector(
+        json_set(json_set(spread, "labelSelector", json_object()), "matchLabels", json_object()), zone,
+        member);
 }
 
 void objects_set_pod(struct json *template, const struct object_zone *zone,

@@ -43,10 +43,10 @@ struct json *object_secret(const struct object_zone *zone, const struct intent_m
     return object;
 }
 
-/* mongod reads certificate and key from one file. A Secret's keys are exchanged in a pod all at once, so that none is
- * ever seen with another one's CAs. */
-struct json *object_tls_secret(const struct object_zone *zone, const struct intent_member *member, const char *key,
-                               const char *ca)
+/* mongod reads certificate and key from one file. A Secret's keys are exchanged in a pod all at once, so that
+ * none is ever seen with another one's CAs. */
+struct json *object_tls_secret(const struct object_zone *zone, const struct intent_member *member,
+                               const char *key, const char *ca)
 {
     char name[SECRET_NAME_MAX];
     struct buffer both;

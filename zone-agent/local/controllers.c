@@ -84,7 +84,8 @@ static int bind_disk(struct local_member *member, const char *wanted_id, struct 
     return 0;
 }
 
-int local_controller_apply(struct local_member *member, const struct step *step, int replicas, struct error *err)
+int local_controller_apply(struct local_member *member, const struct step *step, int replicas,
+                           struct error *err)
 {
     const struct intent_member *wanted = step->member;
     struct local_controller made = {

@@ -117,9 +117,10 @@ static void observe(struct driver *base, struct arena *arena, struct holdings *o
             .problem = {arena_string(arena, member->problem.code),
                         arena_string(arena, member->problem.message), 0},
             .last_repair = "",
-            .controller_stale = member->controller.exists &&
-                                (strcmp(member->controller.key_id, member->wanted_key_id) != 0 ||
-                                 strcmp(member->controller.certificate_id, member->wanted_certificate_id) != 0),
+            .controller_stale =
+                member->controller.exists &&
+                (strcmp(member->controller.key_id, member->wanted_key_id) != 0 ||
+                 strcmp(member->controller.certificate_id, member->wanted_certificate_id) != 0),
         };
     }
     out->members = members;
@@ -130,14 +131,17 @@ static void intend(struct driver *base, const struct intent *intent)
 {
     for (struct local_member *member = local_of(base)->members; member; member = member->next) {
         local_copy(member->wanted_key_id, sizeof member->wanted_key_id, member->controller.key_id);
-        local_copy(member->wanted_certificate_id, sizeof member->wanted_certificate_id, member->controller.certificate_id);
+        local_copy(member->wanted_certificate_id, sizeof member->wanted_certificate_id,
+                   member->controller.certificate_id);
         for (size_t i = 0; i < intent->member_count; i++) {
             const struct intent_member *wanted = &intent->members[i];
             if (wanted->ordinal != member->ordinal || strcmp(wanted->set, member->set) != 0)
                 continue;
-            local_copy(member->wanted_key_id, sizeof member->wanted_key_id, wanted->key_id ? wanted->key_id : "");
+            local_copy(member->wanted_key_id, sizeof member->wanted_key_id,
+                       wanted->key_id ? wanted->key_id : "");
             if (*wanted->certificate_id) /* one that isn't there yet replaces none */
-                local_copy(member->wanted_certificate_id, sizeof member->wanted_certificate_id, wanted->certificate_id);
+                local_copy(member->wanted_certificate_id, sizeof member->wanted_certificate_id,
+                           wanted->certificate_id);
         }
     }
 }

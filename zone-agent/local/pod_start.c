@@ -15,7 +15,12 @@
 #include "zone-agent/local/neighbours.h"
 #include "zone-agent/local/process.h"
 
-enum { POD_ARGUMENTS_MAX = 32 + MONGOD_ARGUMENTS_MAX, SMALL_STORAGE_MB = 20 * 1024, OPLOG_LEAST_MB = 990, VERSION_TIMEOUT_MS = 3000 };
+enum {
+    POD_ARGUMENTS_MAX = 32 + MONGOD_ARGUMENTS_MAX,
+    SMALL_STORAGE_MB = 20 * 1024,
+    OPLOG_LEAST_MB = 990,
+    VERSION_TIMEOUT_MS = 3000
+};
 
 static bool address_is_free(const char *host, int port)
 {
@@ -39,7 +44,8 @@ static bool is_taken_by_another(const struct local_member *member, const char *h
     return false;
 }
 
-static bool is_usable(const struct local_member *member, const struct neighbours *neighbours, const char *host)
+static bool is_usable(const struct local_member *member, const struct neighbours *neighbours,
+                      const char *host)
 {
     int port = member->pod.port;
     return !is_taken_by_another(member, host, port) && !neighbours_holder(neighbours, host, port) &&
@@ -96,7 +102,8 @@ void local_pod_make_name(struct local_member *member)
 struct command_line {
     char *arguments[POD_ARGUMENTS_MAX + 1];
     size_t count;
-    char data[LOCAL_PATH_MAX], log[LOCAL_PATH_MAX], key[LOCAL_PATH_MAX], pem[LOCAL_PATH_MAX], ca[LOCAL_PATH_MAX], port[16], oplog[24];
+    char data[LOCAL_PATH_MAX], log[LOCAL_PATH_MAX], key[LOCAL_PATH_MAX], pem[LOCAL_PATH_MAX],
+        ca[LOCAL_PATH_MAX], port[16], oplog[24];
 };
 
 static void add(struct command_line *line, const char *argument)
@@ -155,11 +162,15 @@ static int add_tls(struct local_member *member, struct command_line *line, struc
     const struct mongod_tls_options *names = names_of_options(member);
     if (local_secrets_certificate(member, line->pem, line->ca, err))
         return -1;
-    const char *const arguments[] = {names->mode,    names->required,
-                                     names->certificate, line->pem,
-                                     names->ca,          line->ca,
+    const char *const arguments[] = {names->mode,
+                                     names->required,
+                                     names->certificate,
+                                     line->pem,
+                                     names->ca,
+                                     line->ca,
                                      names->without_certificate,
-                                     names->disabled_protocols, MONGOD_TLS_DISABLED_PROTOCOLS};
+                                     names->disabled_protocols,
+                                     MONGOD_TLS_DISABLED_PROTOCOLS};
     for (size_t i = 0; i < sizeof arguments / sizeof *arguments; i++)
         add(line, arguments[i]);
     return 0;

@@ -78,10 +78,11 @@ static pid_t start(const char *const *arguments, int out)
     pid_t pid = 0;
     if (posix_spawn_file_actions_init(&actions))
         return 0;
-    int failed = posix_spawn_file_actions_adddup2(&actions, out, STDOUT_FILENO) ||
-                 posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0) ||
-                 posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0) ||
-                 posix_spawnp(&pid, arguments[0], &actions, NULL, (char *const *)(uintptr_t)arguments, environ);
+    int failed =
+        posix_spawn_file_actions_adddup2(&actions, out, STDOUT_FILENO) ||
+        posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0) ||
+        posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0) ||
+        posix_spawnp(&pid, arguments[0], &actions, NULL, (char *const *)(uintptr_t)arguments, environ);
     posix_spawn_file_actions_destroy(&actions);
     return failed ? 0 : pid;
 }

@@ -1,5 +1,5 @@
-/* Secrets of the local driver: what only a member's mongod may read. Files of mode 0600 in a folder of mode 0700: mongod refuses a
- * keyfile that others may read. */
+/* Secrets of the local driver: what only a member's mongod may read. Files of mode 0600 in a folder of mode
+ * 0700: mongod refuses a keyfile that others may read. */
 #include <string.h>
 #include <unistd.h>
 
@@ -13,7 +13,8 @@ int local_secrets_keyfile(const struct local_member *member, char out[LOCAL_PATH
     return local_path(member->driver, out, FOLDER, member->node, ".key", err);
 }
 
-int local_secrets_certificate(const struct local_member *member, char pem[LOCAL_PATH_MAX], char ca[LOCAL_PATH_MAX], struct error *err)
+int local_secrets_certificate(const struct local_member *member, char pem[LOCAL_PATH_MAX],
+                              char ca[LOCAL_PATH_MAX], struct error *err)
 {
     return local_path(member->driver, pem, FOLDER, member->node, ".pem", err) ||
                    local_path(member->driver, ca, FOLDER, member->node, ".ca.pem", err)
@@ -37,9 +38,11 @@ static int write_certificate(struct local_member *member, const struct step *ste
     struct buffer both;
     buffer_init(&both, 2 * PKI_PEM_MAX);
     int result = local_secrets_certificate(member, pem, ca, err);
-    if (result == 0 && (buffer_append(&both, certificate, strlen(certificate)) || buffer_append(&both, step->key, strlen(step->key))))
+    if (result == 0 && (buffer_append(&both, certificate, strlen(certificate)) ||
+                        buffer_append(&both, step->key, strlen(step->key))))
         result = error_set(err, ERROR_NO_MEMORY, "no memory");
-    if (result == 0 && (file_replace(ca, step->ca, strlen(step->ca), 0600, err) || file_replace(pem, both.data, both.length, 0600, err)))
+    if (result == 0 && (file_replace(ca, step->ca, strlen(step->ca), 0600, err) ||
+                        file_replace(pem, both.data, both.length, 0600, err)))
         result = -1;
     pki_forget(&both);
     return result ? error_wrap(err, "the certificate of %s can't be written", member->node) : 0;

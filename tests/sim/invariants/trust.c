@@ -1,5 +1,5 @@
-/* 3. Self-made outage, by certificates and keyfiles: nothing that we do makes members that reach one another stop believing one
- * another. */
+/* 3. Self-made outage, by certificates and keyfiles: nothing that we do makes members that reach one another
+ * stop believing one another. */
 #include <string.h>
 
 #include "tests/sim/world.h"
@@ -25,9 +25,11 @@ void check_followed(struct world *world, const struct configuration *base, const
 {
     for (int i = 0; i < config->count; i++) {
         const struct entry *entry = &config->entries[i], *before = config_find(base, entry->id);
-        const struct member_slot *slot = before && strcmp(before->host, entry->host) != 0 ? owner_of(world, entry) : NULL;
+        const struct member_slot *slot =
+            before && strcmp(before->host, entry->host) != 0 ? owner_of(world, entry) : NULL;
         if (slot && !names_host(config, before->host) && !papers_bear(world, &slot->loaded, entry->host))
-            violate(world, 3, "the configuration follows %s to %s, for which it shows no certificate", slot_name(slot), entry->host);
+            violate(world, 3, "the configuration follows %s to %s, for which it shows no certificate",
+                    slot_name(slot), entry->host);
     }
 }
 
@@ -37,7 +39,8 @@ static bool pass(struct world *world, const struct member_slot *a, const struct 
 }
 
 /* How many votes the member hears; `plain`: would, if nobody had to believe anybody. */
-static int votes_heard(struct world *world, const struct configuration *config, const struct member_slot *slot, bool plain)
+static int votes_heard(struct world *world, const struct configuration *config,
+                       const struct member_slot *slot, bool plain)
 {
     int votes = 0;
     for (int i = 0; i < config->count; i++) {
@@ -45,7 +48,8 @@ static int votes_heard(struct world *world, const struct configuration *config, 
         bool believed = other == slot || plain ||
                         (other && papers_agree(world, &slot->loaded, &other->loaded, other->address) &&
                          papers_agree(world, &other->loaded, &slot->loaded, slot->address));
-        votes += other && believed && (other == slot || pass(world, slot, other)) ? config->entries[i].votes : 0;
+        votes +=
+            other && believed && (other == slot || pass(world, slot, other)) ? config->entries[i].votes : 0;
     }
     return votes;
 }
@@ -55,7 +59,8 @@ void check_understood(struct world *world)
     const struct configuration *config = newest_committed(world);
     bool could = false, does = false;
     for (int i = 0; config && i < config->count && !does; i++) {
-        const struct member_slot *slot = config->entries[i].votes ? owner_of(world, &config->entries[i]) : NULL;
+        const struct member_slot *slot =
+            config->entries[i].votes ? owner_of(world, &config->entries[i]) : NULL;
         could |= slot && votes_heard(world, config, slot, true) > config_voters(config) / 2;
         does |= slot && votes_heard(world, config, slot, false) > config_voters(config) / 2;
     }

@@ -62,7 +62,8 @@ static bool is_stale(const struct world *world, int ordinal)
     const struct world_member *member = &world->members[ordinal - 1];
     for (size_t i = 0; world->intent && i < world->intent->member_count; i++)
         if (world->intent->members[i].ordinal == ordinal && *world->intent->members[i].certificate_id)
-            return member->controller && strcmp(member->brought, world->intent->members[i].certificate_id) != 0;
+            return member->controller &&
+                   strcmp(member->brought, world->intent->members[i].certificate_id) != 0;
     return false;
 }
 
@@ -116,12 +117,12 @@ static void take_effect(struct world *world, enum step_kind kind, const struct i
     case STEP_UPDATE_CONTROLLER:
         break;
     }
-    bool template = kind == STEP_CREATE_CONTROLLER || kind == STEP_UPDATE_CONTROLLER || kind == STEP_SCALE_TO_ONE;
+    bool template =
+        kind == STEP_CREATE_CONTROLLER || kind == STEP_UPDATE_CONTROLLER || kind == STEP_SCALE_TO_ONE;
     if (template && *wanted->certificate)
         snprintf(member->brought, sizeof member->brought, "%s", wanted->certificate_id);
     bool runs = member->controller && member->replicas;
-    if (runs && !member->pod)
-    {
+    if (runs && !member->pod) {
         member->incarnation++, member->used = member->ready = true;
         memcpy(member->shown, member->brought, sizeof member->shown);
     }

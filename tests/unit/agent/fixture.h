@@ -14,7 +14,8 @@ struct world_member {
     uint64_t incarnation;
     char address[HOST_LENGTH_MAX], disk_id[16];
     bool used, ready;
-    char brought[32], shown[32]; /* ids of certificates: which is where mongod reads it, which it has loaded */
+    char brought[32],
+        shown[32]; /* ids of certificates: which is where mongod reads it, which it has loaded */
     const char *version;
     enum mongod_answer answer;
     enum member_state state;
@@ -34,7 +35,7 @@ struct world {
     struct driver driver; /* first: the functions find the world by it */
     struct agent *agent;
     const struct intent *intent; /* as the driver was given it */
-    int64_t now_ms, wake_ms; /* wake: INT64_MAX when none is wished */
+    int64_t now_ms, wake_ms;     /* wake: INT64_MAX when none is wished */
     uint64_t seed;
     struct clock clock;
     struct random random;
@@ -53,7 +54,8 @@ struct world {
     bool report_wanted;
 
     bool tls;
-    const char *certificate; /* of each intent's members, with "id of " before it as its id; NULL: none was signed */
+    const char
+        *certificate; /* of each intent's members, with "id of " before it as its id; NULL: none was signed */
     bool slow_to_appear; /* what is brought is not where mongod reads it yet: a reload loads the former one */
 
     /* What was seen. */

@@ -1,4 +1,5 @@
-/* The keys of a zone's members: made once, private, with a request; and which CAs members believe. And what a program says of itself. */
+/* The keys of a zone's members: made once, private, with a request; and which CAs members believe. And what a
+ * program says of itself. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -54,7 +55,9 @@ static const char *a_ca(void)
     buffer_init(&text, PKI_PEM_MAX);
     snprintf(path, sizeof path, "%s/ca%d", folder, ++number);
     snprintf(command, sizeof command,
-             "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=ca%d -keyout /dev/null -out %s 2>/dev/null", number, path);
+             "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=ca%d -keyout "
+             "/dev/null -out %s 2>/dev/null",
+             number, path);
     assert_int_equal(system(command), 0);
     assert_int_equal(file_read(path, PKI_PEM_MAX, &text, &err), 0);
     const char *result = arena_string(&arena, text.data);
@@ -154,7 +157,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(one_that_was_forgotten_is_made_anew, setup, teardown),
         cmocka_unit_test_setup_teardown(a_certificate_of_another_key_does_not_fit, setup, teardown),
         cmocka_unit_test_setup_teardown(a_damaged_file_is_left_alone_and_said, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_ca_that_is_exchanged_ends_and_one_of_a_lost_store_is_believed_meanwhile, setup, teardown),
+        cmocka_unit_test_setup_teardown(
+            a_ca_that_is_exchanged_ends_and_one_of_a_lost_store_is_believed_meanwhile, setup, teardown),
         cmocka_unit_test(a_program_is_asked_and_not_waited_for_for_ever),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -24,7 +24,9 @@ static void tell(const char *zone, int64_t sequence, const struct report_member 
 /* All three zones ask. */
 static void all_ask(int64_t sequence)
 {
-    static const char *const zones[] = {"z1", "z2", "z3"}, *const addresses[] = {"10.0.1.1:27017", "10.0.2.1:27017", "10.0.3.1:27017"};
+    static const char *const zones[] = {"z1", "z2", "z3"}, *const addresses[] = {"10.0.1.1:27017",
+                                                                                 "10.0.2.1:27017",
+                                                                                 "10.0.3.1:27017"};
     static const char *const requests[] = {"one", "two", "three"};
     for (int i = 0; i < 3; i++) {
         struct report_member member = asking(i + 1, addresses[i], requests[i]);
@@ -65,7 +67,8 @@ static void each_gets_one_for_its_names_and_the_ca(void **state)
     const struct intent *intent = intent_of("z1");
     assert_string_equal(intent->ca, "CA");
     assert_true(intent->members[0].tls);
-    assert_string_equal(intent->members[0].certificate, "CA 1 for one: ,10.0.1.1,,mongo-node1,,mongo-svc-a,,localhost,,127.0.0.1,,::1,,");
+    assert_string_equal(intent->members[0].certificate,
+                        "CA 1 for one: ,10.0.1.1,,mongo-node1,,mongo-svc-a,,localhost,,127.0.0.1,,::1,,");
     assert_non_null(strstr(intent_of("z2")->members[0].certificate, ",10.0.2.1,"));
     assert_int_equal(world.signatures, 3);
 }
@@ -131,7 +134,8 @@ static void a_zone_gets_none_for_an_address_of_another_zone_and_that_is_told_onc
     assert_null(strstr(intent_of("z1")->members[0].certificate, "10.0.2.1")); /* the one before stays */
     assert_int_equal(world.signatures, 3);
     assert_int_equal(world.events[EVENT_CERTIFICATE_REFUSED], 1);
-    assert_non_null(strstr(intent_of("z2")->members[0].certificate, ",10.0.2.1,")); /* whose it is keeps its own */
+    assert_non_null(
+        strstr(intent_of("z2")->members[0].certificate, ",10.0.2.1,")); /* whose it is keeps its own */
     all_ask(4);
     assert_non_null(strstr(intent_of("z1")->members[0].certificate, ",10.0.1.1,"));
 }
@@ -174,8 +178,13 @@ static void the_ca_is_not_changed_again_before_all_show_theirs(void **state)
     static const char *const zones[] = {"z1", "z2", "z3"};
     for (int i = 0; i < 3; i++) {
         char id[80];
-        struct report_member member = asking(i + 1, i == 0 ? "10.0.1.1:27017" : i == 1 ? "10.0.2.1:27017" : "10.0.3.1:27017",
-                                             i == 0 ? "one" : i == 1 ? "two" : "three");
+        struct report_member member = asking(i + 1,
+                                             i == 0   ? "10.0.1.1:27017"
+                                             : i == 1 ? "10.0.2.1:27017"
+                                                      : "10.0.3.1:27017",
+                                             i == 0   ? "one"
+                                             : i == 1 ? "two"
+                                                      : "three");
         snprintf(id, sizeof id, "%s", intent_of(zones[i])->members[0].certificate_id);
         member.mongod.certificate_id = id;
         tell(zones[i], 2, &member);
@@ -200,13 +209,18 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(each_gets_one_for_its_names_and_the_ca, setup, world_teardown),
         cmocka_unit_test_setup_teardown(none_is_signed_before_an_address_is_known, setup, world_teardown),
-        cmocka_unit_test_setup_teardown(time_and_reports_sign_nothing_new_until_it_is_due, setup, world_teardown),
+        cmocka_unit_test_setup_teardown(time_and_reports_sign_nothing_new_until_it_is_due, setup,
+                                        world_teardown),
         cmocka_unit_test_setup_teardown(a_moved_address_and_another_key_take_another, setup, world_teardown),
-        cmocka_unit_test_setup_teardown(another_life_goes_on_with_those_that_agents_tell_of, setup, world_teardown),
-        cmocka_unit_test_setup_teardown(a_zone_gets_none_for_an_address_of_another_zone_and_that_is_told_once, setup, world_teardown),
+        cmocka_unit_test_setup_teardown(another_life_goes_on_with_those_that_agents_tell_of, setup,
+                                        world_teardown),
+        cmocka_unit_test_setup_teardown(a_zone_gets_none_for_an_address_of_another_zone_and_that_is_told_once,
+                                        setup, world_teardown),
         cmocka_unit_test_setup_teardown(a_request_that_is_refused_stops_nobody_else, setup, world_teardown),
-        cmocka_unit_test_setup_teardown(after_a_lost_store_all_are_exchanged_at_one_stroke, setup, world_teardown),
-        cmocka_unit_test_setup_teardown(the_ca_is_not_changed_again_before_all_show_theirs, setup, world_teardown),
+        cmocka_unit_test_setup_teardown(after_a_lost_store_all_are_exchanged_at_one_stroke, setup,
+                                        world_teardown),
+        cmocka_unit_test_setup_teardown(the_ca_is_not_changed_again_before_all_show_theirs, setup,
+                                        world_teardown),
         cmocka_unit_test_setup_teardown(without_tls_nobody_is_asked, setup, world_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -274,8 +274,8 @@ static void an_agent_with_an_intent_of_our_epoch_that_we_never_gave_raises_ours_
     assert_true(intent_of("z1")->revision > report.revision);
 }
 
-/* Who watches says its revision alone: one of an older epoch that was given out again was taken for news that it had (simulator,
- * seed 954: after a lost store a zone got no intent for ever). */
+/* Who watches says its revision alone: one of an older epoch that was given out again was taken for news that
+ * it had (simulator, seed 954: after a lost store a zone got no intent for ever). */
 static void a_revision_of_an_older_epoch_is_not_given_out_again(void **state)
 {
     (void)state;

@@ -205,7 +205,8 @@ static bool fits(const struct certificate_wish *wish)
     return result;
 }
 
-static int certify(void *context, const struct certificate_wish *wish, struct certificate_made *out, struct error *err)
+static int certify(void *context, const struct certificate_wish *wish, struct certificate_made *out,
+                   struct error *err)
 {
     (void)context;
     if (strcmp(wish->request, "bad") == 0)
@@ -260,7 +261,8 @@ void world_crash(void)
 int world_setup(void **state)
 {
     (void)state;
-    world = (struct world){.now_ms = WORLD_START_MS, .wake_ms = -1, .ca = "CA", .certificate_life_ms = 1000000};
+    world =
+        (struct world){.now_ms = WORLD_START_MS, .wake_ms = -1, .ca = "CA", .certificate_life_ms = 1000000};
     world.store.functions = &store_functions;
     world.mongo.functions = &mongo_functions;
     buffer_init(&world.trace, 0);

@@ -1,5 +1,5 @@
-/* Members show certificates for their addresses: who may be followed, who must be restarted for it, and what only a person can do. What
- * the simulator found is named by its seed. */
+/* Members show certificates for their addresses: who may be followed, who must be restarted for it, and what
+ * only a person can do. What the simulator found is named by its seed. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -26,7 +26,8 @@ static void all_certified(struct fixture *f, const char *version)
     }
 }
 
-/* It has another address, and the certificate for that is signed; its mongod shows the one before, and nobody reaches it. */
+/* It has another address, and the certificate for that is signed; its mongod shows the one before, and nobody
+ * reaches it. */
 static void move(struct fixture *f, int ordinal, const char *host)
 {
     fixture_move(f, ordinal, host);
@@ -100,7 +101,8 @@ static void an_old_primary_that_moved_stays_while_another_is_unwell(void **state
     fixture_finish(f);
 }
 
-/* Seed 46: moved members of an old set were not seen to be elsewhere, so that nobody was told to give the addresses back. */
+/* Seed 46: moved members of an old set were not seen to be elsewhere, so that nobody was told to give the
+ * addresses back. */
 static void addresses_are_lost_whatever_certificates_are_shown(void **state)
 {
     WITH_FIXTURE(3, "4.0.28");

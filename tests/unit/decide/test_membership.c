@@ -256,7 +256,8 @@ static void an_arbiter_that_lost_its_disk_comes_back_under_a_fresh_id(void **sta
     fixture_finish(f);
 }
 
-/* An old store was brought back that didn't know of a member added since: the arbiter got that one's _id (simulator, seed 5010). */
+/* An old store was brought back that didn't know of a member added since: the arbiter got that one's _id
+ * (simulator, seed 5010). */
 static void an_arbiter_gets_no_id_that_an_older_ledger_does_not_know_to_be_given(void **state)
 {
     WITH_FIXTURE(3);
@@ -271,8 +272,8 @@ static void an_arbiter_gets_no_id_that_an_older_ledger_does_not_know_to_be_given
     fixture_finish(f);
 }
 
-/* Its disk was not known when it was adopted after a lost store; out of the configuration, nothing told that it had lost it
- * (simulator, seed 19216). */
+/* Its disk was not known when it was adopted after a lost store; out of the configuration, nothing told that
+ * it had lost it (simulator, seed 19216). */
 static void an_arbiter_whose_disk_was_never_known_is_remembered_to_have_lost_it(void **state)
 {
     WITH_FIXTURE(3);
@@ -282,8 +283,12 @@ static void an_arbiter_whose_disk_was_never_known_is_remembered_to_have_lost_it(
     f->entries[2].priority = 0;
     f->booked[2].disk_id = "";
     fixture_pod_down(f, 3);
-    f->views[2].holding.disk = (struct disk_holding){
-        .name = "mongodb-disk3", .id = "new", .state = DISK_READY, .replica_set_id = "", .size_bytes = -1, .used_bytes = -1};
+    f->views[2].holding.disk = (struct disk_holding){.name = "mongodb-disk3",
+                                                     .id = "new",
+                                                     .state = DISK_READY,
+                                                     .replica_set_id = "",
+                                                     .size_bytes = -1,
+                                                     .used_bytes = -1};
     const struct plan *plan = fixture_plan(f);
     assert_true(plan_fired(plan, 60));
     assert_null(entry_in_action(plan, 2));
@@ -292,7 +297,8 @@ static void an_arbiter_whose_disk_was_never_known_is_remembered_to_have_lost_it(
     fixture_finish(f);
 }
 
-/* The ledger is of a time before it was taken out and added again: it waited to be added for ever (simulator, seed 19455). */
+/* The ledger is of a time before it was taken out and added again: it waited to be added for ever (simulator,
+ * seed 19455). */
 static void who_is_a_member_under_a_newer_id_than_an_old_ledger_knows_is_booked_under_it(void **state)
 {
     WITH_FIXTURE(3);

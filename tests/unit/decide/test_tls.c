@@ -1,5 +1,5 @@
-/* TLS in the life of a set: nobody is initiated or added before it shows the certificate for its address, and a renewal disturbs nobody.
- * Moved addresses and old servers: test_certificates.c. */
+/* TLS in the life of a set: nobody is initiated or added before it shows the certificate for its address, and
+ * a renewal disturbs nobody. Moved addresses and old servers: test_certificates.c. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -23,7 +23,8 @@ static void encrypt(struct fixture *f)
 {
     f->observation.tls = true;
     for (size_t i = 0; i < f->set.member_count; i++)
-        f->views[i].certificate_id = f->views[i].mongod.certificate_id = arena_printf(&f->arena, "certificate %zu", i + 1);
+        f->views[i].certificate_id = f->views[i].mongod.certificate_id =
+            arena_printf(&f->arena, "certificate %zu", i + 1);
 }
 
 static size_t held(const struct plan *plan)
@@ -68,7 +69,9 @@ static void why_none_is_signed_is_said(void **state)
     f->views[2].certificate_problem = "zone b has that address for one of its own";
     const struct plan *plan = fixture_plan(f);
     assert_int_equal(plan->members[2].rule, 226);
-    assert_string_equal(plan->members[2].wait.message, "No certificate is signed for mongo-node3: zone b has that address for one of its own.");
+    assert_string_equal(
+        plan->members[2].wait.message,
+        "No certificate is signed for mongo-node3: zone b has that address for one of its own.");
     fixture_finish(f);
 }
 
@@ -78,8 +81,14 @@ static void a_member_is_added_once_it_shows_its_own(void **state)
     f->ledger.member_count = f->config.member_count = 2;
     for (size_t i = 0; i < 2; i++)
         f->views[i].mongod.config.member_count = 2;
-    f->views[2].mongod = (struct mongod_view){.answer = MONGOD_NOT_INITIALIZED, .problem = "", .version = "7.0.14", .age_ms = 100,
-                                              .self_id = -1, .term = -1, .primary_id = -1, .certificate_id = "another",
+    f->views[2].mongod = (struct mongod_view){.answer = MONGOD_NOT_INITIALIZED,
+                                              .problem = "",
+                                              .version = "7.0.14",
+                                              .age_ms = 100,
+                                              .self_id = -1,
+                                              .term = -1,
+                                              .primary_id = -1,
+                                              .certificate_id = "another",
                                               .config = {.set = "", .replica_set_id = ""}};
     f->views[2].holding.disk.used = false;
     f->views[2].holding.disk.replica_set_id = "";

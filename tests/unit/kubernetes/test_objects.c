@@ -184,7 +184,8 @@ static void a_new_certificate_changes_the_controllers_own_annotation_alone(void 
     struct json *second = object_controller(&facts, &wanted, 1);
     assert_false(object_matches(second, first, where));
     assert_string_equal(where, "metadata.annotations.atoll.dev/certificate-id is \"5e1f\", not \"7a3c\"");
-    json_set_string((struct json *)(uintptr_t)under(second, "metadata", "annotations"), ANNOTATION_CERTIFICATE_ID, "5e1f");
+    json_set_string((struct json *)(uintptr_t)under(second, "metadata", "annotations"),
+                    ANNOTATION_CERTIFICATE_ID, "5e1f");
     struct error err;
     assert_int_equal(json_print(first, JSON_PRETTY, &before, &err), 0);
     assert_int_equal(json_print(second, JSON_PRETTY, &after, &err), 0);

@@ -15,14 +15,22 @@ static void a_version_says_what_it_can(void **state)
         enum mongod_feature feature;
         enum mongod_support support;
     } rows[] = {
-        {"4.0.3", MONGOD_TLS_OPTIONS, MONGOD_LACKS},          {"3.6.8", MONGOD_TLS_OPTIONS, MONGOD_LACKS},
-        {"4.1.13", MONGOD_TLS_OPTIONS, MONGOD_LACKS},         {"4.2.0", MONGOD_TLS_OPTIONS, MONGOD_HAS},
-        {"7.0", MONGOD_TLS_OPTIONS, MONGOD_HAS},              {"8", MONGOD_TLS_OPTIONS, MONGOD_HAS},
-        {"10.0.1", MONGOD_TLS_OPTIONS, MONGOD_HAS},           {"4", MONGOD_TLS_OPTIONS, MONGOD_UNSURE},
-        {"4.", MONGOD_TLS_OPTIONS, MONGOD_UNSURE},            {"", MONGOD_TLS_OPTIONS, MONGOD_UNSURE},
-        {"latest", MONGOD_TLS_OPTIONS, MONGOD_UNSURE},        {"4.2.24", MONGOD_COMMITMENT_STATUS, MONGOD_LACKS},
-        {"4.4.0-rc1", MONGOD_COMMITMENT_STATUS, MONGOD_HAS},  {"4.4.29", MONGOD_ROTATES_CERTIFICATES, MONGOD_LACKS},
-        {"5.0.0", MONGOD_ROTATES_CERTIFICATES, MONGOD_HAS},   {"5", MONGOD_ROTATES_CERTIFICATES, MONGOD_HAS},
+        {"4.0.3", MONGOD_TLS_OPTIONS, MONGOD_LACKS},
+        {"3.6.8", MONGOD_TLS_OPTIONS, MONGOD_LACKS},
+        {"4.1.13", MONGOD_TLS_OPTIONS, MONGOD_LACKS},
+        {"4.2.0", MONGOD_TLS_OPTIONS, MONGOD_HAS},
+        {"7.0", MONGOD_TLS_OPTIONS, MONGOD_HAS},
+        {"8", MONGOD_TLS_OPTIONS, MONGOD_HAS},
+        {"10.0.1", MONGOD_TLS_OPTIONS, MONGOD_HAS},
+        {"4", MONGOD_TLS_OPTIONS, MONGOD_UNSURE},
+        {"4.", MONGOD_TLS_OPTIONS, MONGOD_UNSURE},
+        {"", MONGOD_TLS_OPTIONS, MONGOD_UNSURE},
+        {"latest", MONGOD_TLS_OPTIONS, MONGOD_UNSURE},
+        {"4.2.24", MONGOD_COMMITMENT_STATUS, MONGOD_LACKS},
+        {"4.4.0-rc1", MONGOD_COMMITMENT_STATUS, MONGOD_HAS},
+        {"4.4.29", MONGOD_ROTATES_CERTIFICATES, MONGOD_LACKS},
+        {"5.0.0", MONGOD_ROTATES_CERTIFICATES, MONGOD_HAS},
+        {"5", MONGOD_ROTATES_CERTIFICATES, MONGOD_HAS},
         {"-5.0", MONGOD_ROTATES_CERTIFICATES, MONGOD_UNSURE},
     };
     (void)state;
@@ -34,9 +42,12 @@ static void a_version_says_what_it_can(void **state)
 static void an_image_says_its_version(void **state)
 {
     static const char *const rows[][2] = {
-        {"mongo:7.0", "7.0"},           {"mongo", ""},
-        {"registry:5000/mongo", ""},    {"registry:5000/mongo:4.0.3@sha256:00ff", "4.0.3"},
-        {"mongo@sha256:4f00", ""},      {"mongo:a-tag-that-is-much-too-long-to-be-a-version", "a-tag-that-is-much-too-long-to-"},
+        {"mongo:7.0", "7.0"},
+        {"mongo", ""},
+        {"registry:5000/mongo", ""},
+        {"registry:5000/mongo:4.0.3@sha256:00ff", "4.0.3"},
+        {"mongo@sha256:4f00", ""},
+        {"mongo:a-tag-that-is-much-too-long-to-be-a-version", "a-tag-that-is-much-too-long-to-"},
     };
     char out[MONGOD_VERSION_MAX];
     (void)state;

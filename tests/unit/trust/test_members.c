@@ -3,7 +3,9 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
 #include <cmocka.h>
+
 #include <string.h>
 
 #include "controller/trust/trust.h"
@@ -79,8 +81,12 @@ static int teardown(void **state)
 static int ask(const char *request, size_t name_count, bool keep_foreign)
 {
     struct buffer made;
-    const struct trust_member member = {.set = "mongo", .node = "mongo-node1", .request = request, .names = names,
-                                        .name_count = name_count, .present = buffer_text(&world.certificate),
+    const struct trust_member member = {.set = "mongo",
+                                        .node = "mongo-node1",
+                                        .request = request,
+                                        .names = names,
+                                        .name_count = name_count,
+                                        .present = buffer_text(&world.certificate),
                                         .keep_foreign = keep_foreign};
     buffer_init(&made, PKI_PEM_MAX);
     world.err = (struct error){0};
@@ -148,8 +154,13 @@ static void an_old_server_takes_one_whose_addresses_are_names_too(void **state)
     struct buffer made;
     signs_anew(request(), 3);
     assert_false(pki_certificate_bears(world.certificate.data, "10.0.0.1", true));
-    struct trust_member member = {.set = "mongo", .node = "mongo-node1", .request = request(), .names = names, .name_count = 3,
-                                  .present = world.certificate.data, .addresses_as_names = true};
+    struct trust_member member = {.set = "mongo",
+                                  .node = "mongo-node1",
+                                  .request = request(),
+                                  .names = names,
+                                  .name_count = 3,
+                                  .present = world.certificate.data,
+                                  .addresses_as_names = true};
     buffer_init(&made, PKI_PEM_MAX);
     assert_int_equal(trust_certify_member(world.trust, &member, &made, &world.facts, &world.err), 0);
     assert_true(pki_certificate_bears(made.data, "10.0.0.1", true));
@@ -167,7 +178,8 @@ static void each_step_of_an_exchange_of_the_ca_takes_another(void **state)
         assert_int_equal(trust_exchange_ca(world.trust, passphrase, true, &world.err), 0);
         assert_true(signs_anew(request(), 3));
         assert_false(signs_anew(request(), 3));
-        assert_int_equal(pki_check_signed_by(world.certificate.data, trust_bundle(world.trust), &world.err), 0);
+        assert_int_equal(pki_check_signed_by(world.certificate.data, trust_bundle(world.trust), &world.err),
+                         0);
     }
 }
 
@@ -180,7 +192,8 @@ static void a_request_for_another_node_is_refused(void **state)
     assert_int_equal(ask(foreign.data, 3, false), -1);
     assert_int_equal(world.err.code, ERROR_REFUSED);
     buffer_finish(&foreign);
-    assert_int_equal(pki_request_create(world.key.data, "atoll:admins", NULL, "mongo-node1", &foreign, &world.err), 0);
+    assert_int_equal(
+        pki_request_create(world.key.data, "atoll:admins", NULL, "mongo-node1", &foreign, &world.err), 0);
     assert_int_equal(ask(foreign.data, 3, false), -1);
     buffer_finish(&foreign);
     assert_int_equal(ask("no request", 3, false), -1);
@@ -203,11 +216,14 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(it_bears_the_names_and_is_for_the_members_key, setup, teardown),
         cmocka_unit_test_setup_teardown(the_present_one_is_kept_while_it_fits, setup, teardown),
-        cmocka_unit_test_setup_teardown(another_name_another_key_and_two_thirds_of_its_life_take_another, setup, teardown),
-        cmocka_unit_test_setup_teardown(an_old_server_takes_one_whose_addresses_are_names_too, setup, teardown),
+        cmocka_unit_test_setup_teardown(another_name_another_key_and_two_thirds_of_its_life_take_another,
+                                        setup, teardown),
+        cmocka_unit_test_setup_teardown(an_old_server_takes_one_whose_addresses_are_names_too, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(each_step_of_an_exchange_of_the_ca_takes_another, setup, teardown),
         cmocka_unit_test_setup_teardown(a_request_for_another_node_is_refused, setup, teardown),
-        cmocka_unit_test_setup_teardown(one_of_another_ca_is_replaced_only_when_that_is_meant, setup, teardown),
+        cmocka_unit_test_setup_teardown(one_of_another_ca_is_replaced_only_when_that_is_meant, setup,
+                                        teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
