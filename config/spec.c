@@ -23,7 +23,7 @@ struct spec_set spec_set_default(void)
         .domain = "",
         .cpu = "",
         .memory = "",
-        .auth = false,
+        .auth = true,
         .rollout_soak_ms = SPEC_DEFAULT_ROLLOUT_SOAK_MS,
         .rollout_max_lag_ms = SPEC_DEFAULT_ROLLOUT_MAX_LAG_MS,
         .backup_schedule = "",

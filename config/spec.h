@@ -1,5 +1,6 @@
-/* A federation's spec as plain values: what the user wants, defaults filled in. This file and spec.c are the one place of
- * its defaults and of the names that the system makes. Values live in the arena that they were read into. */
+/* A federation's spec as plain values: what the user wants, defaults filled in. This file and spec.c are the
+ * one place of its defaults and of the names that the system makes. Values live in the arena that they were
+ * read into. */
 #ifndef ATOLL_CONFIG_SPEC_H
 #define ATOLL_CONFIG_SPEC_H
 
@@ -18,7 +19,8 @@ enum {
     SPEC_RANGES_MAX = 256,
     SPEC_DEFAULT_PORT = 27017,
     SPEC_ORDINAL_MAX = 9999, /* ordinals are never given again, so they may pass SET_MEMBERS_MAX */
-    SPEC_ARGUMENTS_BYTES_MAX = 4096, /* of all arguments of a set, so that a full zone's intent fits its bound */
+    SPEC_ARGUMENTS_BYTES_MAX =
+        4096, /* of all arguments of a set, so that a full zone's intent fits its bound */
     SPEC_DEFAULT_BACKUP_KEEP = 7,
     SPEC_DEFAULT_ROLLOUT_SOAK_MS = 10 * 60 * 1000,
     SPEC_DEFAULT_ROLLOUT_MAX_LAG_MS = 10 * 1000,
@@ -28,7 +30,8 @@ enum {
 #define SPEC_DEFAULT_DRIVER "kubernetes"
 #define SPEC_DEFAULT_NAMESPACE "default"
 
-struct tree_node; /* where a thing was written, key by key: of config/ alone; NULL when it was not read from a file */
+struct tree_node; /* where a thing was written, key by key: of config/ alone; NULL when it was not read from a
+                     file */
 
 /* Where a value was written; line 0: nowhere (a default). */
 struct spec_mark {
@@ -38,9 +41,9 @@ struct spec_mark {
 
 struct spec_zone {
     const char *name;
-    const char *driver;    /* "kubernetes" (default) or "local" */
-    const char *project;   /* "": a cluster of any make, no Compute API */
-    const char *namespace_; /* default "default" */
+    const char *driver;        /* "kubernetes" (default) or "local" */
+    const char *project;       /* "": a cluster of any make, no Compute API */
+    const char *namespace_;    /* default "default" */
     const char *const *egress; /* CIDRs */
     size_t egress_count;
     const struct key_value *labels;
@@ -52,8 +55,8 @@ struct spec_zone {
 struct spec_member {
     int ordinal; /* 1, 2, 3 … */
     const char *zone;
-    double priority;  /* default 1; 0 for hidden, delayed and voteless ones */
-    int votes;        /* default 1 */
+    double priority; /* default 1; 0 for hidden, delayed and voteless ones */
+    int votes;       /* default 1 */
     bool hidden, arbiter_only;
     int64_t secondary_delay_secs;
     const struct key_value *tags;
@@ -75,9 +78,9 @@ struct spec_set {
     const char *storage_type; /* default "pd-ssd" */
     int port;                 /* default 27017 */
     enum spec_address address;
-    const char *domain;       /* with ADDRESS_DNS */
-    const char *cpu, *memory; /* resources.requests, as written; "" none */
-    bool auth;                /* default false until members speak TLS: a password would cross the network in clear */
+    const char *domain;             /* with ADDRESS_DNS */
+    const char *cpu, *memory;       /* resources.requests, as written; "" none */
+    bool auth;                      /* default true */
     const struct setting *settings; /* MongoDB's own names */
     size_t setting_count;
     const char *const *mongod_arguments; /* `mongod`: extra arguments */
@@ -85,7 +88,7 @@ struct spec_set {
     int64_t rollout_soak_ms, rollout_max_lag_ms;
     const int *rollout_order; /* ordinals; empty: by ordinal, the primary last */
     size_t rollout_order_count;
-    const char *backup_schedule;  /* "" none */
+    const char *backup_schedule; /* "" none */
     int64_t backup_keep;
     bool drills_allowed;
     const char *const *source_ranges;
@@ -98,9 +101,9 @@ struct spec_set {
 };
 
 struct spec {
-    const char *name; /* metadata.name */
-    bool tls;                              /* default true; not yet acted upon */
-    bool access_anonymous_status;          /* access.anonymousStatus */
+    const char *name;             /* metadata.name */
+    bool tls;                     /* default true: members, with each other and with clients */
+    bool access_anonymous_status; /* access.anonymousStatus */
     const struct spec_zone *zones;
     size_t zone_count;
     const struct spec_set *sets;
@@ -109,7 +112,8 @@ struct spec {
     const struct tree_node *node;
 };
 
-/* Names that the system makes (design of the founding description): for set "mongo", ordinal 1. Each is written into the arena. */
+/* Names that the system makes (design of the founding description): for set "mongo", ordinal 1. Each is
+ * written into the arena. */
 struct member_names {
     const char *node;       /* mongo-node1 */
     const char *controller; /* mongo-rc1 */

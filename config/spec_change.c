@@ -99,11 +99,13 @@ static void check_set_change(struct checker *checker, const struct spec_set *bef
     if (before->absent || after->absent)
         return;
     check_storage_change(checker, before, after);
-    /* Members with and without a keyfile don't understand one another: restarted one by one, they would lose their majority.
+    /* Members with and without a keyfile don't understand one another: restarted one by one, they would lose
+     * their majority.
      * https://www.mongodb.com/docs/manual/tutorial/enforce-keyfile-access-control-in-existing-replica-set/ */
     if (before->auth != after->auth)
         CHECK_ERROR(checker, place_of(after->node, "auth", after->mark),
-                    "auth of set %s can't change from %s to %s: its members would no longer understand one another while they are "
+                    "auth of set %s can't change from %s to %s: its members would no longer understand one "
+                    "another while they are "
                     "restarted one by one; make another set and copy the data",
                     after->name, before->auth ? "true" : "false", after->auth ? "true" : "false");
     for (size_t i = 0; i < before->member_count; i++) {
@@ -114,6 +116,19 @@ static void check_set_change(struct checker *checker, const struct spec_set *bef
         else
             check_missing_member(checker, after, was);
     }
+}
+
+/* A member that demands TLS and one that speaks none can't hear each other.
+ * https://www.mongodb.com/docs/manual/tutorial/upgrade-cluster-to-ssl/ */
+static void check_tls_change(struct checker *checker, const struct spec *before, const struct spec *after)
+{
+    if (before->tls == after->tls || !before->set_count)
+        return;
+    CHECK_ERROR(checker, place_of(tree_get(after->node, "spec"), "tls", after->mark),
+                "tls can't change from %s to %s while there are sets: their members would no longer hear one "
+                "another while they are "
+                "restarted one by one; make another federation and copy the data",
+                before->tls ? "true" : "false", after->tls ? "true" : "false");
 }
 
 /* ---- zones ---- */
@@ -159,6 +174,7 @@ int spec_check_change(const struct spec *before, const struct spec *after, struc
         CHECK_ERROR(&checker, place_of(tree_get(after->node, "metadata"), "name", after->mark),
                     "this controller keeps the federation \"%s\"; a federation's name never changes",
                     before->name);
+    check_tls_change(&checker, before, after);
     for (size_t i = 0; i < before->set_count; i++) {
         const struct spec_set *was = &before->sets[i], *is = spec_find_set(after, was->name);
         if (is)

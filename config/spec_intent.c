@@ -28,5 +28,7 @@ struct intent_member spec_intent_member(const struct spec_set *set, const struct
                                   .auth = set->auth,
                                   .keyfile = "",
                                   .key_id = "",
+                                  .certificate = "",
+                                  .certificate_id = "",
                                   .memory = set->memory};
 }

@@ -58,6 +58,7 @@ void controller_destroy(struct controller *controller)
     while (controller->ledgers) {
         struct ledger_holder *ledger = controller->ledgers;
         controller->ledgers = ledger->next;
+        controller_certificates_finish(ledger);
         arena_finish(&ledger->arena);
         free(ledger);
     }
@@ -142,11 +143,15 @@ void controller_tick(struct controller *controller)
 /* An agent that has accepted a higher epoch would refuse ours for ever; we hold the store's lock, so we may
  * go above it. The same for revisions, which an older image of our store may have forgotten; and for one of
  * our own epoch that we never gave out: a controller whose store was lost had the same epoch, and what we say
- * would look older than what it said. */
+ * would look older than what it said. A revision of an older epoch that we have yet to give out is left out:
+ * whoever watches says its revision alone, and would be taken to have ours. */
 static int follow(struct controller *controller, const char *zone, int64_t epoch, int64_t revision,
                   struct error *err)
 {
     bool not_ours = epoch == controller->epoch && revision > controller->revision;
+    if (epoch < controller->epoch && revision > controller->revision &&
+        revision <= controller->revision_reserved)
+        controller->revision = revision;
     if (epoch <= controller->epoch && revision <= controller->revision_reserved && !not_ours)
         return 0;
     if (controller_store_rests(controller)) /* each agent says it every two seconds */
@@ -174,8 +179,10 @@ static int find_zone(struct controller *controller, const char *name, struct zon
                      NAME_LENGTH_MAX, name);
 }
 
-/* Each report says how often its agent has undone somebody's change since it started, and what the last one was. */
-static void tell_repairs(struct controller *controller, const struct zone_state_of *zone, const struct report *report)
+/* Each report says how often its agent has undone somebody's change since it started, and what the last one
+ * was. */
+static void tell_repairs(struct controller *controller, const struct zone_state_of *zone,
+                         const struct report *report)
 {
     bool same_run = zone->sight.has_report && strcmp(zone->sight.report.run_id, report->run_id) == 0;
     for (size_t i = 0; i < report->member_count; i++) {
@@ -183,8 +190,9 @@ static void tell_repairs(struct controller *controller, const struct zone_state_
         const struct report_member *before =
             same_run ? zone_sight_member(&zone->sight, now->set, now->ordinal) : NULL;
         if (now->repairs > (before ? before->holding.repairs : 0))
-            controller_tell(controller, EVENT_OBJECT_REPAIRED,
-                            &(struct event_words){.set = now->set, .zone = zone->name, .detail = now->last_repair});
+            controller_tell(
+                controller, EVENT_OBJECT_REPAIRED,
+                &(struct event_words){.set = now->set, .zone = zone->name, .detail = now->last_repair});
     }
 }
 
@@ -215,7 +223,8 @@ int controller_report(struct controller *controller, const char *name, const str
     } else {
         controller->counts.reports_ignored++;
     }
-    *out = (struct zone_answer){.epoch = controller->epoch, .keys_wanted = controller_keys_wanted(controller, zone)};
+    *out = (struct zone_answer){.epoch = controller->epoch,
+                                .keys_wanted = controller_keys_wanted(controller, zone)};
     return 0;
 }
 
@@ -233,7 +242,8 @@ int controller_heartbeat(struct controller *controller, const char *name, const 
     check_zone(controller, zone, now_ms);
     zone_changed(controller, zone, now_ms + CONTROLLER_PULSE_PLAN_MS);
     schedule(controller);
-    *out = (struct zone_answer){.epoch = controller->epoch, .report_wanted = wanted,
+    *out = (struct zone_answer){.epoch = controller->epoch,
+                                .report_wanted = wanted,
                                 .keys_wanted = controller_keys_wanted(controller, zone)};
     return 0;
 }
@@ -300,11 +310,13 @@ void controller_view(struct controller *controller, struct federation_view *out)
         const struct plan_slot *slot = &controller->sets[i]->slots[controller->sets[i]->current];
         /* A plan of a former spec has other members than the set that is shown. */
         bool fits = slot->filled && slot->spec == controller->spec;
-        controller->set_views[i] = (struct set_view){.set = controller->sets[i]->set,
-                                                     .auth = controller_authenticates(controller, controller->sets[i]),
-                                                     .plan = fits ? &slot->plan : NULL,
-                                                     .observation = fits ? &slot->observation : NULL,
-                                                     .planned_at_ms = slot->at_ms};
+        controller->set_views[i] =
+            (struct set_view){.set = controller->sets[i]->set,
+                              .auth = controller_authenticates(controller, controller->sets[i]),
+                              .tls = controller_encrypts(controller),
+                              .plan = fits ? &slot->plan : NULL,
+                              .observation = fits ? &slot->observation : NULL,
+                              .planned_at_ms = slot->at_ms};
         show_failed_zones(controller, &controller->set_views[i]);
     }
     *out = (struct federation_view){.spec = controller->spec ? &controller->spec->spec : NULL,

@@ -14,6 +14,7 @@
 #include "controller/serve/backend.h"
 #include "controller/serve/event.h"
 #include "proto/base/clock.h"
+#include "proto/base/pki.h"
 #include "proto/keyfile.h"
 
 enum {
@@ -29,6 +30,24 @@ enum {
 };
 
 struct controller;
+
+/* A member's certificate: what it is to bear, and what there is already. */
+struct certificate_wish {
+    const char *set, *node;
+    const char *request;      /* of its agent, PEM */
+    const char *const *names; /* addresses and DNS names */
+    size_t name_count;
+    const char *present;     /* the one that it has, PEM; "": none */
+    bool addresses_as_names; /* its server looks for addresses among the DNS names: before 4.1.4 */
+    bool keep_foreign; /* ERROR_CONFLICT rather than another one in place of one that another CA signed */
+};
+
+struct certificate_made {
+    struct buffer pem;          /* the caller ends it */
+    char id[PKI_HASH_TEXT_MAX]; /* of the certificate: its SHA-256 */
+    int64_t renew_at_ms;        /* wall: when to ask again at the latest */
+    int64_t expires_at_ms;      /* wall */
+};
 
 /* What the controller acts through. Everything outlives the controller; no function may call the controller
  * back from within. */
@@ -50,9 +69,16 @@ struct controller_environment {
     void *context;
     /* Unguessable text: pki_random_text(). NULL: members have no authentication, whatever the spec says. */
     int (*random_text)(size_t length, char *out, struct error *err);
+    /* Gives the present certificate again while it fits, else signs another one. Both NULL: members speak no
+     * TLS, whatever the spec says. */
+    int (*certify)(void *context, const struct certificate_wish *wish, struct certificate_made *out,
+                   struct error *err);
+    const char *(*trusted)(
+        void *context); /* the CAs that members are to trust, PEM; the same pointer or not, never NULL */
     const char *const *egress; /* CIDRs that the controller dials members from: their Services admit them */
     size_t egress_count;
-    size_t journal_bytes; /* that the journals of all sets may have together (JOURNAL_ALL_BYTES_MAX); 0: none is kept */
+    size_t journal_bytes; /* that the journals of all sets may have together (JOURNAL_ALL_BYTES_MAX); 0: none
+                             is kept */
 };
 
 /* Loads the store and raises the epoch, durably. -1 when either can't be done: then there is no controller.
@@ -86,12 +112,21 @@ int controller_report(struct controller *controller, const char *zone, const str
 int controller_heartbeat(struct controller *controller, const char *zone, const struct heartbeat *heartbeat,
                          struct zone_answer *out, struct error *err);
 
-/* Begins to exchange a set's keyfile: old and new key everywhere, member by member, then the new one alone. ERROR_NOT_FOUND: no such
- * set; ERROR_REFUSED: it has none, an exchange is under way, it is not healthy, or a member is older than 4.2. */
+/* Begins to exchange a set's keyfile: old and new key everywhere, member by member, then the new one alone.
+ * ERROR_NOT_FOUND: no such set; ERROR_REFUSED: it has none, an exchange is under way, it is not healthy, or a
+ * member is older than 4.2. */
 int controller_rotate_keyfile(struct controller *controller, const char *set, struct error *err);
 
+/* The CAs have changed: members' certificates are looked at again. */
+void controller_trust_changed(struct controller *controller);
+
+/* Whether every member that runs shows the certificate that it is to show, which was made since the CA last
+ * changed. ERROR_CONFLICT with names otherwise: who changes the CA again now would shut them out. */
+int controller_members_certified(struct controller *controller, struct error *err);
+
 /* The first administrator's password. ERROR_NOT_FOUND: no such set, or it has none (yet). */
-int controller_admin(struct controller *controller, const char *set, char password[KEYFILE_KEY_MAX], struct error *err);
+int controller_admin(struct controller *controller, const char *set, char password[KEYFILE_KEY_MAX],
+                     struct error *err);
 
 /* The end of an action begun through environment->mongo. A result of another one than that under way is
  * ignored. */
@@ -109,8 +144,8 @@ struct intent controller_bookmark(const struct controller *controller, const cha
 
 void controller_view(struct controller *controller, struct federation_view *out);
 
-/* Appends the journal of a set: see controller/journal/journal.h. ERROR_NOT_FOUND for a set that the spec doesn't name, and
- * when none is kept. */
+/* Appends the journal of a set: see controller/journal/journal.h. ERROR_NOT_FOUND for a set that the spec
+ * doesn't name, and when none is kept. */
 int controller_journal(struct controller *controller, const char *set, struct buffer *out, struct error *err);
 
 /* The table by which those who serve the controller call it. */

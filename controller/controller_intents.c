@@ -62,6 +62,16 @@ static void add_keyfile(const struct set_keys *keys, struct arena *arena, struct
     explicit_bzero(text, sizeof text);
 }
 
+static void add_certificate(const struct set_state *set, struct arena *arena, struct intent_member *out)
+{
+    const struct member_certificate *certificate = controller_certificate(set, out->ordinal);
+    out->tls = true;
+    if (!certificate)
+        return;
+    out->certificate = arena_string(arena, buffer_text(&certificate->pem));
+    out->certificate_id = arena_string(arena, certificate->id);
+}
+
 static void build_member(const struct spec_set *set, const struct spec_member *member,
                          const struct member_plan *plan, const struct set_ranges *ranges, struct arena *arena,
                          struct intent_member *out)
@@ -125,6 +135,8 @@ static void build_set(struct controller *controller, struct set_state *set, cons
                 members[*count].run = RUN_HELD;
             else if (controller_authenticates(controller, set) && !awaits_keyfile(controller, set))
                 add_keyfile(&set->ledger->keys, arena, &members[*count]);
+            if (controller_encrypts(controller))
+                add_certificate(set, arena, &members[*count]);
             (*count)++;
         }
 }
@@ -148,13 +160,15 @@ static bool next_revision(struct controller *controller, int64_t *out)
 /* The zone's intent now, or false when it is not to be sent. A zone that has not told this controller what it
  * holds gets none: a plan made without knowing would hold or start members that run already (its agent goes
  * on with the intent that it has). Neither does one that still has keyfiles which this controller has lost:
- * it would forget them. */
+ * it would forget them; nor one whose members show certificates of another CA while they can't all be
+ * exchanged. */
 static bool build(struct controller *controller, const struct zone_state_of *zone, struct arena *arena,
                   struct intent *out)
 {
     size_t wanted = 0, count = 0;
     if (!zone->sight.has_report || controller_keys_wanted(controller, zone) ||
-        !all_settled(controller, zone, &wanted) || wanted > ZONE_MEMBERS_MAX)
+        controller_certificates_wait(controller, zone) || !all_settled(controller, zone, &wanted) ||
+        wanted > ZONE_MEMBERS_MAX)
         return false;
     struct intent_member *members = arena_array(arena, wanted, sizeof *members);
     if (wanted && !members)
@@ -166,6 +180,9 @@ static bool build(struct controller *controller, const struct zone_state_of *zon
                               .zone = zone->name,
                               .project = zone->zone->project,
                               .namespace_ = strcmp(zone->zone->driver, "local") ? zone->zone->namespace_ : "",
+                              .ca = controller_encrypts(controller)
+                                        ? controller->environment.trusted(controller->environment.context)
+                                        : "",
                               .members = members,
                               .member_count = count};
     *out = intent_copy(arena, &borrowed);

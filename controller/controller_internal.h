@@ -7,7 +7,8 @@
 #include "controller/journal/journal.h"
 #include "controller/observe/observe.h"
 
-_Static_assert((int)RECORD_BYTES_MAX == (int)STORE_RECORD_BYTES_MAX, "what the store takes can be read, and the other way round");
+_Static_assert((int)RECORD_BYTES_MAX == (int)STORE_RECORD_BYTES_MAX,
+               "what the store takes can be read, and the other way round");
 
 /* A spec in force. Plans borrow its strings, so it lives as long as the last plan that was made on it. */
 struct spec_holder {
@@ -16,12 +17,27 @@ struct spec_holder {
     unsigned references;
 };
 
+/* What one member's mongod is to show, and what it was made of. Not durable: the member's agent has it, and
+ * tells. */
+struct member_certificate {
+    struct member_certificate *next;
+    int ordinal;
+    uint64_t
+        seen; /* a fingerprint of what was looked at last: while it is the same, there is nothing to do */
+    struct buffer pem; /* empty: none was signed */
+    char id[PKI_HASH_TEXT_MAX];
+    int64_t renew_at_ms, expires_at_ms; /* wall */
+    char problem[ERROR_MESSAGE_MAX]; /* why none was signed for what is now, as was told last; "": one was */
+    bool foreign;                    /* its member has one of another CA, whose time has not come */
+};
+
 /* What is durable of one set; kept also for sets that the spec doesn't name any more. */
 struct ledger_holder {
     struct ledger_holder *next;
     struct ledger ledger;
     struct arena arena;
     struct set_keys keys; /* key_count 0: none yet */
+    struct member_certificate *certificates;
 };
 
 /* A plan with everything that it was made on. */
@@ -38,17 +54,17 @@ struct plan_slot {
 struct set_state {
     const struct spec_set *set; /* of the spec in force */
     char name[NAME_LENGTH_MAX + 1];
-    int64_t due_ms; /* monotonic: when to plan */
-    bool changed;   /* the status may be different since it was planned for */
-    bool settled;   /* what the plan must remember is durable: its intents may be sent, its action begun */
+    int64_t due_ms;   /* monotonic: when to plan */
+    bool changed;     /* the status may be different since it was planned for */
+    bool settled;     /* what the plan must remember is durable: its intents may be sent, its action begun */
     bool egress_told; /* that some zone's addresses are not known */
-    bool act;       /* the plan's action is to be looked at in this turn */
+    bool act;         /* the plan's action is to be looked at in this turn */
     struct ledger_holder *ledger;
     struct plan_slot slots[2];
     int current;
-    uint64_t action_id;                            /* under way; 0: none */
+    uint64_t action_id;                                                /* under way; 0: none */
     int64_t action_lost_at_ms, action_retry_at_ms, action_ended_at_ms; /* monotonic */
-    struct action_view action;                     /* strings and configuration in action_arena */
+    struct action_view action; /* strings and configuration in action_arena */
     struct arena action_arena;
     struct journal journal;
 };
@@ -130,15 +146,31 @@ void controller_note(struct controller *controller, struct set_state *set, const
 
 /* controller_keys.c: the sets' secrets. */
 bool controller_authenticates(const struct controller *controller, const struct set_state *set);
-/* Makes what is missing, durably, before it is used anywhere; but after a lost store what the zones have is taken over, so that it is
- * made only once all of them have been heard. Until then the set has none. */
+/* Makes what is missing, durably, before it is used anywhere; but after a lost store what the zones have is
+ * taken over, so that it is made only once all of them have been heard. Until then the set has none. */
 int controller_keys_ensure(struct controller *controller, struct set_state *set, struct error *err);
 /* Whether the zone has keyfiles that this controller doesn't, and should give them. */
 bool controller_keys_wanted(const struct controller *controller, const struct zone_state_of *zone);
 int controller_keys_load(struct controller *controller, const struct store_record *record, struct error *err);
-/* After a plan: an exchange of the keyfile goes on to its second half once every member runs with both keys. */
+/* After a plan: an exchange of the keyfile goes on to its second half once every member runs with both keys.
+ */
 void controller_keys_advance(struct controller *controller, struct set_state *set);
 void controller_admin_made(struct controller *controller, struct set_state *set);
+
+/* controller_certificates.c: what members show to each other and to clients. */
+bool controller_encrypts(const struct controller *controller);
+/* Brings the certificates of the set's members up to date with what their agents have said: signed before the
+ * configuration names an address. */
+void controller_certificates_ensure(struct controller *controller, struct set_state *set);
+/* Whether the zone is left alone: a member of it has a certificate of another CA, and goes on with that until
+ * all are exchanged. */
+bool controller_certificates_wait(struct controller *controller, const struct zone_state_of *zone);
+/* NULL: none was signed yet. With a `problem` it is the one before, which may not bear the member's address.
+ */
+const struct member_certificate *controller_certificate(const struct set_state *set, int ordinal);
+/* What the planner sees of the certificate of `out->ordinal`. */
+void controller_certificate_view(const struct set_state *set, struct member_view *out);
+void controller_certificates_finish(struct ledger_holder *ledger);
 
 /* controller_intents.c */
 void controller_build_intents(struct controller *controller);

@@ -5,8 +5,9 @@
 #include <string.h>
 
 #include "controller/controller_internal.h"
+#include "proto/mongod_versions.h"
 
-enum { ADMIN_PASSWORD_BYTES = 20, OLDEST_MAJOR = 4, OLDEST_MINOR = 2 };
+enum { ADMIN_PASSWORD_BYTES = 20 };
 
 bool controller_authenticates(const struct controller *controller, const struct set_state *set)
 {
@@ -178,16 +179,12 @@ static struct set_state *find(struct controller *controller, const char *name)
     return NULL;
 }
 
-/* A keyfile with two keys is understood since 4.2:
- * https://www.mongodb.com/docs/manual/tutorial/rotate-key-replica-set/ */
 static int check_versions(const struct set_state *set, struct error *err)
 {
     const struct observation *seen = &set->slots[set->current].observation;
     for (size_t i = 0; i < seen->member_count; i++) {
-        int major = 0, minor = 0;
         const char *version = seen->members[i].mongod.version;
-        if (sscanf(version, "%d.%d", &major, &minor) == 2 &&
-            (major > OLDEST_MAJOR || (major == OLDEST_MAJOR && minor >= OLDEST_MINOR)))
+        if (mongod_has(version, MONGOD_TWO_KEYS) == MONGOD_HAS)
             continue;
         return error_set(err, ERROR_REFUSED,
                          "set %s has a member of version %.16s: before 4.2 a keyfile holds one key, so that "

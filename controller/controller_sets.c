@@ -68,6 +68,11 @@ static struct action_view action_now(const struct controller *controller, const 
     return action;
 }
 
+static void certificate_of(void *context, struct member_view *out)
+{
+    controller_certificate_view(context, out);
+}
+
 static int make_plan(struct controller *controller, struct set_state *set, struct plan_slot *slot,
                      const struct plan *previous, struct error *err)
 {
@@ -76,12 +81,18 @@ static int make_plan(struct controller *controller, struct set_state *set, struc
     if (auth && controller_keys_ensure(controller, set, err))
         return -1;
     const struct set_keys *keys = &set->ledger->keys;
+    bool tls = controller_encrypts(controller);
+    if (tls)
+        controller_certificates_ensure(controller, set);
     struct observe_input look = {.set = set->set,
                                  .sight_of = sight_of,
                                  .context = controller,
                                  .action = &action,
                                  .key_id = auth ? keys->id : "",
                                  .admin_wanted = auth && keys->key_count && !keys->admin_made,
+                                 .tls = tls,
+                                 .certificate_of = certificate_of,
+                                 .certificates = set,
                                  .now_ms = controller_now(controller)};
     if (observe_set(&look, &slot->arena, &slot->observation, err))
         return -1;
@@ -134,7 +145,8 @@ void controller_plan_set(struct controller *controller, struct set_state *set)
 {
     struct plan_slot *before = &set->slots[set->current], *slot = &set->slots[!set->current];
     struct error err = {0};
-    bool former_fits = before->filled && before->spec == controller->spec; /* patience begins anew with a spec */
+    bool former_fits =
+        before->filled && before->spec == controller->spec; /* patience begins anew with a spec */
     slot_clear(slot);
     set->act = false;
     if (make_plan(controller, set, slot, former_fits ? &before->plan : NULL, &err)) {
@@ -235,7 +247,9 @@ void controller_set_act(struct controller *controller, struct set_state *set)
     struct mongo *mongo = controller->environment.mongo;
     const struct set_keys *keys = &set->ledger->keys;
     bool auth = controller_authenticates(controller, set);
-    const struct mongo_login login = {.password = auth && keys->key_count ? keys->keys[0] : NULL, .admin_password = keys->admin_password};
+    const struct mongo_login login = {.password = auth && keys->key_count ? keys->keys[0] : NULL,
+                                      .admin_password = keys->admin_password,
+                                      .tls = controller_encrypts(controller)};
     if (mongo->functions->start(mongo, id, set->name, action, &login, &err))
         action_ended(controller, set,
                      &(struct mongo_result){

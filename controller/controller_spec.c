@@ -121,7 +121,8 @@ static void drop_forgotten_sets(struct controller *controller, const struct spec
             set_state_destroy(controller->sets[i]);
 }
 
-static int prepare_spec(struct controller *controller, const struct spec *spec, struct preparation *ready, struct error *err)
+static int prepare_spec(struct controller *controller, const struct spec *spec, struct preparation *ready,
+                        struct error *err)
 {
     if (prepare(controller, spec, ready) == 0)
         return 0;
@@ -131,7 +132,8 @@ static int prepare_spec(struct controller *controller, const struct spec *spec, 
 }
 
 /* Nothing here can fail. */
-static void take_prepared(struct controller *controller, struct spec_holder *holder, struct preparation *prepared)
+static void take_prepared(struct controller *controller, struct spec_holder *holder,
+                          struct preparation *prepared)
 {
     const struct preparation ready = *prepared;
     const struct spec *spec = &holder->spec;
@@ -207,13 +209,15 @@ static bool touches_access(const struct spec *before, const struct spec *after)
     return touched;
 }
 
-static int check_access(const struct controller *controller, const struct spec_request *request, const struct spec_holder *holder,
-                        struct error *err)
+static int check_access(const struct controller *controller, const struct spec_request *request,
+                        const struct spec_holder *holder, struct error *err)
 {
-    if (!request->keep_access || !touches_access(controller->spec ? &controller->spec->spec : NULL, &holder->spec))
+    if (!request->keep_access ||
+        !touches_access(controller->spec ? &controller->spec->spec : NULL, &holder->spec))
         return 0;
     return error_set(err, ERROR_REFUSED,
-                     "this changes tls, auth or access, which say who may read and speak: it needs the role admin; nothing was applied");
+                     "this changes tls, auth or access, which say who may read and speak: it needs the role "
+                     "admin; nothing was applied");
 }
 
 static int remember_spec(struct controller *controller, const struct buffer *text,
@@ -241,8 +245,7 @@ static int apply(struct controller *controller, const struct spec_request *reque
                  struct error *err)
 {
     if (check_match(controller, request, err) || read_spec(controller, request, holder, outcome, err) ||
-        check_access(controller, request, holder, err) ||
-        spec_write(&holder->spec, SPEC_JSON, text, err))
+        check_access(controller, request, holder, err) || spec_write(&holder->spec, SPEC_JSON, text, err))
         return -1;
     size_t lines =
         spec_diff(controller->spec ? &controller->spec->spec : NULL, &holder->spec, &outcome->diff);

@@ -121,13 +121,14 @@ int controller_remember_ledger(struct controller *controller, struct set_state *
     return 0;
 }
 
-/* What a plan has to remember is tried first, at this moment too. Only when nothing is to be remembered, what is in force
- * already is written again: that costs nothing and shows whether it works. The other way round a disk that has room for
- * the one but not for the other would seem to recover again and again. */
+/* What a plan has to remember is tried first, at this moment too. Only when nothing is to be remembered, what
+ * is in force already is written again: that costs nothing and shows whether it works. The other way round a
+ * disk that has room for the one but not for the other would seem to recover again and again. */
 void controller_store_retry(struct controller *controller)
 {
     /* Others write into it too, into the audit log: when that fails it is ours to find out, and to tell. */
-    if ((!*controller->store_problem && !controller->environment.store->failing) || controller_store_rests(controller))
+    if ((!*controller->store_problem && !controller->environment.store->failing) ||
+        controller_store_rests(controller))
         return;
     struct store *store = controller->environment.store;
     struct error problem = {0};
@@ -233,7 +234,8 @@ int controller_summarize(struct store *store, struct store_summary *out, struct 
     struct controller *controller = calloc(1, sizeof *controller);
     if (!controller)
         return error_set(err, ERROR_NO_MEMORY, "no memory to look at a store");
-    controller->environment = (struct controller_environment){.clock = &clock_system, .random = &random_system, .store = store};
+    controller->environment =
+        (struct controller_environment){.clock = &clock_system, .random = &random_system, .store = store};
     buffer_init(&controller->spec_text, STORE_RECORD_BYTES_MAX);
     int result = controller_load(controller, err);
     if (result == 0)

@@ -30,9 +30,11 @@ static int passphrase_path(const struct credentials *credentials, char out[PATH_
         return snprintf(out, PATH_TEXT_MAX, "%s", credentials->options.passphrase_file), 0;
     if (folder && *folder)
         return snprintf(out, PATH_TEXT_MAX, "%s/ca-passphrase", folder), 0;
-    return error_set(err, ERROR_INVALID,
-                     "the CA's key is kept under a passphrase: give --ca-passphrase-file FILE (a file that only this user may read, "
-                     "like one made by: umask 077; openssl rand -hex 32 > FILE), or the systemd credential ca-passphrase");
+    return error_set(
+        err, ERROR_INVALID,
+        "the CA's key is kept under a passphrase: give --ca-passphrase-file FILE (a file that only this user "
+        "may read, "
+        "like one made by: umask 077; openssl rand -hex 32 > FILE), or the systemd credential ca-passphrase");
 }
 
 /* The first line of the file. The caller ends `out` with pki_forget(). */
@@ -43,13 +45,18 @@ static int read_passphrase(const struct credentials *credentials, struct buffer 
     if (passphrase_path(credentials, path, err))
         return -1;
     if (stat(path, &about) == 0 && about.st_mode & S_IROTH)
-        return error_set(err, ERROR_REFUSED, "every user of this machine may read %s, which has the CA's passphrase: chmod 0600 %s", path, path);
+        return error_set(
+            err, ERROR_REFUSED,
+            "every user of this machine may read %s, which has the CA's passphrase: chmod 0600 %s", path,
+            path);
     if (file_read(path, CA_PASSPHRASE_MOST + 2, out, err))
         return error_wrap(err, "reading the CA's passphrase");
     out->length = strcspn(buffer_text(out), "\r\n");
     if (out->data)
         out->data[out->length] = 0;
-    return out->length ? 0 : error_set(err, ERROR_INVALID, "%s is empty; the CA's passphrase is its first line", path);
+    return out->length
+               ? 0
+               : error_set(err, ERROR_INVALID, "%s is empty; the CA's passphrase is its first line", path);
 }
 
 /* ---- the store ---- */
@@ -85,7 +92,7 @@ static int write_bundle(const struct credentials *credentials, struct error *err
 {
     char path[PATH_TEXT_MAX];
     const char *bundle = trust_bundle(credentials->trust);
-    snprintf(path, sizeof path, "%s/ca.pem", credentials->options.dir);
+    snprintf(path, sizeof path, "%s/" CREDENTIALS_CA_FILE, credentials->options.dir);
     return file_replace(path, bundle, strlen(bundle), 0644, err);
 }
 
@@ -102,8 +109,10 @@ static bool admin_is_good(const struct credentials *credentials)
     buffer_init(&text, 0);
     buffer_init(&issuer, 0);
     bool good = file_read(credentials->options.admin_file, PKI_PEM_MAX, &text, NULL) == 0 &&
-                pki_certificate_facts(buffer_text(&text), &facts, NULL) == 0 && now_s(credentials) < pki_renew_at_s(&facts) &&
-                pki_bundle_pick(trust_bundle(credentials->trust), ca_issuer(trust_ca(credentials->trust))->hash, &issuer, NULL) == 0 &&
+                pki_certificate_facts(buffer_text(&text), &facts, NULL) == 0 &&
+                now_s(credentials) < pki_renew_at_s(&facts) &&
+                pki_bundle_pick(trust_bundle(credentials->trust),
+                                ca_issuer(trust_ca(credentials->trust))->hash, &issuer, NULL) == 0 &&
                 pki_check_signed_by(text.data, issuer.data, NULL) == 0;
     if (good) {
         struct caller caller = {.kind = CALLER_ADMIN, .proof = PROOF_CERTIFICATE};
@@ -123,8 +132,10 @@ static int make_admin(const struct credentials *credentials, struct error *err)
     buffer_init(&text, PKI_PEM_MAX);
     buffer_init(&request, CA_REQUEST_MAX);
     buffer_init(&certificate, CA_REQUEST_MAX);
-    int result = pki_key_create(&text, err) || pki_request_create(text.data, NULL, NULL, "local-admin", &request, err) ||
-                         trust_certify_person(credentials->trust, CALLER_ADMIN, "local-admin", request.data, &certificate, NULL, err) ||
+    int result = pki_key_create(&text, err) ||
+                         pki_request_create(text.data, NULL, NULL, "local-admin", &request, err) ||
+                         trust_certify_person(credentials->trust, CALLER_ADMIN, "local-admin", request.data,
+                                              &certificate, NULL, err) ||
                          buffer_append(&text, certificate.data, certificate.length) ||
                          file_replace(credentials->options.admin_file, text.data, text.length, 0600, err)
                      ? -1
@@ -140,7 +151,8 @@ static int make_admin(const struct credentials *credentials, struct error *err)
 
 /* ---- the listener's certificate ---- */
 
-static size_t collect_names(const struct credentials *credentials, const char *out[], char *host, size_t host_size)
+static size_t collect_names(const struct credentials *credentials, const char *out[], char *host,
+                            size_t host_size)
 {
     const struct credentials_options *options = &credentials->options;
     static const char *const always[] = {"localhost", "127.0.0.1", "::1"};
@@ -149,7 +161,8 @@ static size_t collect_names(const struct credentials *credentials, const char *o
         out[count++] = always[i];
     if (strcmp(options->listen, "0.0.0.0") != 0 && strcmp(options->listen, "::") != 0)
         out[count++] = options->listen;
-    if (gethostname(host, host_size) == 0 && *host && strspn(host, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.") == strlen(host))
+    if (gethostname(host, host_size) == 0 && *host &&
+        strspn(host, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.") == strlen(host))
         out[count++] = host;
     for (size_t i = 0; i < options->name_count; i++)
         out[count++] = options->names[i];
@@ -166,7 +179,8 @@ static int renew_own(struct credentials *credentials, struct error *err)
     buffer_init(&certificate, PKI_PEM_MAX);
     size_t count = collect_names(credentials, names, host, sizeof host - 1);
     int result = trust_issue_own(credentials->trust, names, count, &key, &certificate, &facts, err) ||
-                         tls_context_load(credentials->tls, certificate.data, key.data, trust_bundle(credentials->trust), err)
+                         tls_context_load(credentials->tls, certificate.data, key.data,
+                                          trust_bundle(credentials->trust), err)
                      ? -1
                      : 0;
     pki_forget(&key);
@@ -192,7 +206,8 @@ void credentials_tick(struct credentials *credentials)
     if (monotonic_ms < credentials->look_at_ms)
         return;
     credentials->look_at_ms = monotonic_ms + LOOK_MS;
-    if (now_s(credentials) < pki_renew_at_s(&credentials->own) || now_s(credentials) < credentials->retry_at_s)
+    if (now_s(credentials) < pki_renew_at_s(&credentials->own) ||
+        now_s(credentials) < credentials->retry_at_s)
         return;
     if (settle(credentials, &err) == 0) {
         log_info("trust", "the controller's certificate was renewed");
@@ -225,12 +240,14 @@ static int open_trust(struct credentials *credentials, struct error *err)
     bool made = false;
     buffer_init(&passphrase, CA_PASSPHRASE_MOST + 2);
     int result = trust_create(&environment, &credentials->trust, err) || load(credentials, err) ||
-                         read_passphrase(credentials, &passphrase, err) || trust_open(credentials->trust, passphrase.data, &made, err)
+                         read_passphrase(credentials, &passphrase, err) ||
+                         trust_open(credentials->trust, passphrase.data, &made, err)
                      ? -1
                      : 0;
     pki_forget(&passphrase);
     if (result == 0)
-        log_info("trust", "%s CA with the SHA-256 %s", made ? "made a" : "opened the", ca_issuer(trust_ca(credentials->trust))->hash);
+        log_info("trust", "%s CA with the SHA-256 %s", made ? "made a" : "opened the",
+                 ca_issuer(trust_ca(credentials->trust))->hash);
     return result;
 }
 
@@ -240,7 +257,8 @@ int credentials_open(const struct credentials_options *options, struct credentia
     if (!credentials)
         return error_set(err, ERROR_NO_MEMORY, "there is no memory for the credentials");
     credentials->options = *options;
-    if (tls_context_create(&credentials->tls, err) || open_trust(credentials, err) || settle(credentials, err)) {
+    if (tls_context_create(&credentials->tls, err) || open_trust(credentials, err) ||
+        settle(credentials, err)) {
         credentials_close(credentials);
         return -1;
     }
@@ -276,7 +294,8 @@ void credentials_describe(const struct credentials *credentials, struct trust_vi
                                .ca_stage = ca_stage_name(ca_stage(ca))};
 }
 
-void credentials_describe_zone(const struct credentials *credentials, const char *zone, struct zone_enrolment *out)
+void credentials_describe_zone(const struct credentials *credentials, const char *zone,
+                               struct zone_enrolment *out)
 {
     struct trust_zone_view view = {.waiting_key = ""};
     trust_zone_find(credentials->trust, zone, &view);

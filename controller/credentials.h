@@ -1,6 +1,7 @@
-/* The controller's own credentials: it opens the CA with its passphrase, issues the listener's certificate (which lives in memory
- * alone, is made anew at each start and renewed at two thirds of its life), and keeps two files in its folder: ca.pem, for
- * whoever connects, and where it was asked for an admin's key and certificate, by which the first person gets in. */
+/* The controller's own credentials: it opens the CA with its passphrase, issues the listener's certificate
+ * (which lives in memory alone, is made anew at each start and renewed at two thirds of its life), and keeps
+ * two files in its folder: ca.pem, for whoever connects, and where it was asked for an admin's key and
+ * certificate, by which the first person gets in. */
 #ifndef ATOLL_CONTROLLER_CREDENTIALS_H
 #define ATOLL_CONTROLLER_CREDENTIALS_H
 
@@ -10,6 +11,8 @@
 #include "controller/trust/trust.h"
 
 enum { CREDENTIALS_NAMES_MAX = 16 };
+
+#define CREDENTIALS_CA_FILE "ca.pem" /* in the folder: the CAs that whoever connects may trust */
 
 struct credentials;
 
@@ -33,7 +36,8 @@ struct tls_context *credentials_tls(struct credentials *credentials);
 
 /* For the status. */
 void credentials_describe(const struct credentials *credentials, struct trust_view *out);
-void credentials_describe_zone(const struct credentials *credentials, const char *zone, struct zone_enrolment *out);
+void credentials_describe_zone(const struct credentials *credentials, const char *zone,
+                               struct zone_enrolment *out);
 
 /* Now and then: renews what is due. */
 void credentials_tick(struct credentials *credentials);

@@ -128,12 +128,40 @@ static void describe_zone(void *context, const char *zone, struct zone_enrolment
         credentials_describe_zone(self->credentials, zone, out);
 }
 
+static int certify(void *context, const struct certificate_wish *wish, struct certificate_made *out,
+                   struct error *err)
+{
+    const struct daemon *self = context;
+    const struct trust_member member = {.set = wish->set,
+                                        .node = wish->node,
+                                        .request = wish->request,
+                                        .names = wish->names,
+                                        .name_count = wish->name_count,
+                                        .present = wish->present,
+                                        .addresses_as_names = wish->addresses_as_names,
+                                        .keep_foreign = wish->keep_foreign};
+    struct pki_facts facts;
+    if (trust_certify_member(credentials_trust(self->credentials), &member, &out->pem, &facts, err))
+        return -1;
+    memcpy(out->id, facts.hash, sizeof out->id);
+    out->renew_at_ms = pki_renew_at_s(&facts) * 1000;
+    out->expires_at_ms = facts.not_after_s * 1000;
+    return 0;
+}
+
+static const char *trusted(void *context)
+{
+    const struct daemon *self = context;
+    return trust_bundle(credentials_trust(self->credentials));
+}
+
 static int start_controller(struct daemon *self, struct error *err)
 {
-    char path[PATH_TEXT_MAX];
+    char path[PATH_TEXT_MAX], ca_file[PATH_TEXT_MAX];
     snprintf(path, sizeof path, "%s/" STORE_FILE, self->options.dir);
+    snprintf(ca_file, sizeof ca_file, "%s/" CREDENTIALS_CA_FILE, self->options.dir);
     if (store_sqlite_open(path, &self->store, err) ||
-        mongo_pool_create(&self->loop, action_done, self, &self->mongo, err))
+        mongo_pool_create(&self->loop, ca_file, action_done, self, &self->mongo, err))
         return -1;
     if (self->options.die_at.number)
         log_warning("main", "--die-at: this process kills itself at a given moment, as tests want it");
@@ -150,18 +178,26 @@ static int start_controller(struct daemon *self, struct error *err)
                                                  .describe_zone = describe_zone,
                                                  .context = self,
                                                  .random_text = pki_random_text,
+                                                 .certify = self->options.tls_off ? NULL : certify,
+                                                 .trusted = self->options.tls_off ? NULL : trusted,
                                                  .egress = self->options.egress,
                                                  .egress_count = self->options.egress_count,
                                                  .journal_bytes = JOURNAL_ALL_BYTES_MAX};
     if (controller_start(&environment, &self->controller, err) == 0)
         return 0;
-    return error_wrap(err, "starting on %s (a backup can be brought back with --restore; see docs/state.md)", path);
+    return error_wrap(err, "starting on %s (a backup can be brought back with --restore; see docs/state.md)",
+                      path);
 }
 
 static int exchange_ca(void *context, bool force, struct error *err)
 {
     struct daemon *self = context;
-    return credentials_exchange_ca(self->credentials, force, err);
+    if (!force && controller_members_certified(self->controller, err))
+        return -1;
+    if (credentials_exchange_ca(self->credentials, force, err))
+        return -1;
+    controller_trust_changed(self->controller);
+    return 0;
 }
 
 static int start_credentials(struct daemon *self, struct error *err)
@@ -193,7 +229,8 @@ static int write_url(const struct daemon *self, const char *name, const char *ur
     return file_replace(path, line, (size_t)length, 0644, err);
 }
 
-/* A file for each connection that may be: the usual soft limit of 1024 is for programs with select(). Gives how many there may be. */
+/* A file for each connection that may be: the usual soft limit of 1024 is for programs with select(). Gives
+ * how many there may be. */
 static unsigned open_files_for_connections(void)
 {
     struct rlimit limit;
@@ -208,7 +245,8 @@ static unsigned open_files_for_connections(void)
     if (limit.rlim_cur >= wanted)
         return SITE_DESCRIPTORS;
     log_warning("main",
-                "only %llu files may be open, and all limits on connections together need %llu: they are lowered in proportion; raise "
+                "only %llu files may be open, and all limits on connections together need %llu: they are "
+                "lowered in proportion; raise "
                 "the limit (ulimit -Hn, LimitNOFILE=)",
                 (unsigned long long)limit.rlim_cur, (unsigned long long)wanted);
     return limit.rlim_cur > 2 * OTHER_FILES ? (unsigned)limit.rlim_cur - OTHER_FILES : OTHER_FILES;
@@ -219,7 +257,8 @@ static int start_serving(struct daemon *self, struct error *err)
     const struct endpoint *main_end = &self->options.listen, *read_end = &self->options.read_listen;
     struct backend backend = controller_backend(self->controller);
     char url[128], read_url[128];
-    if (site_init(&self->site, &backend, die_at_store(&self->options.die_at, self->store), &clock_system, err))
+    if (site_init(&self->site, &backend, die_at_store(&self->options.die_at, self->store), &clock_system,
+                  err))
         return -1;
     self->site_ready = true;
     self->site.descriptors = open_files_for_connections();
@@ -239,7 +278,8 @@ static int start_serving(struct daemon *self, struct error *err)
         return -1;
     if (self->options.tls_off)
         log_warning("main",
-                    "--tls off: %s is plain HTTP: whoever can open a connection from this machine can change the federation",
+                    "--tls off: %s is plain HTTP: whoever can open a connection from this machine can change "
+                    "the federation",
                     url);
     log_info("main", "serving on %s, reading on %s", url, read_url);
     return 0;

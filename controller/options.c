@@ -9,7 +9,8 @@
 #include "config/spec_format.h"
 
 static const char usage[] =
-    "Usage: atoll-controller --dir DIR --ca-passphrase-file FILE [--listen ADDRESS:PORT] [--name NAME]... [--admin-file FILE]\n"
+    "Usage: atoll-controller --dir DIR --ca-passphrase-file FILE [--listen ADDRESS:PORT] [--name NAME]... "
+    "[--admin-file FILE]\n"
     "                        [--read-listen off|ADDRESS:PORT] [--egress CIDR]... [--log-level LEVEL]\n"
     "       atoll-controller --dir DIR --tls off [--listen LOOPBACK:PORT] ...\n"
     "\n"
@@ -17,13 +18,18 @@ static const char usage[] =
     "sets whole.\n"
     "\n"
     "  --dir DIR                  where its state is kept (controller.db), made when it is not there\n"
-    "  --ca-passphrase-file FILE  its first line opens the key of the federation's CA, which is made at the first start;\n"
+    "  --ca-passphrase-file FILE  its first line opens the key of the federation's CA, which is made at the "
+    "first start;\n"
     "                             without it the systemd credential ca-passphrase is used\n"
     "  --listen ADDRESS:PORT      agents, people and changes [127.0.0.1:7411], TLS; port 0: a free one\n"
-    "  --name NAME                a name or address that people and agents reach it by, for its certificate; may be\n"
-    "                             given several times (localhost, its host name and the listening address always are there)\n"
-    "  --admin-file FILE          keep a key and certificate of an admin in this file, by which the first person gets in\n"
-    "  --tls off                  plain HTTP, on the loopback alone: whoever is on this machine may do everything\n"
+    "  --name NAME                a name or address that people and agents reach it by, for its certificate; "
+    "may be\n"
+    "                             given several times (localhost, its host name and the listening address "
+    "always are there)\n"
+    "  --admin-file FILE          keep a key and certificate of an admin in this file, by which the first "
+    "person gets in\n"
+    "  --tls off                  plain HTTP, on the loopback alone: whoever is on this machine may do "
+    "everything\n"
     "  --read-listen ADDRESS:PORT for reading only, plain HTTP, loopback, or off [off]\n"
     "  --egress CIDR              the addresses that this controller leaves by: members' Services in "
     "Kubernetes admit them;\n"
@@ -32,12 +38,15 @@ static const char usage[] =
     "  --help, --version\n"
     "\n"
     "Instead of running:\n"
-    "  --backup FILE              an image of the store in DIR, also while a controller runs on it; --overwrite: also "
+    "  --backup FILE              an image of the store in DIR, also while a controller runs on it; "
+    "--overwrite: also "
     "if FILE exists\n"
-    "  --restore FILE             puts an image in the store's place, while no controller runs; keeps the old one "
+    "  --restore FILE             puts an image in the store's place, while no controller runs; keeps the "
+    "old one "
     "beside it\n"
     "\n"
-    "Exit status: 0 done, 1 failed, 2 bad usage, 65 the store can't be used, which starting again does not change "
+    "Exit status: 0 done, 1 failed, 2 bad usage, 65 the store can't be used, which starting again does not "
+    "change "
     "(docs/state.md).\n"
     "\n"
     "Once it listens it writes DIR/url (where to read) and DIR/control-url (where to change).\n";
@@ -162,12 +171,15 @@ static int check_options(const struct options *options)
     if ((options->backup && options->restore) || (options->overwrite && !options->backup))
         return bad_usage("--overwrite goes with --backup, and --backup not with --restore", "");
     if (options->tls_off && !is_loopback(options->listen.address))
-        return bad_usage("with --tls off it listens on loopback addresses alone (127.0.0.1, ::1), not on ", options->listen.address);
+        return bad_usage("with --tls off it listens on loopback addresses alone (127.0.0.1, ::1), not on ",
+                         options->listen.address);
     if (options->tls_off && (options->passphrase_file || options->admin_file || options->name_count))
-        return bad_usage("--ca-passphrase-file, --admin-file and --name are for TLS, and don't go with ", "--tls off");
+        return bad_usage("--ca-passphrase-file, --admin-file and --name are for TLS, and don't go with ",
+                         "--tls off");
     if (options->read_listen.on && !is_loopback(options->read_listen.address))
-        return bad_usage("the reading listener is plain HTTP, on loopback addresses alone (127.0.0.1, ::1), not on ",
-                         options->read_listen.address);
+        return bad_usage(
+            "the reading listener is plain HTTP, on loopback addresses alone (127.0.0.1, ::1), not on ",
+            options->read_listen.address);
     return 0;
 }
 

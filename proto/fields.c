@@ -83,6 +83,8 @@ static const struct field mongod_view_fields[] = {
     RECORD(mongod_view, config, "config", replica_config_record, 0),
     BOOL(mongod_view, config_committed, "configCommitted"),
     BOOL(mongod_view, knows_commitment, "knowsCommitment"),
+    STRING(mongod_view, certificate_id, "certificateId", TEXT_LENGTH_MAX, 0),
+    BOOL(mongod_view, certificate_foreign, "certificateForeign"),
     LIST(mongod_view, peers, peer_count, "peers", peer_view_record, SET_MEMBERS_MAX),
 };
 const struct record mongod_view_record = RECORD_OF(mongod_view, mongod_view_fields);
@@ -111,7 +113,6 @@ static const struct field pod_holding_fields[] = {
     WHOLE(pod_holding, restarts, "restarts", 0, 0, 0),
     SENTENCE(pod_holding, last_exit, "lastExit"),
     STRING(pod_holding, key_id, "keyId", NAME_LENGTH_MAX, 0),
-    STRING(pod_holding, certificate_id, "certificateId", TEXT_LENGTH_MAX, 0),
 };
 static const struct record pod_holding_record = RECORD_OF(pod_holding, pod_holding_fields);
 
@@ -134,7 +135,6 @@ static const struct field member_holding_fields[] = {
     RECORD(member_holding, problem, "problem", problem_record, 0),
     WHOLE(member_holding, repairs, "repairs", 0, 0, 0),
     SENTENCE(member_holding, last_repair, "lastRepair"),
-    STRING(member_holding, certificate_request, "certificateRequest", PEM_LENGTH_MAX, 0),
 };
 const struct record member_holding_record = RECORD_OF(member_holding, member_holding_fields);
 
@@ -171,6 +171,7 @@ static const struct field intent_member_fields[] = {
     STRING(intent_member, key_id, "keyId", NAME_LENGTH_MAX, 0),
     BOOL(intent_member, tls, "tls"),
     STRING(intent_member, certificate, "certificate", PEM_LENGTH_MAX, 0),
+    STRING(intent_member, certificate_id, "certificateId", TEXT_LENGTH_MAX, 0),
 };
 static const struct record intent_member_record = RECORD_OF(intent_member, intent_member_fields);
 
@@ -199,6 +200,8 @@ static const struct field report_member_fields[] = {
     RECORD(report_member, waiting, "waiting", problem_record, 0),
     STRING(report_member, key_id, "keyId", NAME_LENGTH_MAX, 0),
     STRING(report_member, keyfile, "keyfile", KEYFILE_LENGTH_MAX, FIELD_SECRET),
+    STRING(report_member, certificate_request, "certificateRequest", PEM_LENGTH_MAX, 0),
+    STRING(report_member, certificate, "certificate", PEM_LENGTH_MAX, 0),
 };
 static const struct record report_member_record = RECORD_OF(report_member, report_member_fields);
 

@@ -1,5 +1,5 @@
-/* The tables of fields of what controller and agents tell each other. proto/ uses this, and the journal, which records
- * what was told. */
+/* The tables of fields of what controller and agents tell each other. proto/ uses this, and the journal,
+ * which records what was told. */
 #ifndef ATOLL_PROTO_FIELDS_H
 #define ATOLL_PROTO_FIELDS_H
 

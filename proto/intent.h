@@ -17,12 +17,14 @@ struct intent_event {
     struct intent intent;
 };
 
-/* Appends the JSON text of an INTENT line, without its newline. Errors: the buffer's bound, memory; then nothing was appended. */
+/* Appends the JSON text of an INTENT line, without its newline. Errors: the buffer's bound, memory; then
+ * nothing was appended. */
 int intent_print(const struct intent *intent, struct buffer *out, struct error *err);
 
-/* Reads one line (without its newline). Every count and length is bounded; unknown keys are ignored, so that an older agent
- * understands a newer controller. */
-int intent_read(const char *line, size_t length, struct arena *arena, struct intent_event *out, struct error *err);
+/* Reads one line (without its newline). Every count and length is bounded; unknown keys are ignored, so that
+ * an older agent understands a newer controller. */
+int intent_read(const char *line, size_t length, struct arena *arena, struct intent_event *out,
+                struct error *err);
 
 /* The same members, names and values, whatever the epoch and revision. */
 bool intent_equal(const struct intent *a, const struct intent *b);

@@ -67,9 +67,10 @@ struct record {
 /* What an object without any key means. */
 void record_defaults(const struct record *record, void *out);
 
-/* Appends the JSON text of `value`, compact, without the fields that have one of the flags in `skip`, nor those that
- * have their fallback. Errors: the buffer's bound, memory; then nothing was appended. */
-int record_print(const struct record *record, const void *value, unsigned skip, struct buffer *out, struct error *err);
+/* Appends the JSON text of `value`, compact, without the fields that have one of the flags in `skip`, nor
+ * those that have their fallback. Errors: the buffer's bound, memory; then nothing was appended. */
+int record_print(const struct record *record, const void *value, unsigned skip, struct buffer *out,
+                 struct error *err);
 
 /* The same as a new tree, for those who add to it or look into it. NULL when memory is out. */
 struct json *record_write(const struct record *record, const void *value, unsigned skip);

@@ -104,6 +104,7 @@ static int load_intent(struct agent *agent, struct buffer *text, struct error *e
         return error_set(err, ERROR_INVALID, "the saved intent (%s) is for zone %s, not for %s", INTENT_FILE,
                          event.intent.zone ? event.intent.zone : "?", agent->zone);
     agent->intent = event.intent;
+    agent_identify(agent);
     if (agent->intent.epoch > agent->epoch)
         agent->epoch = agent->intent.epoch;
     return 0;
@@ -221,6 +222,7 @@ static int take_intent(struct agent *agent, const struct intent *intent, struct 
     struct arena former = agent->intent_arena;
     agent->intent_arena = arena;
     agent->intent = copy;
+    agent_identify(agent);
     struct driver *driver = agent->environment.driver;
     if (driver->functions->intend)
         driver->functions->intend(driver, &agent->intent); /* it still holds the former one */

@@ -22,6 +22,8 @@ enum {
     AGENT_REPORT_RETRY_MOST_MS = 3000,
     AGENT_STEP_RETRY_FIRST_MS = 250,
     AGENT_STEP_RETRY_MOST_MS = 30000,
+    AGENT_RELOAD_RETRY_MS =
+        3000, /* so long after one attempt a member is told again to load its certificate */
     AGENT_SILENT_AFTER_FAILURES = 2, /* one lost answer of a member is not yet silence */
 };
 
@@ -33,6 +35,17 @@ struct agent_probe {
     uint64_t incarnation; /* another process than last time has another number */
     bool arbiter;
     const char *keyfile; /* "": without authentication; by its first key */
+    bool tls;
+    bool reload; /* it is to load its certificate anew before it is asked (5.0+) */
+};
+
+/* Who a member is to others: made once for each member, kept in the agent's folder, deleted when the member
+ * is taken away. */
+struct member_identity {
+    const char *key;     /* a private key, PEM; a secret */
+    const char *request; /* for a certificate, PEM */
+    const char *ca;      /* whose certificates the member believes, PEM */
+    bool fits;           /* the certificate is for this key, and one of the CAs signed it */
 };
 
 enum link_message { LINK_REPORT, LINK_HEARTBEAT };
@@ -53,6 +66,11 @@ struct agent_environment {
     void *context;
     void (*send)(void *context, enum link_message kind, uint64_t id, const char *text, size_t length);
     void (*probe)(void *context, uint64_t id, const struct agent_probe *probe);
+    /* The member's identity, made where there is none yet; `certificate` and `ca` are the intent's ("":
+     * none). Strings in `arena`. */
+    int (*identify)(void *context, const struct intent_member *member, const char *ca, struct arena *arena,
+                    struct member_identity *out, struct error *err);
+    void (*forget_identity)(void *context, const char *node); /* the member has left the zone */
     /* Small named files, durable when `save` returns 0. `load`: ERROR_NOT_FOUND when there is none. */
     int (*save)(void *context, const char *name, const char *text, size_t length, struct error *err);
     int (*load)(void *context, const char *name, struct buffer *out, struct error *err);

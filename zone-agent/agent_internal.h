@@ -28,6 +28,8 @@ struct agent_member {
     enum error_code step_problem_code;
     int step_problem_rule;
 
+    int64_t reload_due_at_ms; /* when it may be told to load its certificate */
+
     /* One probe in flight at most. */
     uint64_t probe_id; /* 0: none */
     int64_t probe_sent_at_ms, probe_due_at_ms;
@@ -57,7 +59,8 @@ struct agent {
 
     int64_t epoch; /* the highest accepted; durable */
     struct arena intent_arena;
-    struct intent intent; /* revision 0: none */
+    struct intent intent; /* revision 0: none. A certificate that doesn't fit its key is "" here */
+    struct member_identity *identities; /* one for each of the intent's members; in intent_arena */
 
     bool look; /* holdings or intent may have changed: observe and reconcile */
     bool reached;
@@ -84,6 +87,13 @@ uint64_t agent_next_id(struct agent *agent);
 void agent_wake(struct agent *agent);
 void agent_note(struct agent *agent, bool is_problem, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* agent_identity.c */
+/* The keys of the intent's members; a certificate that isn't theirs is taken out of it, as one that is still
+ * to come. */
+void agent_identify(struct agent *agent);
+/* Empty when there is none. */
+const struct member_identity *agent_identity(const struct agent *agent, const struct intent_member *member);
 
 /* agent_member.c */
 void agent_members_look(struct agent *agent);          /* observes, reconciles, begins steps */

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/mongod_versions.h"
+
 /* ---- the list of members ---- */
 
 static const struct mongod_view nobody_asked = {
@@ -21,6 +23,7 @@ static const struct mongod_view nobody_asked = {
     .primary_id = -1,
     .optime = {.term = -1},
     .config = {.set = "", .term = -1, .replica_set_id = ""},
+    .certificate_id = "",
 };
 
 /* Before the first look: nothing is decided, and that is what the report says. */
@@ -118,7 +121,11 @@ static void begin_step(struct agent *agent, struct agent_member *member)
     member->step_id = agent_next_id(agent);
     member->step_problem_rule = decision->rule;
     agent_note(agent, false, "%s (rule %d)", decision->waiting.message, decision->rule);
-    struct step step = {.kind = decision->step, .rule = decision->rule, .member = member->wanted};
+    struct step step = {.kind = decision->step,
+                        .rule = decision->rule,
+                        .member = member->wanted,
+                        .key = agent_identity(agent, member->wanted)->key,
+                        .ca = agent_identity(agent, member->wanted)->ca};
     struct driver *driver = agent->environment.driver;
     driver->functions->perform(driver, &step, member->step_id);
 }
@@ -133,6 +140,7 @@ void agent_step_done(struct agent *agent, uint64_t step_id, const struct error *
             continue;
         member->step_id = 0;
         if (!err) {
+            member->probe_due_at_ms = member->reload_due_at_ms = agent_now(agent);
             member->step_failures = 0;
             member->step_retry_at_ms = 0;
             member->step_problem[0] = 0;
@@ -202,14 +210,37 @@ static void follow_route(struct agent *agent, struct agent_member *member)
     arena_finish(&arena);
 }
 
+/* It shows another certificate than the one that was signed last. */
+static bool shows_old_certificate(const struct agent_member *member)
+{
+    const char *wanted = member->wanted && member->wanted->tls ? member->wanted->certificate_id : "";
+    return *wanted && *member->view.certificate_id && strcmp(wanted, member->view.certificate_id) != 0;
+}
+
 static bool is_settled(const struct agent_member *member)
 {
     const struct mongod_view *view = &member->view;
+    if (shows_old_certificate(member))
+        return false;
     if (!member->decision.reached || view->answer != MONGOD_MEMBER || view->primary_id < 0)
         return false;
     if (view->knows_commitment && !view->config_committed)
         return false;
     return view->state == MEMBER_PRIMARY || view->state == MEMBER_SECONDARY || view->state == MEMBER_ARBITER;
+}
+
+/* What the driver has brought to the member, a server since 5.0 loads while it runs; an older one is
+ * restarted when the controller finds the moment. Kubernetes brings a Secret's new content into a pod in its
+ * own time, so that it may take several attempts. */
+static bool is_to_reload(struct agent *agent, struct agent_member *member)
+{
+    bool brought = member->held && member->held->controller_exists && !member->held->controller_stale &&
+                   !member->step_id;
+    if (!brought || !shows_old_certificate(member) || agent_now(agent) < member->reload_due_at_ms ||
+        mongod_has(member->view.version, MONGOD_ROTATES_CERTIFICATES) != MONGOD_HAS)
+        return false;
+    member->reload_due_at_ms = agent_now(agent) + AGENT_RELOAD_RETRY_MS;
+    return true;
 }
 
 static void begin_probe(struct agent *agent, struct agent_member *member)
@@ -221,7 +252,10 @@ static void begin_probe(struct agent *agent, struct agent_member *member)
                                 .host = member->route,
                                 .incarnation = member->incarnation,
                                 .arbiter = member->wanted && member->wanted->arbiter,
-                                .keyfile = member->wanted && member->wanted->keyfile ? member->wanted->keyfile : ""};
+                                .keyfile =
+                                    member->wanted && member->wanted->keyfile ? member->wanted->keyfile : "",
+                                .tls = member->wanted && member->wanted->tls,
+                                .reload = is_to_reload(agent, member)};
     agent->environment.probe(agent->environment.context, member->probe_id, &probe);
 }
 

@@ -24,7 +24,10 @@ static struct report_member report_of(const struct agent *agent, const struct ag
                                 .mongod = member->view,
                                 .waiting = member->decision.waiting,
                                 .key_id = member->wanted ? member->wanted->key_id : "",
-                                .keyfile = member->wanted && agent->keys_wanted ? member->wanted->keyfile : ""};
+                                .keyfile =
+                                    member->wanted && agent->keys_wanted ? member->wanted->keyfile : "",
+                                .certificate_request = agent_identity(agent, member->wanted)->request,
+                                .certificate = member->wanted ? member->wanted->certificate : ""};
     out.holding.set = member->set;
     out.holding.ordinal = member->ordinal;
     if (!member->held && member->wanted)
@@ -95,7 +98,8 @@ static void dispatch_report(struct agent *agent, struct report *report)
 static int64_t report_due(const struct agent *agent)
 {
     if (!agent->report_dirty || agent->report.id || !agent->holdings.complete)
-        return INT64_MAX; /* an empty report before the zone was seen would read like a zone that lost everything */
+        return INT64_MAX; /* an empty report before the zone was seen would read like a zone that lost
+                             everything */
     int64_t due =
         agent->report_urgent || !agent->sequence ? 0 : agent->report_sent_at_ms + AGENT_REPORT_GAP_MS;
     return due < agent->report.not_before_ms ? agent->report.not_before_ms : due;

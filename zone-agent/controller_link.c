@@ -53,7 +53,10 @@ static void on_timer_closed(uv_handle_t *handle)
 static void tell_state(struct controller_link *link, const struct error *err)
 {
     bool up = err == NULL;
-    bool refused = err && err->code == ERROR_REFUSED; /* told also of a link that was down already: somebody has to do something */
+    bool refused =
+        err &&
+        err->code ==
+            ERROR_REFUSED; /* told also of a link that was down already: somebody has to do something */
     if (link->closing || (link->told && link->up == up && (!refused || link->told_refused)))
         return;
     link->told = true;
@@ -198,8 +201,8 @@ static void answer_call(struct link_call *call, const struct link_answer *answer
         call->link->events.answer(call->link->events.context, call->kind, id, answer);
 }
 
-static int read_answer(const struct controller_link *link, const struct http_answer *answer, struct link_answer *out,
-                       struct error *err)
+static int read_answer(const struct controller_link *link, const struct http_answer *answer,
+                       struct link_answer *out, struct error *err)
 {
     if (answer->status != 200)
         return error_set(err, answer->status == 404 ? ERROR_NOT_FOUND : ERROR_PROTOCOL,
@@ -211,7 +214,8 @@ static int read_answer(const struct controller_link *link, const struct http_ans
     out->report_wanted = json_get_bool(json, "reportWanted", false);
     out->keys_wanted = json_get_bool(json, "keysWanted", false);
     if (!link->closing && !link->cut)
-        link->events.trust(link->events.context, json_get_text(json, "bundle", ""), json_get_bool(json, "renew", false));
+        link->events.trust(link->events.context, json_get_text(json, "bundle", ""),
+                           json_get_bool(json, "renew", false));
     json_destroy(json);
     return 0;
 }

@@ -22,7 +22,8 @@ struct controller_link_events {
     int64_t (*revision)(void *context); /* what the agent has: only newer is asked for; 0: everything */
     /* What each request shows and trusts; false: plain HTTP. */
     bool (*tls)(void *context, struct http_tls *out);
-    /* Beside an answer: the hash of the CAs in force ("" when it isn't said), and whether our certificate is to be renewed. */
+    /* Beside an answer: the hash of the CAs in force ("" when it isn't said), and whether our certificate is
+     * to be renewed. */
     void (*trust)(void *context, const char *bundle_hash, bool renew);
     /* The stream came up (NULL) or went down, said once for each change. */
     void (*state)(void *context, const struct error *err);

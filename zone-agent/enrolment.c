@@ -11,11 +11,11 @@
 enum { URL_MAX = 1024, ANSWER_MAX = 64 * 1024 };
 
 enum step {
-    STEP_FIND_CA,   /* the CA that the token names */
-    STEP_ASK,       /* for a certificate, with the token */
-    STEP_POLL,      /* whether somebody has approved */
-    STEP_FETCH_CA,  /* the bundle in force, from a controller that is trusted */
-    STEP_STEADY,    /* nothing to do but to look at the certificate's age */
+    STEP_FIND_CA,  /* the CA that the token names */
+    STEP_ASK,      /* for a certificate, with the token */
+    STEP_POLL,     /* whether somebody has approved */
+    STEP_FETCH_CA, /* the bundle in force, from a controller that is trusted */
+    STEP_STEADY,   /* nothing to do but to look at the certificate's age */
     STEP_RENEW
 };
 
@@ -28,7 +28,7 @@ struct enrolment {
     enum step step;
     unsigned failures;
     bool told_ready, told_waiting, closing;
-    struct buffer key;       /* of the request under way */
+    struct buffer key; /* of the request under way */
     char key_hash[PKI_HASH_TEXT_MAX];
     char problem[ERROR_MESSAGE_MAX]; /* that was told last */
     char wanted_bundle[PKI_HASH_TEXT_MAX];
@@ -64,7 +64,8 @@ static void fail(struct enrolment *self, const struct error *err)
         snprintf(self->problem, sizeof self->problem, "%s", err->message);
         note(self, true, err->message);
     }
-    go(self, self->step, backoff_ms(self->failures++, ENROLMENT_RETRY_FIRST_MS, ENROLMENT_RETRY_MOST_MS, self->options.random));
+    go(self, self->step,
+       backoff_ms(self->failures++, ENROLMENT_RETRY_FIRST_MS, ENROLMENT_RETRY_MOST_MS, self->options.random));
 }
 
 static void succeed(struct enrolment *self, enum step next, int64_t delay_ms)
@@ -76,12 +77,15 @@ static void succeed(struct enrolment *self, enum step next, int64_t delay_ms)
 
 /* ---- the token: "atj1.ID.SECRET.HASH-OF-THE-CA" ---- */
 
-static int read_token(const struct enrolment *self, struct buffer *out, const char **ca_hash, struct error *err)
+static int read_token(const struct enrolment *self, struct buffer *out, const char **ca_hash,
+                      struct error *err)
 {
     if (!*self->token_file)
         return error_set(err, ERROR_INVALID,
-                         "this agent has no certificate: make a join token (atoll zone join-token %s), write it into a file and give "
-                         "that with --join-token-file", self->zone);
+                         "this agent has no certificate: make a join token (atoll zone join-token %s), write "
+                         "it into a file and give "
+                         "that with --join-token-file",
+                         self->zone);
     if (file_read(self->token_file, ENROLMENT_TOKEN_MAX, out, err))
         return error_wrap(err, "reading the join token");
     out->length = strcspn(buffer_text(out), "\r\n \t");
@@ -89,7 +93,8 @@ static int read_token(const struct enrolment *self, struct buffer *out, const ch
         out->data[out->length] = 0;
     const char *dot = out->data ? strrchr(out->data, '.') : NULL;
     if (!dot || strncmp(out->data, "atj1.", 5) != 0 || strlen(dot + 1) != PKI_HASH_TEXT_MAX - 1)
-        return error_set(err, ERROR_INVALID, "%s has no join token; `atoll zone join-token %s` makes one", self->token_file, self->zone);
+        return error_set(err, ERROR_INVALID, "%s has no join token; `atoll zone join-token %s` makes one",
+                         self->token_file, self->zone);
     *ca_hash = dot + 1;
     return 0;
 }
@@ -98,8 +103,8 @@ static int read_token(const struct enrolment *self, struct buffer *out, const ch
 
 static void on_done(void *context, const struct http_answer *answer, const struct error *err);
 
-static int start(struct enrolment *self, const char *method, const char *path, const struct json *body, const struct http_tls *tls,
-                 struct error *err)
+static int start(struct enrolment *self, const char *method, const char *path, const struct json *body,
+                 const struct http_tls *tls, struct error *err)
 {
     static const char *const headers[] = {"Content-Type: application/json", NULL};
     char url[URL_MAX + 256];
@@ -110,9 +115,17 @@ static int start(struct enrolment *self, const char *method, const char *path, c
         return -1;
     }
     snprintf(url, sizeof url, "%s%s", self->url, path);
-    struct http_call_options options = {.method = method, .url = url, .headers = body ? headers : NULL, .body = text.data,
-                                        .body_length = text.length, .timeout_ms = ENROLMENT_CALL_MS, .tls = tls,
-                                        .fresh_connection = tls->unverified, .body_limit = ANSWER_MAX, .done = on_done, .context = self};
+    struct http_call_options options = {.method = method,
+                                        .url = url,
+                                        .headers = body ? headers : NULL,
+                                        .body = text.data,
+                                        .body_length = text.length,
+                                        .timeout_ms = ENROLMENT_CALL_MS,
+                                        .tls = tls,
+                                        .fresh_connection = tls->unverified,
+                                        .body_limit = ANSWER_MAX,
+                                        .done = on_done,
+                                        .context = self};
     self->call = http_client_start(self->options.client, &options, err);
     pki_forget(&text); /* it may have the token */
     if (!self->call)
@@ -121,20 +134,23 @@ static int start(struct enrolment *self, const char *method, const char *path, c
     return 0;
 }
 
-static int start_trusted(struct enrolment *self, const char *method, const char *path, const struct json *body, struct error *err)
+static int start_trusted(struct enrolment *self, const char *method, const char *path,
+                         const struct json *body, struct error *err)
 {
     struct http_tls tls = identity_tls(self->identity);
     return start(self, method, path, body, &tls, err);
 }
 
 /* To the controller that is trusted, as nobody: a certificate that there may be doesn't count any more. */
-static int start_as_nobody(struct enrolment *self, const char *method, const char *path, const struct json *body, struct error *err)
+static int start_as_nobody(struct enrolment *self, const char *method, const char *path,
+                           const struct json *body, struct error *err)
 {
     struct http_tls tls = {.ca = identity_tls(self->identity).ca};
     return start(self, method, path, body, &tls, err);
 }
 
-/* The only request whose answerer isn't known: it sends nothing of ours, and the answer counts by its hash alone. */
+/* The only request whose answerer isn't known: it sends nothing of ours, and the answer counts by its hash
+ * alone. */
 static int find_ca(struct enrolment *self, struct error *err)
 {
     struct http_tls anybody = {.unverified = true};
@@ -143,7 +159,8 @@ static int find_ca(struct enrolment *self, struct error *err)
     buffer_init(&token, 0);
     buffer_init(&picked, 0);
     int result = read_token(self, &token, &hash, err);
-    bool known = result == 0 && self->identity->ca.length && pki_bundle_pick(self->identity->ca.data, hash, &picked, NULL) == 0;
+    bool known = result == 0 && self->identity->ca.length &&
+                 pki_bundle_pick(self->identity->ca.data, hash, &picked, NULL) == 0;
     if (known)
         go(self, STEP_ASK, 0);
     else if (result == 0)
@@ -162,7 +179,8 @@ static int take_found_ca(struct enrolment *self, const char *bundle, struct erro
     int result = read_token(self, &token, &hash, err);
     if (result == 0 && pki_bundle_pick(bundle, hash, &picked, err))
         result = error_set(err, ERROR_REFUSED,
-                           "the controller at %s is not the one that the join token is for: its CA's SHA-256 isn't %.16s…; nothing was sent to it",
+                           "the controller at %s is not the one that the join token is for: its CA's SHA-256 "
+                           "isn't %.16s…; nothing was sent to it",
                            self->url, hash);
     if (result == 0)
         result = identity_take_ca(self->identity, picked.data, err);
@@ -195,8 +213,8 @@ static int ask(struct enrolment *self, struct error *err)
     struct json *body = NULL;
     pki_forget(&self->key);
     buffer_init(&token, 0);
-    if (read_token(self, &token, &hash, err) == 0 && identity_pending_key(self->identity, &self->key, err) == 0 &&
-        (body = make_request(self, err)))
+    if (read_token(self, &token, &hash, err) == 0 &&
+        identity_pending_key(self->identity, &self->key, err) == 0 && (body = make_request(self, err)))
         json_set_string(body, "token", token.data);
     pki_forget(&token);
     snprintf(path, sizeof path, "/v1/zones/%s/enrol", self->zone);
@@ -295,7 +313,9 @@ static int take_enrolment(struct enrolment *self, const struct json *json, struc
         return 0;
     }
     if (!self->told_waiting) {
-        snprintf(sentence, sizeof sentence, "waits until the zone is approved: atoll zone approve %s --key %.16s", self->zone, self->key_hash);
+        snprintf(sentence, sizeof sentence,
+                 "waits until the zone is approved: atoll zone approve %s --key %.16s", self->zone,
+                 self->key_hash);
         note(self, true, sentence);
     }
     self->told_waiting = true;
@@ -336,7 +356,9 @@ static int take_answer(struct enrolment *self, const struct http_answer *answer,
         return 0;
     }
     struct json *json = json_parse(answer->body, answer->length, ANSWER_MAX, err);
-    int result = !json ? -1 : self->step == STEP_RENEW ? take_renewal(self, json, err) : take_enrolment(self, json, err);
+    int result = !json                      ? -1
+                 : self->step == STEP_RENEW ? take_renewal(self, json, err)
+                                            : take_enrolment(self, json, err);
     json_destroy(json);
     return result;
 }
@@ -344,10 +366,12 @@ static int take_answer(struct enrolment *self, const struct http_answer *answer,
 static int refusal(struct enrolment *self, const struct http_answer *answer, struct error *err)
 {
     struct json *json = json_parse(answer->body, answer->length, ANSWER_MAX, NULL);
-    error_set(err, answer->status == 404 ? ERROR_NOT_FOUND : ERROR_REFUSED, "the controller refuses (%d): %.300s", answer->status,
+    error_set(err, answer->status == 404 ? ERROR_NOT_FOUND : ERROR_REFUSED,
+              "the controller refuses (%d): %.300s", answer->status,
               json_get_text(json_get(json, "error"), "message", answer->body));
     json_destroy(json);
-    if (self->step == STEP_POLL) /* it was refused, or forgotten: asked for anew, perhaps with another token */
+    if (self->step ==
+        STEP_POLL) /* it was refused, or forgotten: asked for anew, perhaps with another token */
         self->step = STEP_FIND_CA;
     return -1;
 }
@@ -362,7 +386,8 @@ static void on_done(void *context, const struct http_answer *answer, const struc
         if (err)
             problem = *err, result = -1;
         else
-            result = answer->status / 100 == 2 ? take_answer(self, answer, &problem) : refusal(self, answer, &problem);
+            result = answer->status / 100 == 2 ? take_answer(self, answer, &problem)
+                                               : refusal(self, answer, &problem);
         if (result)
             fail(self, &problem);
     }
@@ -388,9 +413,12 @@ void enrolment_told(struct enrolment *self, const char *bundle_hash, bool wants_
     if (*bundle_hash)
         snprintf(self->wanted_bundle, sizeof self->wanted_bundle, "%.64s", bundle_hash);
     self->renew_wanted = wants_renewal;
-    bool news = wants_renewal || (*self->wanted_bundle && strcmp(self->wanted_bundle, self->identity->ca_hash) != 0);
-    if (self->step == STEP_STEADY && news && !self->call && uv_timer_get_due_in(&self->timer) > ENROLMENT_SPREAD_MS)
-        go(self, STEP_STEADY, (int64_t)(self->options.random->next(self->options.random->context) % ENROLMENT_SPREAD_MS));
+    bool news =
+        wants_renewal || (*self->wanted_bundle && strcmp(self->wanted_bundle, self->identity->ca_hash) != 0);
+    if (self->step == STEP_STEADY && news && !self->call &&
+        uv_timer_get_due_in(&self->timer) > ENROLMENT_SPREAD_MS)
+        go(self, STEP_STEADY,
+           (int64_t)(self->options.random->next(self->options.random->context) % ENROLMENT_SPREAD_MS));
 }
 
 static void on_closed(uv_handle_t *handle)
@@ -414,7 +442,8 @@ static int check(const struct enrolment *self, struct error *err)
     const char *hash;
     buffer_init(&token, 0);
     if (strncmp(self->url, "https://", 8) != 0)
-        return error_set(err, ERROR_INVALID, "%.200s is not https://: there is no certificate to get", self->url);
+        return error_set(err, ERROR_INVALID, "%.200s is not https://: there is no certificate to get",
+                         self->url);
     int result = self->identity->ready ? 0 : read_token(self, &token, &hash, err);
     pki_forget(&token);
     return result;

@@ -27,7 +27,8 @@ static int read_file(const struct identity *identity, const char *name, struct b
     return -1;
 }
 
-static int write_file(const struct identity *identity, const char *name, const struct buffer *text, mode_t mode, struct error *err)
+static int write_file(const struct identity *identity, const char *name, const struct buffer *text,
+                      mode_t mode, struct error *err)
 {
     char path[PATH_MAX + 16];
     path_of(identity, name, path);
@@ -39,7 +40,8 @@ static int check(const struct identity *identity, const char *pem, struct pki_fa
     if (pki_certificate_facts(pem, facts, err) || pki_check_pair(pem, pem, err))
         return -1;
     if (strcmp(facts->name, identity->zone) != 0)
-        return error_set(err, ERROR_REFUSED, "the certificate is for zone %s, and this agent's zone is %s", facts->name, identity->zone);
+        return error_set(err, ERROR_REFUSED, "the certificate is for zone %s, and this agent's zone is %s",
+                         facts->name, identity->zone);
     return 0;
 }
 
@@ -50,7 +52,8 @@ int identity_open(struct identity *identity, const char *dir, const char *zone, 
     snprintf(identity->zone, sizeof identity->zone, "%s", zone);
     buffer_init(&identity->pem, PKI_PEM_MAX);
     buffer_init(&identity->ca, PKI_PEM_MAX);
-    int no_ca = read_file(identity, "ca.pem", &identity->ca, err), none = no_ca < 0 ? -1 : read_file(identity, "identity.pem", &identity->pem, err);
+    int no_ca = read_file(identity, "ca.pem", &identity->ca, err),
+        none = no_ca < 0 ? -1 : read_file(identity, "identity.pem", &identity->pem, err);
     if (none < 0)
         return -1;
     pki_hash(buffer_text(&identity->ca), identity->ca.length, identity->ca_hash);
@@ -92,17 +95,20 @@ int identity_take_ca(struct identity *identity, const char *bundle_pem, struct e
     return 0;
 }
 
-int identity_take(struct identity *identity, const char *key_pem, const char *certificate_pem, struct error *err)
+int identity_take(struct identity *identity, const char *key_pem, const char *certificate_pem,
+                  struct error *err)
 {
     struct buffer both;
     struct pki_facts facts;
     char path[PATH_MAX + 16];
     buffer_init(&both, PKI_PEM_MAX);
-    int result = buffer_append_text(&both, key_pem) || buffer_append_text(&both, certificate_pem)
-                     ? error_set(err, ERROR_TOO_LARGE, "the certificate that the controller gave is too large")
-                     : 0;
+    int result =
+        buffer_append_text(&both, key_pem) || buffer_append_text(&both, certificate_pem)
+            ? error_set(err, ERROR_TOO_LARGE, "the certificate that the controller gave is too large")
+            : 0;
     if (result == 0)
-        result = pki_check_signed_by(certificate_pem, buffer_text(&identity->ca), err) || check(identity, both.data, &facts, err) ||
+        result = pki_check_signed_by(certificate_pem, buffer_text(&identity->ca), err) ||
+                         check(identity, both.data, &facts, err) ||
                          write_file(identity, "identity.pem", &both, 0600, err)
                      ? -1
                      : 0;
@@ -121,6 +127,8 @@ int identity_take(struct identity *identity, const char *key_pem, const char *ce
 
 struct http_tls identity_tls(const struct identity *identity)
 {
-    const char *pem = identity->ready ? identity->pem.data : NULL; /* each of its parts is found by its kind */
-    return (struct http_tls){.ca = identity->ca.length ? identity->ca.data : NULL, .certificate = pem, .key = pem};
+    const char *pem =
+        identity->ready ? identity->pem.data : NULL; /* each of its parts is found by its kind */
+    return (struct http_tls){
+        .ca = identity->ca.length ? identity->ca.data : NULL, .certificate = pem, .key = pem};
 }

@@ -20,6 +20,7 @@
 #include "zone-agent/enrolment.h"
 #include "zone-agent/kubernetes/driver.h"
 #include "zone-agent/local/local.h"
+#include "zone-agent/member_keys.h"
 #include "zone-agent/options.h"
 #include "zone-agent/probe.h"
 
@@ -31,9 +32,9 @@ struct program {
     uv_timer_t wake;
     uv_signal_t terminate, interrupt;
     struct http_client *client;
-    struct controller_link *link;  /* NULL until there is a certificate */
+    struct controller_link *link; /* NULL until there is a certificate */
     struct identity identity;
-    struct enrolment *enrolment;   /* NULL with a controller at http:// */
+    struct enrolment *enrolment; /* NULL with a controller at http:// */
     const struct settings *settings;
     struct probe *probe;
     struct driver *driver;
@@ -96,6 +97,19 @@ static void ask_member(void *context, uint64_t id, const struct agent_probe *wha
 {
     struct program *program = context;
     probe_ask(program->probe, id, what);
+}
+
+static int identify(void *context, const struct intent_member *member, const char *ca, struct arena *arena,
+                    struct member_identity *out, struct error *err)
+{
+    const struct program *program = context;
+    return member_keys_identify(program->dir, member, ca, arena, out, err);
+}
+
+static void forget_identity(void *context, const char *node)
+{
+    const struct program *program = context;
+    member_keys_forget(program->dir, node);
 }
 
 static void note(void *context, bool is_problem, const char *sentence)
@@ -267,7 +281,8 @@ static struct driver *create_kubernetes(struct program *program, const struct se
 
 static int start_link(struct program *program, struct error *err)
 {
-    const struct controller_link_events events = {program, on_intent, on_answer, on_revision, on_tls, on_trust, on_link_state};
+    const struct controller_link_events events = {program, on_intent, on_answer,    on_revision,
+                                                  on_tls,  on_trust,  on_link_state};
     program->link = controller_link_create(&program->loop, program->client, program->settings->controller,
                                            program->settings->zone, &random_system, &events, err);
     if (program->link && program->cut)
@@ -286,7 +301,8 @@ static void on_identity_ready(void *context)
     error_set(&err, ERROR_UNREACHABLE, "there was no certificate yet");
     for (int kind = 0; kind < 2; kind++)
         if (program->unsent[kind])
-            agent_link_answer(program->agent, (enum link_message)kind, program->unsent[kind], &(struct link_answer){.err = &err});
+            agent_link_answer(program->agent, (enum link_message)kind, program->unsent[kind],
+                              &(struct link_answer){.err = &err});
 }
 
 static void on_identity_changed(void *context)
@@ -317,21 +333,33 @@ static int start_enrolment(struct program *program, struct error *err)
 static int start_parts(struct program *program, const struct settings *settings, struct error *err)
 {
     const struct probe_events probe_events = {program, on_probe_done};
+    char ca_file[PATH_MAX + 64];
     const struct agent_options agent_options = {settings->zone, ATOLL_VERSION, settings->driver};
 
     if (!(program->client = http_client_create(&program->loop, "atoll-zone-agent/" ATOLL_VERSION, err)))
         return -1;
     program->driver = strcmp(settings->driver, "local") == 0 ? create_local(program, settings, err)
                                                              : create_kubernetes(program, settings, err);
+    file_path(program, MEMBER_KEYS_CA_FILE, ca_file);
     if (!program->driver ||
-        !(program->probe = probe_create(&program->loop, &clock_system, &probe_events, err)))
+        !(program->probe = probe_create(&program->loop, ca_file, &clock_system, &probe_events, err)))
         return -1;
-    const struct agent_environment environment = {
-        &clock_system, &random_system, program->driver, program, send_message, ask_member,
-        save,          load,           wake_at,         note};
+    const struct agent_environment environment = {.clock = &clock_system,
+                                                  .random = &random_system,
+                                                  .driver = program->driver,
+                                                  .context = program,
+                                                  .send = send_message,
+                                                  .probe = ask_member,
+                                                  .identify = identify,
+                                                  .forget_identity = forget_identity,
+                                                  .save = save,
+                                                  .load = load,
+                                                  .wake_at = wake_at,
+                                                  .note = note};
     if (!(program->agent = agent_create(&agent_options, &environment, err)))
         return -1;
-    return strncmp(settings->controller, "https://", 8) == 0 ? start_enrolment(program, err) : start_link(program, err);
+    return strncmp(settings->controller, "https://", 8) == 0 ? start_enrolment(program, err)
+                                                             : start_link(program, err);
 }
 
 static int start_loop(struct program *program, struct error *err)

@@ -74,8 +74,8 @@ static const char *get_message(const bson_t *document)
     return find(document, "errmsg", &at) && BSON_ITER_HOLDS_UTF8(&at) ? bson_iter_utf8(&at, NULL) : "";
 }
 
-/* Reading ends silently where bytes are no BSON: half a document would be taken for a whole one. (bson_validate() recurses as deep
- * as the sender likes.) */
+/* Reading ends silently where bytes are no BSON: half a document would be taken for a whole one.
+ * (bson_validate() recurses as deep as the sender likes.) */
 static bool is_whole(const bson_t *document)
 {
     bson_iter_t at;
@@ -140,6 +140,7 @@ struct mongod_view mongod_view_empty(void)
         .primary_id = -1,
         .optime = {.term = -1},
         .config = {.set = "", .term = -1, .replica_set_id = ""},
+        .certificate_id = "",
     };
 }
 
@@ -150,7 +151,8 @@ int mongod_reply_code(const bson_t *reply)
 
 const char *mongod_reply_process(const bson_t *reply, struct arena *arena)
 {
-    return mongod_process_text(arena, get_text(reply, "host", PROCESS_HOST_MAX), get_int(reply, "pid", 0, WHOLE_MAX, 0));
+    return mongod_process_text(arena, get_text(reply, "host", PROCESS_HOST_MAX),
+                               get_int(reply, "pid", 0, WHOLE_MAX, 0));
 }
 
 const char *mongod_reply_version(const bson_t *reply, struct arena *arena)
@@ -224,8 +226,7 @@ static void read_failed_status(const bson_t *reply, struct arena *arena, struct 
         return;
     }
     view->answer = MONGOD_SILENT;
-    view->problem =
-        arena_printf(arena, "replSetGetStatus: %.300s (code %d)", get_message(reply), code);
+    view->problem = arena_printf(arena, "replSetGetStatus: %.300s (code %d)", get_message(reply), code);
 }
 
 void mongod_reply_status(const bson_t *reply, struct arena *arena, struct mongod_view *view,
@@ -381,10 +382,10 @@ static int read_settings(const bson_t *config, struct arena *arena, struct repli
             return beyond(err, "settings", SETTINGS_MAX, "SETTINGS_MAX");
         if (strlen(key) > LABEL_KEY_LENGTH_MAX || !bson_utf8_validate(key, strlen(key), false) ||
             find_setting(list, out->setting_count, key))
-            return not_read(err, "a setting's name is twice there, no text, or longer than LABEL_KEY_LENGTH_MAX");
-        list[out->setting_count++] =
-            (struct setting){arena_string(arena, key),
-                             is_bool ? bson_iter_bool(&at) : bson_iter_as_double(&at), is_bool};
+            return not_read(err,
+                            "a setting's name is twice there, no text, or longer than LABEL_KEY_LENGTH_MAX");
+        list[out->setting_count++] = (struct setting){
+            arena_string(arena, key), is_bool ? bson_iter_bool(&at) : bson_iter_as_double(&at), is_bool};
     }
     out->settings = list;
     return 0;
@@ -399,7 +400,8 @@ int mongod_reply_config(const bson_t *reply, struct arena *arena, struct replica
         return error_set(err, ERROR_PROTOCOL, "replSetGetConfig: %.300s (code %d)", get_message(reply),
                          mongod_reply_code(reply));
     if (!get_document(reply, "config", &config))
-        return error_set(err, ERROR_PROTOCOL, "replSetGetConfig: the reply has no configuration that can be read");
+        return error_set(err, ERROR_PROTOCOL,
+                         "replSetGetConfig: the reply has no configuration that can be read");
     struct replica_config value = {
         .set = arena_string(arena, get_text(&config, "_id", TEXT_LENGTH_MAX)),
         .version = get_int(&config, "version", 0, INT_MAX, 0),

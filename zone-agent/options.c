@@ -24,7 +24,8 @@ static const char help[] =
     "  --controller URL   the controller, like https://atoll.example.com:7411; plain http:// on the loopback "
     "alone\n"
     "  --join-token-file FILE\n"
-    "                     a token of `atoll zone join-token ZONE`, with which an agent that has no certificate yet "
+    "                     a token of `atoll zone join-token ZONE`, with which an agent that has no "
+    "certificate yet "
     "enrols\n"
     "  --driver NAME      what the zone is made of; `kubernetes`: a namespace of a cluster; `local`: "
     "processes and\n"
@@ -75,9 +76,13 @@ static int check_controller(const struct settings *settings)
         return 0;
     for (size_t i = 0; i < sizeof near / sizeof *near; i++)
         if (strncmp(settings->controller, near[i], strlen(near[i])) == 0)
-            return settings->join_token_file ? bad_usage("--join-token-file needs a controller at https://, unlike ", settings->controller)
-                                             : 0;
-    return bad_usage("the controller's URL begins with https:// (with http:// on the loopback alone), unlike ", settings->controller);
+            return settings->join_token_file
+                       ? bad_usage("--join-token-file needs a controller at https://, unlike ",
+                                   settings->controller)
+                       : 0;
+    return bad_usage(
+        "the controller's URL begins with https:// (with http:// on the loopback alone), unlike ",
+        settings->controller);
 }
 
 static int check_settings(const struct settings *settings)
@@ -146,8 +151,8 @@ static const struct option known[] = {{"dir", required_argument, NULL, OPTION_DI
 
 int options_read(int argc, char **argv, struct settings *out)
 {
-    const char **targets[] = {&out->dir,     &out->zone,       &out->controller, &out->driver,
-                              &out->subnet,  &out->mongod,     &out->log_level,  &out->kubeconfig,
+    const char **targets[] = {&out->dir,     &out->zone,       &out->controller,  &out->driver,
+                              &out->subnet,  &out->mongod,     &out->log_level,   &out->kubeconfig,
                               &out->context, &out->namespace_, &out->compute_url, &out->join_token_file};
     int option;
     opterr = 0;

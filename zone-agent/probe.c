@@ -10,7 +10,10 @@
 #include <string.h>
 
 #include "proto/base/file.h"
+#include "proto/base/pki.h"
 #include "proto/keyfile.h"
+#include "proto/mongod_versions.h"
+#include "zone-agent/member_keys.h"
 #include "zone-agent/mongod_reply.h"
 
 enum { PROBE_TARGETS_MAX = 2 * ZONE_MEMBERS_MAX };
@@ -27,12 +30,16 @@ struct target {
     uint64_t incarnation, id;
     struct clock clock;
     char password[KEYFILE_KEY_MAX]; /* of __system; "": without authentication */
+    bool tls, reload;
 
     /* The worker's, while busy. */
     mongoc_client_t *client;
-    char version[NAME_LENGTH_MAX + 1];  /* "": not asked yet */
-    char process[TEXT_LENGTH_MAX + 1]; /* "": not asked yet, or not told */
-    bool no_hello;                     /* it doesn't know `hello`: before 4.4.2 */
+    char version[NAME_LENGTH_MAX + 1];      /* "": not asked yet */
+    char process[TEXT_LENGTH_MAX + 1];      /* "": not asked yet, or not told */
+    char certificate_id[PKI_HASH_TEXT_MAX]; /* "": not asked yet */
+    bool certificate_foreign;
+    char ca_hash[PKI_HASH_TEXT_MAX]; /* of the CAs that it was judged by */
+    bool no_hello;                   /* it doesn't know `hello`: before 4.4.2 */
     struct arena config_arena;
     struct replica_config config; /* version 0: none yet */
     int64_t config_at_ms;
@@ -47,6 +54,7 @@ struct probe {
     uv_loop_t *loop;
     struct clock clock;
     struct probe_events events;
+    char *ca_file;
     struct target *targets;
     size_t target_count;
     bool closing;
@@ -76,8 +84,16 @@ static mongoc_client_t *open_client(const struct target *target)
         mongoc_uri_set_password(uri, target->password);
         mongoc_uri_set_auth_source(uri, "local");
     }
+    if (uri && target->tls)
+        mongoc_uri_set_option_as_bool(uri, MONGOC_URI_TLS, true);
     mongoc_client_t *client = uri ? mongoc_client_new_from_uri(uri) : NULL;
     mongoc_uri_destroy(uri);
+    if (client && target->tls) {
+        mongoc_ssl_opt_t options = *mongoc_ssl_opt_get_default();
+        options.ca_file = target->probe->ca_file;
+        options.allow_invalid_hostname = true;
+        mongoc_client_set_ssl_opts(client, &options);
+    }
     if (client)
         mongoc_client_set_error_api(client, MONGOC_ERROR_API_VERSION_2);
     return client;
@@ -136,11 +152,58 @@ static int learn_process(struct target *target, struct error *err)
     return result;
 }
 
-/* commitmentStatus came with 4.4: https://www.mongodb.com/docs/manual/reference/command/replSetGetConfig/ */
+/* https://www.mongodb.com/docs/manual/reference/command/rotateCertificates/ . Whether it has helped is seen
+ * by what it shows then. */
+static int reload(struct target *target, struct error *err)
+{
+    bson_t reply;
+    if (!target->reload)
+        return 0;
+    target->reload = false;
+    target->certificate_id[0] = 0;
+    int result = run_simple(target, "rotateCertificates", &reply, err);
+    bson_destroy(&reply);
+    return result;
+}
+
+/* The intent's CAs, without those of a former controller. */
+static int read_authorities(const struct probe *probe, struct buffer *out, struct error *err)
+{
+    if (file_read(probe->ca_file, PKI_PEM_MAX, out, err))
+        return -1;
+    char *former = strstr(buffer_text(out), MEMBER_KEYS_FORMER);
+    if (former)
+        *former = 0;
+    return 0;
+}
+
+/* Asked of each process once, and again whenever the CAs are others. */
+static int learn_certificate(struct target *target, struct error *err)
+{
+    struct buffer bundle;
+    struct pki_shown shown;
+    char hash[PKI_HASH_TEXT_MAX] = "";
+    if (!target->tls)
+        return 0;
+    buffer_init(&bundle, PKI_PEM_MAX);
+    int result = read_authorities(target->probe, &bundle, err);
+    if (result == 0)
+        pki_hash(buffer_text(&bundle), strlen(buffer_text(&bundle)), hash);
+    bool known = *target->certificate_id && strcmp(hash, target->ca_hash) == 0;
+    if (result == 0 && !known)
+        result = pki_shown_certificate(target->host, PROBE_TIMEOUT_MS, buffer_text(&bundle), &shown, err);
+    buffer_finish(&bundle);
+    if (result || known)
+        return result;
+    memcpy(target->certificate_id, shown.hash, sizeof shown.hash);
+    target->certificate_foreign = shown.foreign;
+    memcpy(target->ca_hash, hash, sizeof hash);
+    return 0;
+}
+
 static bool can_tell_commitment(const struct target *target)
 {
-    int major = 0, minor = 0;
-    return sscanf(target->version, "%d.%d", &major, &minor) == 2 && (major > 4 || (major == 4 && minor >= 4));
+    return mongod_has(target->version, MONGOD_COMMITMENT_STATUS) == MONGOD_HAS;
 }
 
 static int ask_status(struct target *target, int64_t *config_version, int64_t *config_term, struct error *err)
@@ -213,13 +276,16 @@ static int ask(struct target *target, struct error *err)
     struct mongod_view *view = &target->view;
     if (!target->client && !(target->client = open_client(target)))
         return error_set(err, ERROR_INTERNAL, "no client for %s can be made", target->host);
-    if (learn_version(target, err) || learn_process(target, err) || ask_status(target, &version, &term, err) || ask_hello(target, err))
+    if (reload(target, err) || learn_certificate(target, err) || learn_version(target, err) ||
+        learn_process(target, err) || ask_status(target, &version, &term, err) || ask_hello(target, err))
         return -1;
     bool has_config = view->answer == MONGOD_MEMBER || view->answer == MONGOD_NOT_IN_CONFIG;
     if (has_config && !config_is_known(target, version, term) && ask_config(target, err))
         return -1;
     view->version = arena_string(&target->arena, target->version);
     view->process = arena_string(&target->arena, target->process);
+    view->certificate_id = arena_string(&target->arena, target->certificate_id);
+    view->certificate_foreign = target->tls && target->certificate_foreign;
     if (!has_config)
         return 0;
     view->config = replica_config_copy(&target->arena, &target->config);
@@ -265,6 +331,7 @@ static void finish_if_closed(struct probe *probe)
 {
     if (!probe->closing || probe->targets)
         return;
+    free(probe->ca_file);
     free(probe);
     mongoc_cleanup();
 }
@@ -320,7 +387,7 @@ static struct target *find_target(struct probe *probe, const char *set, int ordi
 static void start_anew(struct target *target, const struct agent_probe *what)
 {
     drop_client(target);
-    target->version[0] = 0;
+    target->version[0] = target->certificate_id[0] = 0;
     target->no_hello = false;
     arena_finish(&target->config_arena);
     target->config = mongod_view_empty().config;
@@ -365,6 +432,10 @@ void probe_ask(struct probe *probe, uint64_t id, const struct agent_probe *what)
     if (what->incarnation != target->incarnation || strcmp(what->host, target->host))
         start_anew(target, what);
     take_password(target, what->keyfile);
+    if (what->tls != target->tls)
+        drop_client(target);
+    target->tls = what->tls;
+    target->reload = what->reload;
     target->busy = true;
     target->id = id;
     target->asked_at_ms = clock_monotonic_ms(&probe->clock);
@@ -372,15 +443,17 @@ void probe_ask(struct probe *probe, uint64_t id, const struct agent_probe *what)
     uv_queue_work(probe->loop, &target->work, on_work, on_work_done);
 }
 
-struct probe *probe_create(uv_loop_t *loop, const struct clock *clock, const struct probe_events *events,
-                           struct error *err)
+struct probe *probe_create(uv_loop_t *loop, const char *ca_file, const struct clock *clock,
+                           const struct probe_events *events, struct error *err)
 {
     struct probe *probe = calloc(1, sizeof *probe);
-    if (!probe) {
+    char *copy = probe ? strdup(ca_file) : NULL;
+    if (!copy) {
+        free(probe);
         error_set(err, ERROR_NO_MEMORY, "no memory for the probe");
         return NULL;
     }
-    *probe = (struct probe){.loop = loop, .clock = *clock, .events = *events};
+    *probe = (struct probe){.loop = loop, .clock = *clock, .events = *events, .ca_file = copy};
     mongoc_log_set_handler(NULL, NULL); /* what fails is said in the view, once */
     mongoc_init();
     file_unname_shared_memory("mongoc");

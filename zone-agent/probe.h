@@ -22,8 +22,10 @@ struct probe_events {
     void (*done)(void *context, uint64_t id, struct arena *arena, const struct mongod_view *view);
 };
 
-struct probe *probe_create(uv_loop_t *loop, const struct clock *clock, const struct probe_events *events,
-                           struct error *err);
+/* `ca_file`: whose members' certificates are believed. The certificate need not bear the local route: pods'
+ * addresses come and go, and that route never leaves the zone. */
+struct probe *probe_create(uv_loop_t *loop, const char *ca_file, const struct clock *clock,
+                           const struct probe_events *events, struct error *err);
 
 /* Asks one member. While it is still being asked by an earlier call the answer is MONGOD_SILENT. */
 void probe_ask(struct probe *probe, uint64_t id, const struct agent_probe *what);

@@ -55,8 +55,8 @@ static const char *read_text(const bson_iter_t *iter, size_t most)
     return length <= most && bson_utf8_validate(text, length, false) ? text : NULL;
 }
 
-/* Reading ends silently where bytes are no BSON: half a document would be taken for a whole one. (bson_validate() recurses as deep
- * as the sender likes.) */
+/* Reading ends silently where bytes are no BSON: half a document would be taken for a whole one.
+ * (bson_validate() recurses as deep as the sender likes.) */
 static bool recurse_whole(const bson_iter_t *value, bson_iter_t *out)
 {
     uint32_t end = sizeof(int32_t);
@@ -448,7 +448,8 @@ static void append_settings(bson_t *out, const bson_iter_t *before, const struct
                 bson_append_iter(&settings, NULL, 0, &iter);
         }
     for (size_t i = 0; i < wanted->setting_count; i++)
-        if (!bson_iter_init_find(&iter, &seen, wanted->settings[i].name)) /* bson_has_field() takes a dot for a path */
+        if (!bson_iter_init_find(&iter, &seen,
+                                 wanted->settings[i].name)) /* bson_has_field() takes a dot for a path */
             append_number(&settings, wanted->settings[i].name, wanted->settings[i].value,
                           wanted->settings[i].is_bool ? BSON_TYPE_BOOL : BSON_TYPE_INT32);
     bson_append_document_end(out, &settings);

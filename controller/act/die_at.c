@@ -81,8 +81,8 @@ static int log_end(struct store *store, int64_t id, const char *text, size_t len
     return inner->functions->log_end(inner, id, text, length, err);
 }
 
-static int log_read(struct store *store, int64_t before, size_t most, struct arena *arena, const struct store_line **out,
-                    size_t *count, struct error *err)
+static int log_read(struct store *store, int64_t before, size_t most, struct arena *arena,
+                    const struct store_line **out, size_t *count, struct error *err)
 {
     struct store *inner = of_store(store)->inner_store;
     return inner->functions->log_read(inner, before, most, arena, out, count, err);

@@ -1,6 +1,7 @@
 /* Actions on MongoDB: the only file of the controller that names mongo-c-driver. Each action runs on a worker
- * (mongo_pool.c) with clients of its own, one to act and one to read back afterwards. The node is dialled directly; an action is never sent to another node than the one that the planner named: addresses
- * change hands, so who answers is asked on the very connection that the command then goes over.
+ * (mongo_pool.c) with clients of its own, one to act and one to read back afterwards. The node is dialled
+ * directly; an action is never sent to another node than the one that the planner named: addresses change
+ * hands, so who answers is asked on the very connection that the command then goes over.
  *
  * After any outcome the configuration is read again: an error or a timeout of replSetReconfig doesn't say
  * that the new configuration is not there
@@ -27,8 +28,9 @@ enum {
 
 /* ---- one question to one node ---- */
 
-/* As a member of the set would: before there is any user, and whatever users there are. Which mechanism is left to the server: 4.0 has
- * SCRAM-SHA-1 alone for it. https://www.mongodb.com/docs/manual/core/security-internal-authentication/ */
+/* As a member of the set would: before there is any user, and whatever users there are. Which mechanism is
+ * left to the server: 4.0 has SCRAM-SHA-1 alone for it.
+ * https://www.mongodb.com/docs/manual/core/security-internal-authentication/ */
 static void log_in(mongoc_uri_t *uri, const struct mongo_job *job)
 {
     if (!*job->password)
@@ -36,6 +38,14 @@ static void log_in(mongoc_uri_t *uri, const struct mongo_job *job)
     mongoc_uri_set_username(uri, "__system");
     mongoc_uri_set_password(uri, job->password);
     mongoc_uri_set_auth_source(uri, "local");
+}
+
+/* Only the federation's own CA counts, and the certificate must bear the address that is dialled. */
+static void encrypt(mongoc_client_t *client, const struct mongo_job *job)
+{
+    mongoc_ssl_opt_t options = *mongoc_ssl_opt_get_default();
+    options.ca_file = job->ca_file;
+    mongoc_client_set_ssl_opts(client, &options);
 }
 
 /* A client for one phase. NULL when the host can't be a host. */
@@ -63,12 +73,16 @@ static mongoc_client_t *dial(const struct mongo_job *job, int timeout_ms, struct
     mongoc_uri_set_option_as_int32(uri, MONGOC_URI_SERVERSELECTIONTIMEOUTMS, MONGO_CONNECT_TIMEOUT_MS);
     mongoc_uri_set_option_as_int32(uri, MONGOC_URI_SOCKETTIMEOUTMS, timeout_ms);
     mongoc_uri_set_appname(uri, "atoll-controller");
+    if (*job->ca_file)
+        mongoc_uri_set_option_as_bool(uri, MONGOC_URI_TLS, true);
     log_in(uri, job);
     client = mongoc_client_new_from_uri_with_error(uri, &problem);
     mongoc_uri_destroy(uri);
     if (!client)
         error_set(err, ERROR_UNREACHABLE, "%s can't be asked: %s", host, problem.message);
-    else
+    else if (*job->ca_file)
+        encrypt(client, job);
+    if (client)
         mongoc_client_set_error_api(client, MONGOC_ERROR_API_VERSION_2);
     return client;
 }
@@ -124,9 +138,9 @@ static int check_process(mongoc_client_t *client, struct mongo_job *job, struct 
 {
     bson_t reply;
     bson_iter_t host, pid;
-    bson_t *command = BCON_NEW("serverStatus", BCON_INT32(1), "repl", BCON_INT32(0), "metrics", BCON_INT32(0),
-                               "locks", BCON_INT32(0), "wiredTiger", BCON_INT32(0), "maxTimeMS",
-                               BCON_INT32(MONGO_READ_TIMEOUT_MS));
+    bson_t *command =
+        BCON_NEW("serverStatus", BCON_INT32(1), "repl", BCON_INT32(0), "metrics", BCON_INT32(0), "locks",
+                 BCON_INT32(0), "wiredTiger", BCON_INT32(0), "maxTimeMS", BCON_INT32(MONGO_READ_TIMEOUT_MS));
     int result = ask(client, command, &reply, err);
     const char *answers = "";
     if (result == 0 && bson_iter_init_find(&host, &reply, "host") && BSON_ITER_HOLDS_UTF8(&host) &&
@@ -136,10 +150,11 @@ static int check_process(mongoc_client_t *client, struct mongo_job *job, struct 
     bson_destroy(&reply);
     if (result || strcmp(answers, job->action.process) == 0)
         return result;
-    return error_set(err, ERROR_CONFLICT,
-                     "at %s another process answers (%s) than the member's agent sees (%s): its address has "
-                     "changed hands, so nothing was sent; it is tried again at the address that is reported next",
-                     job->action.host, *answers ? answers : "unknown", job->action.process);
+    return error_set(
+        err, ERROR_CONFLICT,
+        "at %s another process answers (%s) than the member's agent sees (%s): its address has "
+        "changed hands, so nothing was sent; it is tried again at the address that is reported next",
+        job->action.host, *answers ? answers : "unknown", job->action.process);
 }
 
 /* Dials the node and makes sure who answers. NULL when nobody, or somebody else, does. */
@@ -317,15 +332,16 @@ static int step_down_on(struct mongo_job *job, mongoc_client_t *client)
     return result && in_time && job->err.code == ERROR_UNREACHABLE ? 0 : result;
 }
 
-/* https://www.mongodb.com/docs/manual/reference/command/createUser/ : one that is there already is ours by its name (an answer was lost,
- * or the store), and gets this password. */
+/* https://www.mongodb.com/docs/manual/reference/command/createUser/ : one that is there already is ours by
+ * its name (an answer was lost, or the store), and gets this password. */
 static int make_admin_on(struct mongo_job *job, mongoc_client_t *client)
 {
     for (int attempt = 0; attempt < 2; attempt++) {
         bson_t *command =
-            BCON_NEW(attempt ? "updateUser" : "createUser", BCON_UTF8(KEYFILE_ADMIN_USER), "pwd", BCON_UTF8(job->admin_password), "roles",
-                     "[", "{", "role", BCON_UTF8("root"), "db", BCON_UTF8("admin"), "}", "]", "writeConcern", "{", "w",
-                     BCON_UTF8("majority"), "wtimeout", BCON_INT32(MONGO_COMMAND_TIMEOUT_MS - 1000), "}");
+            BCON_NEW(attempt ? "updateUser" : "createUser", BCON_UTF8(KEYFILE_ADMIN_USER), "pwd",
+                     BCON_UTF8(job->admin_password), "roles", "[", "{", "role", BCON_UTF8("root"), "db",
+                     BCON_UTF8("admin"), "}", "]", "writeConcern", "{", "w", BCON_UTF8("majority"),
+                     "wtimeout", BCON_INT32(MONGO_COMMAND_TIMEOUT_MS - 1000), "}");
         int result = send_command(job, client, command);
         bson_destroy(command);
         if (result == 0 || job->err.detail != CODE_USER_EXISTS)

@@ -36,6 +36,7 @@ struct mongo {
 struct mongo_login {
     const char *password;       /* of __system: a key of the keyfile; NULL: no authentication */
     const char *admin_password; /* ACTION_MAKE_ADMIN */
+    bool tls;                   /* the node speaks TLS, with a certificate that bears the address */
 };
 
 struct mongo_functions {
@@ -46,9 +47,10 @@ struct mongo_functions {
 };
 
 /* The real one: workers of the loop's thread pool. `done` is called on the loop; the result's values live
- * during the call. */
-int mongo_pool_create(struct uv_loop_s *loop, void (*done)(void *context, const struct mongo_result *result),
-                      void *context, struct mongo **out, struct error *err);
+ * during the call. `ca_file`: the CAs whose certificates nodes may show; read anew for each action. */
+int mongo_pool_create(struct uv_loop_s *loop, const char *ca_file,
+                      void (*done)(void *context, const struct mongo_result *result), void *context,
+                      struct mongo **out, struct error *err);
 
 /* No callback comes any more; the memory goes when the last worker has ended (run the loop until it has
  * nothing left). */

@@ -11,8 +11,9 @@ struct mongo_job {
     const char *set;
     struct action action;
     char password[KEYFILE_KEY_MAX], admin_password[KEYFILE_KEY_MAX]; /* "": none */
-    int64_t queued_at_ms; /* monotonic */
-    bool began;           /* the command itself was sent */
+    const char *ca_file;                                             /* "": plain */
+    int64_t queued_at_ms;                                            /* monotonic */
+    bool began;                                                      /* the command itself was sent */
     struct error err;
     struct mongo_result result;
 };

@@ -13,6 +13,7 @@ enum { MONGO_JOBS_MAX = 1024 };
 struct mongo_pool {
     struct mongo mongo;
     uv_loop_t *loop;
+    char *ca_file;
     void (*done)(void *context, const struct mongo_result *result);
     void *context;
     size_t jobs; /* under way */
@@ -35,6 +36,7 @@ static void pool_release(struct mongo_pool *pool)
 {
     if (pool->closed && pool->jobs == 0) {
         mongo_driver_finish();
+        free(pool->ca_file);
         free(pool);
     }
 }
@@ -62,8 +64,8 @@ static void after_work(uv_work_t *request, int status)
     pool_release(pool);
 }
 
-static struct queued_job *job_create(struct mongo_pool *pool, uint64_t id, const char *set, const struct action *action,
-                                     const struct mongo_login *login)
+static struct queued_job *job_create(struct mongo_pool *pool, uint64_t id, const char *set,
+                                     const struct action *action, const struct mongo_login *login)
 {
     struct queued_job *queued = calloc(1, sizeof *queued);
     if (!queued)
@@ -77,6 +79,7 @@ static struct queued_job *job_create(struct mongo_pool *pool, uint64_t id, const
     job->action.host = arena_string(&job->arena, action->host);
     job->action.process = arena_string(&job->arena, action->process ? action->process : "");
     job->action.sentence = "";
+    job->ca_file = login && login->tls ? arena_string(&job->arena, pool->ca_file) : "";
     job->action.base = replica_config_copy(&job->arena, &action->base);
     job->action.config = replica_config_copy(&job->arena, &action->config);
     if (login && login->password)
@@ -113,12 +116,17 @@ static int pool_start(struct mongo *mongo, uint64_t id, const char *set, const s
 
 static const struct mongo_functions pool_functions = {pool_start};
 
-int mongo_pool_create(struct uv_loop_s *loop, void (*done)(void *context, const struct mongo_result *result),
-                      void *context, struct mongo **out, struct error *err)
+int mongo_pool_create(struct uv_loop_s *loop, const char *ca_file,
+                      void (*done)(void *context, const struct mongo_result *result), void *context,
+                      struct mongo **out, struct error *err)
 {
     struct mongo_pool *pool = calloc(1, sizeof *pool);
-    if (!pool)
+    char *copy = pool ? strdup(ca_file) : NULL;
+    if (!copy) {
+        free(pool);
         return error_set(err, ERROR_NO_MEMORY, "no memory for the MongoDB workers");
+    }
+    pool->ca_file = copy;
     mongo_driver_init();
     pool->mongo.functions = &pool_functions;
     pool->loop = loop;

@@ -83,7 +83,8 @@ static int read_members(const struct json *root, struct arena *arena, struct led
         if (count > 1 && members[count - 1].ordinal <= members[count - 2].ordinal)
             return error_set(err, ERROR_INVALID, "its members are not in the order of their ordinals");
         if (members[count - 1].id >= out->next_id)
-            return error_set(err, ERROR_INVALID, "_id %d is given and not below nextId", members[count - 1].id);
+            return error_set(err, ERROR_INVALID, "_id %d is given and not below nextId",
+                             members[count - 1].id);
     }
     out->members = members;
     out->member_count = count;
@@ -101,7 +102,8 @@ int ledger_read(const struct json *root, const char *set, struct arena *arena, s
         json_read_int(root, "birthOrdinal", JSON_REQUIRED, 0, INT32_MAX, &birth_ordinal, err) ||
         json_read_string(root, "replicaSetId", JSON_REQUIRED, arena, &ledger.replica_set_id, err) ||
         json_read_int(root, "nextId", JSON_REQUIRED, 0, INT32_MAX, &next_id, err) ||
-        json_read_int(root, "configVersion", JSON_OPTIONAL, 0, INT64_C(1) << 53, &ledger.config_version, err) ||
+        json_read_int(root, "configVersion", JSON_OPTIONAL, 0, INT64_C(1) << 53, &ledger.config_version,
+                      err) ||
         birth_from_text(birth, &ledger.birth, err))
         return -1;
     ledger.next_id = (int)next_id;
@@ -193,7 +195,8 @@ static int read_set_keys(const struct json *root, struct set_keys *out, struct e
     struct set_keys keys = {.key_count = 0};
     const struct json *list = NULL;
     if (copy_secret(json_get_text(root, "id", NULL), keys.id, sizeof keys.id, err) ||
-        copy_secret(json_get_text(root, "adminPassword", ""), keys.admin_password, sizeof keys.admin_password, err) ||
+        copy_secret(json_get_text(root, "adminPassword", ""), keys.admin_password, sizeof keys.admin_password,
+                    err) ||
         json_read_bool(root, "adminMade", JSON_OPTIONAL, &keys.admin_made, err) ||
         json_read_array(root, "keys", JSON_REQUIRED, KEYFILE_KEYS_MAX, &list, err))
         return -1;
@@ -206,7 +209,8 @@ static int read_set_keys(const struct json *root, struct set_keys *out, struct e
     return 0;
 }
 
-int set_keys_record_read(const char *data, size_t length, const char *set, struct set_keys *out, struct error *err)
+int set_keys_record_read(const char *data, size_t length, const char *set, struct set_keys *out,
+                         struct error *err)
 {
     struct json *root = json_parse(data, length, RECORD_BYTES_MAX, err);
     int result = root ? read_set_keys(root, out, err) : -1;

@@ -6,8 +6,8 @@
 #include "controller/decide/ledger.h"
 #include "proto/base/buffer.h"
 #include "proto/base/error.h"
-#include "proto/keyfile.h"
 #include "proto/base/json.h"
+#include "proto/keyfile.h"
 
 #define RECORD_EPOCH "epoch"
 #define RECORD_REVISION "revision"           /* up to here revisions may have been given out */
@@ -39,7 +39,8 @@ struct set_keys {
     bool admin_made;                      /* MongoDB has acknowledged it */
 };
 int set_keys_record_write(const struct set_keys *keys, struct buffer *out, struct error *err);
-int set_keys_record_read(const char *data, size_t length, const char *set, struct set_keys *out, struct error *err);
+int set_keys_record_read(const char *data, size_t length, const char *set, struct set_keys *out,
+                         struct error *err);
 
 struct spec_revision {
     int64_t revision;      /* grows by one with each change that was applied */

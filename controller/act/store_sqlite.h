@@ -11,12 +11,13 @@
  * out. */
 int store_sqlite_open(const char *path, struct store **out, struct error *err);
 
-/* Opens an image of a store, or a store that a controller is using, for reading alone, after the same checks. Nothing is
- * made, upgraded or locked. ERROR_NOT_FOUND when there is none; otherwise the errors of store_sqlite_open(). */
+/* Opens an image of a store, or a store that a controller is using, for reading alone, after the same checks.
+ * Nothing is made, upgraded or locked. ERROR_NOT_FOUND when there is none; otherwise the errors of
+ * store_sqlite_open(). */
 int store_sqlite_open_image(const char *path, struct store **out, struct error *err);
 
-/* Copies a store, also one that is being written, into `to`, an empty file that is there already: as it was at one moment,
- * checked, in one file without a log, durable. On an error `to` holds nothing that counts. */
+/* Copies a store, also one that is being written, into `to`, an empty file that is there already: as it was
+ * at one moment, checked, in one file without a log, durable. On an error `to` holds nothing that counts. */
 int store_sqlite_copy(const char *from, const char *to, struct error *err);
 
 /* Beside a store: it is there while a restore is under way, and no store is opened then. */

@@ -1,6 +1,6 @@
 /* What the parts of the SQLite store share: store_sqlite.c (records), store_sqlite_format.c (whose file it
- * is, whether it is whole, how a new one is made), store_sqlite_backup.c (images of it), store_sqlite_log.c (the audit
- * log's lines). Only these name SQLite. */
+ * is, whether it is whole, how a new one is made), store_sqlite_backup.c (images of it), store_sqlite_log.c
+ * (the audit log's lines). Only these name SQLite. */
 #ifndef ATOLL_CONTROLLER_ACT_STORE_SQLITE_INTERNAL_H
 #define ATOLL_CONTROLLER_ACT_STORE_SQLITE_INTERNAL_H
 
@@ -49,10 +49,11 @@ int store_sqlite_load(struct store *store, struct arena *arena, const struct sto
 /* ---- store_sqlite_log.c ---- */
 
 int store_sqlite_log_prepare(struct store_sqlite *self, struct error *err);
-int store_sqlite_log_append(struct store *store, const char *text, size_t length, int64_t *id, struct error *err);
+int store_sqlite_log_append(struct store *store, const char *text, size_t length, int64_t *id,
+                            struct error *err);
 int store_sqlite_log_end(struct store *store, int64_t id, const char *text, size_t length, struct error *err);
-int store_sqlite_log_read(struct store *store, int64_t before, size_t most, struct arena *arena, const struct store_line **out,
-                          size_t *count, struct error *err);
+int store_sqlite_log_read(struct store *store, int64_t before, size_t most, struct arena *arena,
+                          const struct store_line **out, size_t *count, struct error *err);
 
 /* ---- store_sqlite_format.c ---- */
 

@@ -11,8 +11,9 @@
 #include "controller/cli/text.h"
 #include "controller/cli/waiting.h"
 
-/* The errors of a change, with the places of the files: where several were merged, or a sandbox made something else of them,
- * the controller only knows places in what it was sent. False when there is nothing to say so. */
+/* The errors of a change, with the places of the files: where several were merged, or a sandbox made
+ * something else of them, the controller only knows places in what it was sent. False when there is nothing
+ * to say so. */
 static bool say_places(struct remote *remote, struct spec_files *files)
 {
     struct arena arena;
@@ -25,9 +26,11 @@ static bool say_places(struct remote *remote, struct spec_files *files)
     arena_init(&arena, SPEC_ARENA_MAX);
     buffer_init(&text, 0);
     bool known = ours && applied && json_print(applied, JSON_COMPACT, &text, NULL) == 0;
-    struct spec_source source = {.name = "what is applied", .text = buffer_text(&text), .length = text.length};
+    struct spec_source source = {
+        .name = "what is applied", .text = buffer_text(&text), .length = text.length};
     known = known && spec_read(&source, 1, &arena, &before, ours) == 0;
-    bool said = known && spec_check_change(&before, &files->spec, &files->arena, &files->problems) && spec_files_say_errors(files);
+    bool said = known && spec_check_change(&before, &files->spec, &files->arena, &files->problems) &&
+                spec_files_say_errors(files);
     json_destroy(applied);
     buffer_finish(&text);
     arena_finish(&arena);
@@ -35,7 +38,8 @@ static bool say_places(struct remote *remote, struct spec_files *files)
     return said;
 }
 
-struct json *apply_send(struct remote *remote, const char *method, const char *path, struct spec_files *files, struct error *err)
+struct json *apply_send(struct remote *remote, const char *method, const char *path, struct spec_files *files,
+                        struct error *err)
 {
     const char *headers[] = {NULL, NULL};
     struct buffer body;
@@ -43,7 +47,11 @@ struct json *apply_send(struct remote *remote, const char *method, const char *p
     struct json *answer = NULL;
     buffer_init(&body, 0);
     if (spec_files_body(files, &body, &headers[0], err) == 0) {
-        struct request request = {.method = method, .path = path, .headers = headers, .body = body.data, .body_length = body.length};
+        struct request request = {.method = method,
+                                  .path = path,
+                                  .headers = headers,
+                                  .body = body.data,
+                                  .body_length = body.length};
         if (remote_call(remote, &request, &reply, err) == 0) {
             if (reply_check(&reply, err)) {
                 if (reply.status != 422 || !say_places(remote, files))
@@ -63,7 +71,8 @@ int apply_fit_sandbox(const struct remote *remote, struct spec_files *files, str
     struct sandbox *sandbox = *remote->sandbox ? calloc(1, sizeof *sandbox) : NULL;
     int result = *remote->sandbox && !sandbox ? error_set(err, ERROR_NO_MEMORY, "out of memory") : 0;
     if (sandbox)
-        result = sandbox_read(remote->sandbox, sandbox, err) || sandbox_fit_spec(sandbox, files, err) ? -1 : 0;
+        result =
+            sandbox_read(remote->sandbox, sandbox, err) || sandbox_fit_spec(sandbox, files, err) ? -1 : 0;
     free(sandbox);
     return result;
 }
@@ -92,8 +101,9 @@ void apply_print_diff(const struct json *answer, bool colours, struct buffer *ou
         buffer_init(&safe, 0);
         text_escape(json_text(line) ? json_text(line) : "", &safe);
         const char *text = buffer_text(&safe);
-        enum cell_colour colour = *text == '+' || strstr(text, " added") ? COLOUR_GOOD
-                                  : *text == '-' || strstr(text, " removed") ? COLOUR_BAD : COLOUR_NONE;
+        enum cell_colour colour = *text == '+' || strstr(text, " added")     ? COLOUR_GOOD
+                                  : *text == '-' || strstr(text, " removed") ? COLOUR_BAD
+                                                                             : COLOUR_NONE;
         colour_print(colour, colours, text, out);
         buffer_append_text(out, "\n");
         buffer_finish(&safe);
@@ -111,7 +121,10 @@ static int print_answer(const struct invocation *invocation, const struct json *
     long long revision = (long long)json_get_int(answer, "revision", 0);
     bool changed = json_get_bool(answer, "changed", json_count(json_get(answer, "diff")) > 0);
     if (invocation_has(invocation, "dry-run"))
-        buffer_printf(&out, changed ? "dry run: this would change revision %lld\n" : "dry run: nothing would change (revision %lld)\n", revision);
+        buffer_printf(&out,
+                      changed ? "dry run: this would change revision %lld\n"
+                              : "dry run: nothing would change (revision %lld)\n",
+                      revision);
     else
         buffer_printf(&out, changed ? "applied as revision %lld\n" : "unchanged (revision %lld)\n", revision);
     int status = console_print(&out);
@@ -123,7 +136,8 @@ static int wait_until_healthy(const struct invocation *invocation, struct remote
 {
     struct error err;
     int64_t timeout_ms = invocation_number(invocation, "timeout", WAIT_DEFAULT_SECS) * 1000;
-    if (wait_for(remote, &(struct condition){.revision = revision, .reached = true, .patient = true}, timeout_ms, NULL, &err) == 0) {
+    if (wait_for(remote, &(struct condition){.revision = revision, .reached = true, .patient = true},
+                 timeout_ms, NULL, &err) == 0) {
         console_say("Every set is healthy.");
         return EXIT_DONE;
     }
@@ -143,7 +157,8 @@ int command_apply(const struct invocation *invocation)
         return console_fail(&err, NULL);
     }
     if (dry_run && waits) {
-        error_set(&err, ERROR_INVALID, "--dry-run changes nothing, so there is nothing to --wait for; give one of them");
+        error_set(&err, ERROR_INVALID,
+                  "--dry-run changes nothing, so there is nothing to --wait for; give one of them");
         return console_fail(&err, NULL);
     }
     struct spec_files *files = spec_files_read(invocation, &err);
@@ -153,9 +168,11 @@ int command_apply(const struct invocation *invocation)
         spec_files_destroy(files);
         return console_fail(&err, NULL);
     }
-    struct json *answer = apply_fit_sandbox(&remote, files, &err)
-                              ? NULL
-                              : apply_send(&remote, "PUT", dry_run ? "/v1/federation?dryRun=true" : "/v1/federation", files, &err);
+    struct json *answer =
+        apply_fit_sandbox(&remote, files, &err)
+            ? NULL
+            : apply_send(&remote, "PUT", dry_run ? "/v1/federation?dryRun=true" : "/v1/federation", files,
+                         &err);
     int status;
     if (!answer) {
         error_wrap(&err, "applying %s", files->sources[0].name);

@@ -5,10 +5,12 @@
 #include "controller/cli/remote.h"
 #include "controller/cli/spec_files.h"
 
-/* Sends the spec and gives the controller's answer (the caller destroys it); what it refuses is said in detail on standard
- * error. NULL and `err` when it didn't take it. */
-struct json *apply_send(struct remote *remote, const char *method, const char *path, struct spec_files *files, struct error *err);
-/* Makes the spec one for the sandbox that `remote` is of, as `sandbox up --spec` does; nothing when it is of none. */
+/* Sends the spec and gives the controller's answer (the caller destroys it); what it refuses is said in
+ * detail on standard error. NULL and `err` when it didn't take it. */
+struct json *apply_send(struct remote *remote, const char *method, const char *path, struct spec_files *files,
+                        struct error *err);
+/* Makes the spec one for the sandbox that `remote` is of, as `sandbox up --spec` does; nothing when it is of
+ * none. */
 int apply_fit_sandbox(const struct remote *remote, struct spec_files *files, struct error *err);
 /* The answer's warnings, on standard error, but for those that reading the files has said already. */
 void apply_say_warnings(const struct json *answer, const struct spec_files *files);

@@ -16,7 +16,8 @@ static void add_who(struct table *table, const struct json *who)
 {
     char text[160];
     const char *name = *get(who, "zone") ? get(who, "zone") : get(who, "name");
-    snprintf(text, sizeof text, "%s%s%s%s%s", get(who, "kind"), *name ? " " : "", name, strcmp(get(who, "proof"), "loopback") == 0 ? " (loopback)" : "",
+    snprintf(text, sizeof text, "%s%s%s%s%s", get(who, "kind"), *name ? " " : "", name,
+             strcmp(get(who, "proof"), "loopback") == 0 ? " (loopback)" : "",
              strcmp(get(who, "proof"), "token") == 0 ? " (token)" : "");
     table_add(table, text, COLOUR_NONE);
 }
@@ -41,7 +42,8 @@ static void add_entry(struct table *table, const struct json *entry)
     snprintf(cell, sizeof cell, "%s %s", get(entry, "method"), get(entry, "path"));
     table_add(table, cell, COLOUR_NONE);
     const char *why = get(entry, "why");
-    snprintf(cell, sizeof cell, "%s%s%s%s", get(entry, "detail"), *why ? " (why: " : "", why, *why ? ")" : "");
+    snprintf(cell, sizeof cell, "%s%s%s%s", get(entry, "detail"), *why ? " (why: " : "", why,
+             *why ? ")" : "");
     table_add(table, cell, COLOUR_NONE);
 }
 
@@ -73,12 +75,14 @@ int command_audit(const struct invocation *invocation)
     const char *format = invocation_text(invocation, "output");
     if (context_open(invocation, &remote, &err))
         return console_fail(&err, NULL);
-    snprintf(path, sizeof path, "/v1/audit?limit=%lld&before=%lld", (long long)invocation_number(invocation, "limit", 100),
+    snprintf(path, sizeof path, "/v1/audit?limit=%lld&before=%lld",
+             (long long)invocation_number(invocation, "limit", 100),
              (long long)invocation_number(invocation, "before", 0));
     struct json *answer = remote_get(&remote, path, &err);
     int status;
     if (answer) {
-        status = format && strcmp(format, "json") == 0 ? console_print_json(answer, JSON_PRETTY) : print_list(answer);
+        status = format && strcmp(format, "json") == 0 ? console_print_json(answer, JSON_PRETTY)
+                                                       : print_list(answer);
     } else {
         error_wrap(&err, "reading the audit log");
         status = console_fail(&err, NULL);

@@ -1,4 +1,5 @@
-/* atoll certificate create|list|revoke, and atoll ca show|rotate: people's certificates, and the CA that signs them. */
+/* atoll certificate create|list|revoke, and atoll ca show|rotate: people's certificates, and the CA that
+ * signs them. */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -25,7 +26,8 @@ static const char *get(const struct json *object, const char *key)
 
 /* ---- create ---- */
 
-/* The place is taken before anything is signed: a certificate whose key can't be kept would count and be nobody's. */
+/* The place is taken before anything is signed: a certificate whose key can't be kept would count and be
+ * nobody's. */
 static int take_place(const char *path, struct error *err)
 {
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
@@ -42,7 +44,8 @@ static struct json *ask_for(const struct invocation *invocation, const char *key
     struct buffer request;
     struct json *answer = NULL;
     buffer_init(&request, PKI_PEM_MAX);
-    if (pki_request_create(key_pem, NULL, NULL, name, &request, err) == 0 && context_open(invocation, &remote, err) == 0) {
+    if (pki_request_create(key_pem, NULL, NULL, name, &request, err) == 0 &&
+        context_open(invocation, &remote, err) == 0) {
         struct json *body = json_object();
         json_set_string(body, "name", name);
         json_set_string(body, "role", invocation_text(invocation, "role"));
@@ -62,7 +65,10 @@ static int write_files(const char *path, struct buffer *key, const struct json *
     snprintf(ca_path, sizeof ca_path, "%s.ca", path);
     if (buffer_append_text(key, get(answer, "certificate")) || pki_check_pair(key->data, key->data, err))
         return error_wrap(err, "reading the controller's answer");
-    return file_replace(path, key->data, key->length, 0600, err) || file_replace(ca_path, ca, strlen(ca), 0644, err) ? -1 : 0;
+    return file_replace(path, key->data, key->length, 0600, err) ||
+                   file_replace(ca_path, ca, strlen(ca), 0644, err)
+               ? -1
+               : 0;
 }
 
 int command_certificate_create(const struct invocation *invocation)
@@ -75,7 +81,8 @@ int command_certificate_create(const struct invocation *invocation)
     snprintf(path, sizeof path, out ? "%s" : "%s.pem", out ? out : name);
     buffer_init(&key, PKI_PEM_MAX);
     bool taken = take_place(path, &err) == 0;
-    bool failed = !taken || pki_key_create(&key, &err) || !(answer = ask_for(invocation, key.data, &err)) || write_files(path, &key, answer, &err);
+    bool failed = !taken || pki_key_create(&key, &err) || !(answer = ask_for(invocation, key.data, &err)) ||
+                  write_files(path, &key, answer, &err);
     pki_forget(&key);
     if (failed) {
         if (taken)
@@ -123,8 +130,8 @@ static int print_list(const struct json *answer)
 }
 
 /* One request, its answer printed as JSON or by `print`. */
-static int run(const struct invocation *invocation, const char *method, const char *path, const struct json *body, const char *doing,
-               int (*print)(const struct json *answer))
+static int run(const struct invocation *invocation, const char *method, const char *path,
+               const struct json *body, const char *doing, int (*print)(const struct json *answer))
 {
     struct error err;
     struct remote remote;
@@ -190,10 +197,14 @@ static int print_authority(const struct json *answer)
     print_ca(json_get(answer, "next"), "next", &out);
     print_ca(json_get(answer, "previous"), "previous", &out);
     if (strcmp(stage, "announced") == 0)
-        buffer_printf(&out, "\nThe next CA is announced; %lld of %lld zones have it. Once all have: atoll ca rotate, and it signs.\n",
+        buffer_printf(&out,
+                      "\nThe next CA is announced; %lld of %lld zones have it. Once all have: atoll ca "
+                      "rotate, and it signs.\n",
                       (long long)json_get_int(zones, "withBundle", 0), joined);
     else if (strcmp(stage, "switched") == 0)
-        buffer_printf(&out, "\nThe new CA signs; %lld of %lld zones have renewed. Once all have: atoll ca rotate, and the previous one is dropped.\n",
+        buffer_printf(&out,
+                      "\nThe new CA signs; %lld of %lld zones have renewed. Once all have: atoll ca rotate, "
+                      "and the previous one is dropped.\n",
                       (long long)json_get_int(zones, "renewed", 0), joined);
     int status = console_print(&out);
     buffer_finish(&out);
@@ -209,7 +220,8 @@ int command_ca_rotate(const struct invocation *invocation)
 {
     struct json *body = json_object();
     json_set_bool(body, "force", invocation_has(invocation, "force"));
-    int status = run(invocation, "POST", "/v1/ca:exchange", body, "taking the next step of an exchange of the CA", print_authority);
+    int status = run(invocation, "POST", "/v1/ca:exchange", body,
+                     "taking the next step of an exchange of the CA", print_authority);
     json_destroy(body);
     return status;
 }

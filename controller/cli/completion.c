@@ -22,7 +22,8 @@ static void next_words(const char *prefix, struct buffer *out)
     char last[COMMAND_NAME_MAX] = "";
     for (const struct row *row = NULL; (row = row_next_of(ROW_COMMAND, row));) {
         const char *rest = row->name + length + (length ? 1 : 0);
-        if ((row->flags & HIDDEN) || strncmp(row->name, prefix, length) != 0 || (length && row->name[length] != ' '))
+        if ((row->flags & HIDDEN) || strncmp(row->name, prefix, length) != 0 ||
+            (length && row->name[length] != ' '))
             continue;
         char word[COMMAND_NAME_MAX];
         snprintf(word, sizeof word, "%.*s", (int)strcspn(rest, " "), rest);
@@ -85,9 +86,11 @@ static void bash_values(const struct row *command, struct buffer *out)
 
 static void bash(struct buffer *out)
 {
-    buffer_append_text(out, "# bash completion of atoll: source <(atoll completion bash)\n_atoll()\n{\n"
-                            "  local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} command= i\n"
-                            "  COMPREPLY=()\n  for ((i = 1; i < COMP_CWORD; i++)); do\n    case \"${command:+$command }${COMP_WORDS[i]}\" in\n    ");
+    buffer_append_text(out,
+                       "# bash completion of atoll: source <(atoll completion bash)\n_atoll()\n{\n"
+                       "  local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} command= i\n"
+                       "  COMPREPLY=()\n  for ((i = 1; i < COMP_CWORD; i++)); do\n    case "
+                       "\"${command:+$command }${COMP_WORDS[i]}\" in\n    ");
     const char *bar = "";
     for (const struct row *row = NULL; (row = row_next_of(ROW_COMMAND, row));) {
         char group[COMMAND_NAME_MAX];
@@ -96,7 +99,8 @@ static void bash(struct buffer *out)
         if (!(row->flags & HIDDEN))
             buffer_printf(out, "%s\"%s\"", bar, row->name), bar = "|";
     }
-    buffer_append_text(out, ")\n      command=${command:+$command }${COMP_WORDS[i]} ;;\n    esac\n  done\n  case \"$command $prev\" in\n");
+    buffer_append_text(out, ")\n      command=${command:+$command }${COMP_WORDS[i]} ;;\n    esac\n  done\n  "
+                            "case \"$command $prev\" in\n");
     for (const struct row *row = NULL; (row = row_next_of(ROW_COMMAND, row));)
         if (!(row->flags & HIDDEN))
             bash_values(row, out);
@@ -143,7 +147,10 @@ static void zsh_options(const struct row *command, struct buffer *out)
                 words_of(row->choices, out);
                 buffer_append_text(out, ")");
             } else if (row->type != TYPE_SWITCH) {
-                buffer_printf(out, ":value:%s", row->type == TYPE_FILE ? "_files" : row->type == TYPE_FOLDER ? "_files -/" : "");
+                buffer_printf(out, ":value:%s",
+                              row->type == TYPE_FILE     ? "_files"
+                              : row->type == TYPE_FOLDER ? "_files -/"
+                                                         : "");
             }
             buffer_append_text(out, "'");
         }
@@ -158,9 +165,11 @@ static void zsh_options(const struct row *command, struct buffer *out)
 
 static void zsh(struct buffer *out)
 {
-    buffer_append_text(out, "#compdef atoll\n# zsh completion of atoll: atoll completion zsh > \"${fpath[1]}/_atoll\"\n_atoll()\n{\n"
-                            "  local -a names\n  local command=\n  local -i i=2 shift=1\n"
-                            "  while (( i < CURRENT )); do\n    case \"${command:+$command }${words[i]}\" in\n    ");
+    buffer_append_text(
+        out, "#compdef atoll\n# zsh completion of atoll: atoll completion zsh > "
+             "\"${fpath[1]}/_atoll\"\n_atoll()\n{\n"
+             "  local -a names\n  local command=\n  local -i i=2 shift=1\n"
+             "  while (( i < CURRENT )); do\n    case \"${command:+$command }${words[i]}\" in\n    ");
     const char *bar = "";
     for (const struct row *row = NULL; (row = row_next_of(ROW_COMMAND, row));) {
         char group[COMMAND_NAME_MAX];
@@ -169,8 +178,10 @@ static void zsh(struct buffer *out)
         if (!(row->flags & HIDDEN))
             buffer_printf(out, "%s'%s'", bar, row->name), bar = "|";
     }
-    buffer_append_text(out, ") command=${command:+$command }${words[i]}; shift=$i ;;\n    *) break ;;\n    esac\n    (( i++ ))\n  done\n"
-                            "  words=(\"${(@)words[shift,-1]}\")\n  (( CURRENT -= shift - 1 ))\n  case \"$command\" in\n  '') names=(");
+    buffer_append_text(out, ") command=${command:+$command }${words[i]}; shift=$i ;;\n    *) break ;;\n    "
+                            "esac\n    (( i++ ))\n  done\n"
+                            "  words=(\"${(@)words[shift,-1]}\")\n  (( CURRENT -= shift - 1 ))\n  case "
+                            "\"$command\" in\n  '') names=(");
     next_words("", out);
     buffer_append_text(out, "); compadd -a names ;;\n");
     for (const struct row *row = NULL; (row = row_next_of(ROW_COMMAND, row));) {
@@ -186,7 +197,9 @@ static void zsh(struct buffer *out)
         zsh_options(row, out);
         buffer_append_text(out, " ;;\n");
     }
-    buffer_append_text(out, "  esac\n}\nif [ \"$funcstack[1]\" = _atoll ]; then _atoll \"$@\"; else compdef _atoll atoll; fi\n");
+    buffer_append_text(
+        out,
+        "  esac\n}\nif [ \"$funcstack[1]\" = _atoll ]; then _atoll \"$@\"; else compdef _atoll atoll; fi\n");
 }
 
 static void fish_command(const struct row *row, struct buffer *out)
@@ -197,13 +210,14 @@ static void fish_command(const struct row *row, struct buffer *out)
     if (!second || first_of_group(row))
         buffer_printf(out, "complete -c atoll -f -n __fish_use_subcommand -a %s\n", group);
     if (second) {
-        buffer_printf(out, "complete -c atoll -f -n '__fish_seen_subcommand_from %s' -a %s -d '", group, second + 1);
+        buffer_printf(out, "complete -c atoll -f -n '__fish_seen_subcommand_from %s' -a %s -d '", group,
+                      second + 1);
         quoted(row->help, out);
         buffer_append_text(out, "'\n");
     }
     char when[4 * COMMAND_NAME_MAX];
-    snprintf(when, sizeof when, "__fish_seen_subcommand_from %s%s%s", group, second ? "; and __fish_seen_subcommand_from " : "",
-             second ? second + 1 : "");
+    snprintf(when, sizeof when, "__fish_seen_subcommand_from %s%s%s", group,
+             second ? "; and __fish_seen_subcommand_from " : "", second ? second + 1 : "");
     for (const struct row *option = NULL; (option = command_next(row, ROW_OPTION, option));) {
         if (option->flags & HIDDEN)
             continue;
@@ -236,8 +250,9 @@ void completion_write(const char *shell, struct buffer *out)
     } else if (strcmp(shell, "zsh") == 0) {
         zsh(out);
     } else {
-        buffer_append_text(out, "# fish completion of atoll: atoll completion fish > ~/.config/fish/completions/atoll.fish\n"
-                                "complete -c atoll -f\n");
+        buffer_append_text(
+            out, "# fish completion of atoll: atoll completion fish > ~/.config/fish/completions/atoll.fish\n"
+                 "complete -c atoll -f\n");
         for (const struct row *row = NULL; (row = row_next_of(ROW_COMMAND, row));)
             if (!(row->flags & HIDDEN))
                 fish_command(row, out);

@@ -22,8 +22,9 @@ int context_dial_sandbox(const char *dir, const char *url, struct remote *remote
     if (remote_open(remote, url, err))
         return -1;
     if (strncmp(url, "https://", 8) != 0 ||
-        (sandbox_path(ca, dir, SANDBOX_CA_FILE, err) == 0 && sandbox_path(certificate, dir, SANDBOX_ADMIN_FILE, err) == 0 &&
-         remote_trust(remote, ca, err) == 0 && remote_show_certificate(remote, certificate, err) == 0))
+        (sandbox_path(ca, dir, SANDBOX_CA_FILE, err) == 0 &&
+         sandbox_path(certificate, dir, SANDBOX_ADMIN_FILE, err) == 0 && remote_trust(remote, ca, err) == 0 &&
+         remote_show_certificate(remote, certificate, err) == 0))
         return 0;
     remote_close(remote);
     return -1;
@@ -34,16 +35,20 @@ int context_open_sandbox(const char *dir, struct remote *remote, struct error *e
     char url[REMOTE_URL_MAX];
     if (!sandbox_is_running(dir)) {
         if (sandbox_exists(dir))
-            return error_set(err, ERROR_UNREACHABLE, "the sandbox in %s doesn't run; `atoll sandbox up` resumes it", dir);
+            return error_set(err, ERROR_UNREACHABLE,
+                             "the sandbox in %s doesn't run; `atoll sandbox up` resumes it", dir);
         if (access(dir, X_OK) && errno == EACCES)
-            return error_set(err, ERROR_REFUSED, "%s belongs to another user; give another directory with --dir", dir);
-        return error_set(err, ERROR_UNREACHABLE, "there is no sandbox in %s; `atoll sandbox up` makes one", dir);
+            return error_set(err, ERROR_REFUSED,
+                             "%s belongs to another user; give another directory with --dir", dir);
+        return error_set(err, ERROR_UNREACHABLE, "there is no sandbox in %s; `atoll sandbox up` makes one",
+                         dir);
     }
     /* Its controller may be just being started again. */
     int64_t end_ms = clock_monotonic_ms(&clock_system) + SANDBOX_START_MS;
     while (sandbox_url(dir, url, sizeof url, err)) {
         if (clock_monotonic_ms(&clock_system) > end_ms) {
-            error_set(err, ERROR_UNREACHABLE, "the controller of the sandbox in %s has not started yet; %s/logs says more", dir, dir);
+            error_set(err, ERROR_UNREACHABLE,
+                      "the controller of the sandbox in %s has not started yet; %s/logs says more", dir, dir);
             return -1;
         }
         console_pause(SANDBOX_POLL_MS);
@@ -67,7 +72,8 @@ static int config_path(char path[PATH_MAX])
 
 static int wrong(const struct spec_mark *mark, struct error *err, const char *message)
 {
-    return error_set(err, ERROR_INVALID, "%s:%d:%d: error: %s", mark->file, mark->line, mark->column, message);
+    return error_set(err, ERROR_INVALID, "%s:%d:%d: error: %s", mark->file, mark->line, mark->column,
+                     message);
 }
 
 /* What the current context says; left empty where nothing is configured. */
@@ -84,7 +90,8 @@ static void take_text(const struct tree_node *item, const char *key, char *out, 
 
 static int find_context(const struct tree_node *root, struct configured *out, struct error *err)
 {
-    const struct tree_node *current = tree_get(root, "currentContext"), *contexts = tree_get(root, "contexts");
+    const struct tree_node *current = tree_get(root, "currentContext"),
+                           *contexts = tree_get(root, "contexts");
     if (!current)
         return 0;
     for (const struct tree_node *item = contexts ? contexts->first : NULL; item; item = item->next) {
@@ -138,7 +145,8 @@ static int open_configured(struct remote *remote, const struct configured *confi
         return -1;
     if ((!*configured->token_file || remote_show_token(remote, configured->token_file, err) == 0) &&
         (!*configured->ca_file || remote_trust(remote, configured->ca_file, err) == 0) &&
-        (!*configured->certificate_file || remote_show_certificate(remote, configured->certificate_file, err) == 0))
+        (!*configured->certificate_file ||
+         remote_show_certificate(remote, configured->certificate_file, err) == 0))
         return 0;
     remote_close(remote);
     return -1;
@@ -154,9 +162,10 @@ static int open_default(struct remote *remote, struct error *err)
         return open_configured(remote, &configured, err);
     if (sandbox_folder(NULL, dir, err) == 0 && sandbox_exists(dir))
         return context_open_sandbox(dir, remote, err);
-    return error_set(err, ERROR_UNREACHABLE,
-                     "no controller is known: give --controller URL, set ATOLL_CONTROLLER, write a context into "
-                     "~/.config/atoll/config.yaml, or start a sandbox with `atoll sandbox up`");
+    return error_set(
+        err, ERROR_UNREACHABLE,
+        "no controller is known: give --controller URL, set ATOLL_CONTROLLER, write a context into "
+        "~/.config/atoll/config.yaml, or start a sandbox with `atoll sandbox up`");
 }
 
 static int open_meant(const struct invocation *invocation, struct remote *remote, struct error *err)
@@ -165,7 +174,8 @@ static int open_meant(const struct invocation *invocation, struct remote *remote
     const char *env_url = getenv("ATOLL_CONTROLLER"), *env_dir = getenv("ATOLL_SANDBOX_DIR");
     char folder[PATH_MAX];
     if (url && dir)
-        return error_set(err, ERROR_INVALID, "--controller and --dir both say which controller; give one of them");
+        return error_set(err, ERROR_INVALID,
+                         "--controller and --dir both say which controller; give one of them");
     if (!url && !dir && env_url && *env_url)
         url = env_url;
     if (url)
@@ -187,10 +197,12 @@ static const char *given(const struct invocation *invocation, const char *option
 /* Who asks, whom they trust, and what for. */
 static int introduce(const struct invocation *invocation, struct remote *remote, struct error *err)
 {
-    const char *token_file = given(invocation, "token-file", "ATOLL_TOKEN_FILE"), *ca_file = given(invocation, "ca-file", "ATOLL_CA_FILE"),
+    const char *token_file = given(invocation, "token-file", "ATOLL_TOKEN_FILE"),
+               *ca_file = given(invocation, "ca-file", "ATOLL_CA_FILE"),
                *certificate_file = given(invocation, "certificate-file", "ATOLL_CERTIFICATE_FILE");
     const char *why = command_option(invocation->command, "why") ? invocation_text(invocation, "why") : NULL;
-    if ((token_file && remote_show_token(remote, token_file, err)) || (ca_file && remote_trust(remote, ca_file, err)) ||
+    if ((token_file && remote_show_token(remote, token_file, err)) ||
+        (ca_file && remote_trust(remote, ca_file, err)) ||
         (certificate_file && remote_show_certificate(remote, certificate_file, err)))
         return -1;
     return why && *why ? remote_say_why(remote, why, err) : 0;

@@ -43,8 +43,9 @@ int command_diff(const struct invocation *invocation)
         spec_files_destroy(files);
         return fail(&err);
     }
-    struct json *answer =
-        apply_fit_sandbox(&remote, files, &err) ? NULL : apply_send(&remote, "POST", "/v1/federation:diff", files, &err);
+    struct json *answer = apply_fit_sandbox(&remote, files, &err)
+                              ? NULL
+                              : apply_send(&remote, "POST", "/v1/federation:diff", files, &err);
     int status;
     if (answer) {
         apply_say_warnings(answer, files);

@@ -85,7 +85,8 @@ static void list_actions(const struct json *answer, struct buffer *out)
     const struct json *rules = json_get(answer, "rules");
     for (const struct json *rule = json_first(rules); rule; rule = json_next(rule)) {
         bool seen = false;
-        for (const struct json *earlier = json_first(rules); earlier != rule && !seen; earlier = json_next(earlier))
+        for (const struct json *earlier = json_first(rules); earlier != rule && !seen;
+             earlier = json_next(earlier))
             seen = strcmp(get(earlier, "outcome"), get(rule, "outcome")) == 0;
         if (!seen && *get(rule, "outcome"))
             buffer_printf(out, "%s\"%s\"", out->length ? ", " : "", get(rule, "outcome"));
@@ -102,7 +103,8 @@ static int why_not(const struct json *answer, const char *action)
     } else {
         struct error err;
         list_actions(answer, &out);
-        error_set(&err, ERROR_INVALID, "no rule leads to \"%s\"; the actions are: %s", action, buffer_text(&out));
+        error_set(&err, ERROR_INVALID, "no rule leads to \"%s\"; the actions are: %s", action,
+                  buffer_text(&out));
         status = console_fail(&err, NULL);
     }
     buffer_finish(&out);
@@ -148,7 +150,8 @@ int command_explain(const struct invocation *invocation)
         status = print(answer, invocation_text(invocation, "output"), invocation_text(invocation, "why-not"));
     } else {
         error_wrap(&err, "explaining %s", set);
-        status = console_fail(&err, err.code == ERROR_NOT_FOUND ? "`atoll status` shows what there is" : NULL);
+        status =
+            console_fail(&err, err.code == ERROR_NOT_FOUND ? "`atoll status` shows what there is" : NULL);
     }
     json_destroy(answer);
     remote_close(&remote);

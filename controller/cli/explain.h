@@ -8,7 +8,8 @@
 struct json *explain_fetch(struct remote *remote, const char *set, struct error *err);
 /* Pure: the phase, and a line for each wait. */
 void explain_print(const struct json *answer, int64_t now_ms, size_t width, struct buffer *out);
-/* Pure: a line for each rule whose outcome or name is `action`, with its first unmet condition. How many there were. */
+/* Pure: a line for each rule whose outcome or name is `action`, with its first unmet condition. How many
+ * there were. */
 size_t explain_why_not(const struct json *answer, const char *action, struct buffer *out);
 
 #endif

@@ -22,8 +22,8 @@ static void usage_option(const struct row *row, struct buffer *out)
         snprintf(name, sizeof name, "-%c", row->letter);
     else
         snprintf(name, sizeof name, "--%s", row->name);
-    buffer_printf(out, " %s%s%s%s%s%s", required ? "" : "[", name, valued ? " " : "", valued ? value_name(row) : "", required ? "" : "]",
-                  row->flags & REPEATED ? "..." : "");
+    buffer_printf(out, " %s%s%s%s%s%s", required ? "" : "[", name, valued ? " " : "",
+                  valued ? value_name(row) : "", required ? "" : "]", row->flags & REPEATED ? "..." : "");
 }
 
 void help_usage(const struct row *command, struct buffer *out)
@@ -55,7 +55,8 @@ static void two_columns(const char *left, const char *right, struct buffer *out)
 
 void help_overview(struct buffer *out)
 {
-    buffer_append_text(out, "atoll keeps MongoDB replica sets alive across zones.\n\nUsage: atoll COMMAND [OPTION]...\n\nCommands:\n");
+    buffer_append_text(out, "atoll keeps MongoDB replica sets alive across zones.\n\nUsage: atoll COMMAND "
+                            "[OPTION]...\n\nCommands:\n");
     for (const struct row *row = NULL; (row = row_next_of(ROW_COMMAND, row));)
         if (!(row->flags & HIDDEN))
             two_columns(row->name, row->help, out);
@@ -84,8 +85,9 @@ void help_command(const struct row *command, struct buffer *out)
         two_columns(*row->choices ? row->choices : row->name, row->help, out);
     for (const struct row *row = NULL; (row = command_next(command, ROW_OPTION, row));) {
         char name[2 * COMMAND_NAME_MAX];
-        snprintf(name, sizeof name, "%s%.1s%s--%s%s%s", row->letter ? "-" : "", row->letter ? &row->letter : "", row->letter ? ", " : "",
-                 row->name, row->type == TYPE_SWITCH ? "" : " ", row->type == TYPE_SWITCH ? "" : value_name(row));
+        snprintf(name, sizeof name, "%s%.1s%s--%s%s%s", row->letter ? "-" : "",
+                 row->letter ? &row->letter : "", row->letter ? ", " : "", row->name,
+                 row->type == TYPE_SWITCH ? "" : " ", row->type == TYPE_SWITCH ? "" : value_name(row));
         if (!(row->flags & HIDDEN))
             two_columns(name, row->help, out);
     }
@@ -119,7 +121,8 @@ static int fill(const struct invocation *invocation, struct buffer *out, struct 
     else if (command)
         help_command(command, out);
     else if (!help_group(words, out))
-        return error_set(err, ERROR_INVALID, "there is no command \"%s\"; `atoll help` lists all of them", words);
+        return error_set(err, ERROR_INVALID, "there is no command \"%s\"; `atoll help` lists all of them",
+                         words);
     return 0;
 }
 

@@ -34,7 +34,8 @@ int command_journal(const struct invocation *invocation)
         reply_finish(&reply);
     } else {
         error_wrap(&err, "reading the journal of %s", set);
-        status = console_fail(&err, err.code == ERROR_NOT_FOUND ? "`atoll status` shows what there is" : NULL);
+        status =
+            console_fail(&err, err.code == ERROR_NOT_FOUND ? "`atoll status` shows what there is" : NULL);
     }
     remote_close(&remote);
     return status;

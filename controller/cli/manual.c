@@ -79,14 +79,17 @@ static void man_rows(const char *title, enum row_kind kind, struct buffer *out)
 
 void help_man(struct buffer *out)
 {
-    buffer_append_text(out, ".\\\" Made by `atoll help --man` from controller/cli/commands.def; a test compares the two.\n"
-                            ".TH ATOLL 1 \"\" \"atoll " ATOLL_VERSION "\" \"Atoll\"\n"
-                            ".SH NAME\natoll \\- keep MongoDB replica sets alive across zones\n"
-                            ".SH SYNOPSIS\n\\fBatoll\\fR \\fICOMMAND\\fR [\\fIOPTION\\fR]...\n"
-                            ".SH DESCRIPTION\n"
-                            "One MongoDB replica set across several zones: a controller coordinates one agent per zone. \\fBatoll\\fR is the "
-                            "operator\\(cqs command line. Answers go to standard output, messages for people to standard error; "
-                            "with \\fB\\-o json\\fR an answer is one JSON document.\n.SH COMMANDS\n");
+    buffer_append_text(
+        out,
+        ".\\\" Made by `atoll help --man` from controller/cli/commands.def; a test compares the two.\n"
+        ".TH ATOLL 1 \"\" \"atoll " ATOLL_VERSION "\" \"Atoll\"\n"
+        ".SH NAME\natoll \\- keep MongoDB replica sets alive across zones\n"
+        ".SH SYNOPSIS\n\\fBatoll\\fR \\fICOMMAND\\fR [\\fIOPTION\\fR]...\n"
+        ".SH DESCRIPTION\n"
+        "One MongoDB replica set across several zones: a controller coordinates one agent per zone. "
+        "\\fBatoll\\fR is the "
+        "operator\\(cqs command line. Answers go to standard output, messages for people to standard error; "
+        "with \\fB\\-o json\\fR an answer is one JSON document.\n.SH COMMANDS\n");
     for (const struct row *row = NULL; (row = row_next_of(ROW_COMMAND, row));)
         if (!(row->flags & HIDDEN))
             man_command(row, out);
@@ -150,9 +153,12 @@ static void markdown_rows(const char *title, enum row_kind kind, struct buffer *
 
 void help_markdown(struct buffer *out)
 {
-    buffer_append_text(out, "<!-- Made by `atoll help --markdown` from controller/cli/commands.def; a test compares the two. -->\n"
-                            "# The command line\n\nAnswers go to standard output, messages for people to standard error; with `-o json` an "
-                            "answer is one JSON document. Colour only on a terminal, and never with `NO_COLOR`.\n\n");
+    buffer_append_text(
+        out, "<!-- Made by `atoll help --markdown` from controller/cli/commands.def; a test compares the "
+             "two. -->\n"
+             "# The command line\n\nAnswers go to standard output, messages for people to standard error; "
+             "with `-o json` an "
+             "answer is one JSON document. Colour only on a terminal, and never with `NO_COLOR`.\n\n");
     for (const struct row *row = NULL; (row = row_next_of(ROW_COMMAND, row));)
         if (!(row->flags & HIDDEN))
             markdown_command(row, out);

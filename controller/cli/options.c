@@ -11,7 +11,7 @@ enum { SUGGESTION_LENGTH_MAX = 32, SUGGESTION_DISTANCE_MAX = 2 };
 struct parse {
     int argc;
     char *const *argv;
-    int at;                /* the next argument */
+    int at;                       /* the next argument */
     char words[COMMAND_NAME_MAX]; /* the command's words so far */
     struct invocation *out;
     struct error *err;
@@ -23,7 +23,8 @@ static size_t least(size_t a, size_t b, size_t c)
     return two < c ? two : c;
 }
 
-/* How many letters must change to make one of the other (Levenshtein); long texts are told apart by that alone. */
+/* How many letters must change to make one of the other (Levenshtein); long texts are told apart by that
+ * alone. */
 static size_t text_distance(const char *a, const char *b)
 {
     size_t row[SUGGESTION_LENGTH_MAX + 1], a_length = strlen(a), b_length = strlen(b);
@@ -81,9 +82,12 @@ static int unknown_command(struct parse *parse)
 {
     const struct row *near = nearest_command(parse->words);
     if (near)
-        return error_set(parse->err, ERROR_INVALID, "there is no command \"%s\"; did you mean `atoll %s`? `atoll help` lists all of them",
-                         parse->words, near->name);
-    return error_set(parse->err, ERROR_INVALID, "there is no command \"%s\"; `atoll help` lists the commands", parse->words);
+        return error_set(
+            parse->err, ERROR_INVALID,
+            "there is no command \"%s\"; did you mean `atoll %s`? `atoll help` lists all of them",
+            parse->words, near->name);
+    return error_set(parse->err, ERROR_INVALID, "there is no command \"%s\"; `atoll help` lists the commands",
+                     parse->words);
 }
 
 /* Takes a word of the command's name. */
@@ -91,7 +95,8 @@ static int take_command_word(struct parse *parse, const char *word)
 {
     size_t length = strlen(parse->words);
     if (length + strlen(word) + 2 > sizeof parse->words)
-        return error_set(parse->err, ERROR_INVALID, "there is no command \"%.40s…\"; `atoll help` lists the commands", word);
+        return error_set(parse->err, ERROR_INVALID,
+                         "there is no command \"%.40s…\"; `atoll help` lists the commands", word);
     if (length)
         parse->words[length++] = ' ';
     memcpy(parse->words + length, word, strlen(word) + 1);
@@ -126,25 +131,29 @@ static int unknown_option(struct parse *parse, const char *text)
 {
     const struct row *command = parse->out->command;
     if (!command)
-        return error_set(parse->err, ERROR_INVALID, "there is no option %s before the command; `atoll help` shows the options", text);
+        return error_set(parse->err, ERROR_INVALID,
+                         "there is no option %s before the command; `atoll help` shows the options", text);
     const struct row *near = text[1] == '-' ? nearest_option(command, text + 2) : NULL;
     if (near)
-        return error_set(parse->err, ERROR_INVALID, "`atoll %s` has no option %s; did you mean --%s?", command->name, text, near->name);
-    return error_set(parse->err, ERROR_INVALID, "`atoll %s` has no option %s; `atoll help %s` shows the options", command->name, text,
+        return error_set(parse->err, ERROR_INVALID, "`atoll %s` has no option %s; did you mean --%s?",
+                         command->name, text, near->name);
+    return error_set(parse->err, ERROR_INVALID,
+                     "`atoll %s` has no option %s; `atoll help %s` shows the options", command->name, text,
                      command->name);
 }
 
 static int check_value(const struct row *row, const char *shown, const char *value, struct error *err)
 {
     if (row->type == TYPE_CHOICE && !row_admits(row, value))
-        return error_set(err, ERROR_INVALID, "%s can't be \"%s\": it is one of %s", shown, value, row->choices);
+        return error_set(err, ERROR_INVALID, "%s can't be \"%s\": it is one of %s", shown, value,
+                         row->choices);
     if (row->type == TYPE_SECONDS || row->type == TYPE_NUMBER) {
         char *end;
         errno = 0;
         long number = strtol(value, &end, 10);
         if (errno || end == value || *end || number < 0 || number > SECONDS_MAX)
-            return error_set(err, ERROR_INVALID, "%s can't be \"%s\": it is a whole number%s from 0 to %d", shown, value,
-                             row->type == TYPE_SECONDS ? " of seconds" : "", SECONDS_MAX);
+            return error_set(err, ERROR_INVALID, "%s can't be \"%s\": it is a whole number%s from 0 to %d",
+                             shown, value, row->type == TYPE_SECONDS ? " of seconds" : "", SECONDS_MAX);
     }
     if (row->type != TYPE_SWITCH && *value == '\0')
         return error_set(err, ERROR_INVALID, "%s is empty; give it a value", shown);
@@ -188,7 +197,8 @@ static int take_long(struct parse *parse, const char *text)
     if (!row)
         return unknown_option(parse, text);
     if (row->type == TYPE_SWITCH)
-        return joined ? error_set(parse->err, ERROR_INVALID, "--%s takes no value", row->name) : add_value(parse, row, "");
+        return joined ? error_set(parse->err, ERROR_INVALID, "--%s takes no value", row->name)
+                      : add_value(parse, row, "");
     return joined ? add_value(parse, row, text + 2 + length + 1) : take_next_value(parse, row, text);
 }
 
@@ -209,13 +219,17 @@ static int take_argument(struct parse *parse, const char *text)
     struct invocation *out = parse->out;
     const struct row *row = NULL;
     size_t place = 0;
-    while ((row = command_next(out->command, ROW_ARGUMENT, row)) && !(row->flags & REPEATED) && place < out->argument_count)
+    while ((row = command_next(out->command, ROW_ARGUMENT, row)) && !(row->flags & REPEATED) &&
+           place < out->argument_count)
         place++;
     if (!row)
-        return error_set(parse->err, ERROR_INVALID, "`atoll %s` doesn't know what to do with \"%s\"; `atoll help %s` shows its arguments",
-                         out->command->name, text, out->command->name);
+        return error_set(
+            parse->err, ERROR_INVALID,
+            "`atoll %s` doesn't know what to do with \"%s\"; `atoll help %s` shows its arguments",
+            out->command->name, text, out->command->name);
     if (out->argument_count == INVOCATION_ARGUMENTS_MAX)
-        return error_set(parse->err, ERROR_INVALID, "too many arguments (at most %d)", INVOCATION_ARGUMENTS_MAX);
+        return error_set(parse->err, ERROR_INVALID, "too many arguments (at most %d)",
+                         INVOCATION_ARGUMENTS_MAX);
     if (check_value(row, row->name, text, parse->err))
         return -1;
     out->arguments[out->argument_count++] = text;
@@ -227,12 +241,12 @@ static int check_complete(const struct invocation *out, struct error *err)
     const struct row *row = NULL;
     for (size_t place = 0; (row = command_next(out->command, ROW_ARGUMENT, row)); place++)
         if ((row->flags & REQUIRED) && place >= out->argument_count)
-            return error_set(err, ERROR_INVALID, "`atoll %s` needs %s: %s%s%s", out->command->name, row->name, row->help,
-                             *row->choices ? ", one of " : "", row->choices);
+            return error_set(err, ERROR_INVALID, "`atoll %s` needs %s: %s%s%s", out->command->name, row->name,
+                             row->help, *row->choices ? ", one of " : "", row->choices);
     while ((row = command_next(out->command, ROW_OPTION, row)))
         if ((row->flags & REQUIRED) && !invocation_has(out, row->name))
-            return error_set(err, ERROR_INVALID, "`atoll %s` needs --%s %s: %s", out->command->name, row->name,
-                             *row->choices ? row->choices : row->argument, row->help);
+            return error_set(err, ERROR_INVALID, "`atoll %s` needs --%s %s: %s", out->command->name,
+                             row->name, *row->choices ? row->choices : row->argument, row->help);
     return 0;
 }
 
@@ -258,10 +272,12 @@ int invocation_parse(int argc, char *const *argv, struct invocation *out, struct
             return -1;
     }
     if (!result.command && *parse.words && !result.help)
-        return error_set(err, ERROR_INVALID, "`atoll %s` needs a command after it; `atoll help` lists them", parse.words);
+        return error_set(err, ERROR_INVALID, "`atoll %s` needs a command after it; `atoll help` lists them",
+                         parse.words);
     for (size_t i = 0; result.command && i < result.value_count; i++)
         if (!command_option(result.command, result.values[i].option->name))
-            return error_set(err, ERROR_INVALID, "`atoll %s` has no option --%s", result.command->name, result.values[i].option->name);
+            return error_set(err, ERROR_INVALID, "`atoll %s` has no option --%s", result.command->name,
+                             result.values[i].option->name);
     if (!result.command)
         memcpy(result.group, parse.words, sizeof result.group);
     if (result.command && !result.help && !result.version && check_complete(&result, err))

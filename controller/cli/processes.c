@@ -84,13 +84,15 @@ static enum process_kind look_at(pid_t pid, const char *dir)
         return PROCESS_FOREIGN;
     bool mine = fstat(fd, &st) == 0 && st.st_uid == geteuid();
     size_t length = 0;
-    for (ssize_t got; mine && length < sizeof line && (got = read(fd, line + length, sizeof line - length)) > 0;)
+    for (ssize_t got;
+         mine && length < sizeof line && (got = read(fd, line + length, sizeof line - length)) > 0;)
         length += (size_t)got;
     close(fd);
     return mine ? process_kind_of(line, length, dir) : PROCESS_FOREIGN;
 }
 
-/* A handle on the process when it is of these kinds, else -1. The number is looked at again once the handle is held. */
+/* A handle on the process when it is of these kinds, else -1. The number is looked at again once the handle
+ * is held. */
 static int grasp(pid_t pid, const char *dir, unsigned kinds)
 {
     if (pid == getpid() || !(look_at(pid, dir) & kinds))

@@ -1,6 +1,6 @@
-/* The processes of a sandbox, found in /proc by its directory in their command line: also those that a crash left behind.
- * Only the user's own, only by exact paths, and only what looks like a program of a sandbox: an editor on one of its
- * files is not one. */
+/* The processes of a sandbox, found in /proc by its directory in their command line: also those that a crash
+ * left behind. Only the user's own, only by exact paths, and only what looks like a program of a sandbox: an
+ * editor on one of its files is not one. */
 #ifndef ATOLL_CLI_PROCESSES_H
 #define ATOLL_CLI_PROCESSES_H
 
@@ -21,8 +21,8 @@ struct stopped {
     size_t left;          /* those that nothing ended */
 };
 
-/* Ends all processes of these kinds: SIGTERM, then SIGKILL when `patience_ms` are over, each through a pidfd, so that a number
- * that was given away again hits nobody. Looks again until none is left. */
+/* Ends all processes of these kinds: SIGTERM, then SIGKILL when `patience_ms` are over, each through a pidfd,
+ * so that a number that was given away again hits nobody. Looks again until none is left. */
 struct stopped processes_stop(const char *dir, unsigned kinds, int64_t patience_ms);
 
 #endif

@@ -27,14 +27,16 @@ int remote_open(struct remote *remote, const char *url, struct error *err)
 {
     size_t length = strlen(url);
     if (strncmp(url, "http://", 7) != 0 && strncmp(url, "https://", 8) != 0)
-        return error_set(err, ERROR_INVALID, "\"%s\" is no controller's URL: it begins with http:// or https://", url);
+        return error_set(err, ERROR_INVALID,
+                         "\"%s\" is no controller's URL: it begins with http:// or https://", url);
     remote->authorization[0] = remote->why[0] = 0;
     buffer_init(&remote->ca, PKI_PEM_MAX);
     buffer_init(&remote->certificate, PKI_PEM_MAX);
     while (length > 8 && url[length - 1] == '/')
         length--;
     if (length >= sizeof remote->url)
-        return error_set(err, ERROR_INVALID, "the controller's URL is longer than %d bytes", REMOTE_URL_MAX - 1);
+        return error_set(err, ERROR_INVALID, "the controller's URL is longer than %d bytes",
+                         REMOTE_URL_MAX - 1);
     memcpy(remote->url, url, length);
     remote->url[length] = '\0';
     remote->sandbox[0] = '\0';
@@ -49,7 +51,8 @@ int remote_open(struct remote *remote, const char *url, struct error *err)
 
 static bool is_private(const char *url)
 {
-    static const char *const loopbacks[] = {"http://127.", "http://localhost:", "http://localhost/", "http://[::1]"};
+    static const char *const loopbacks[] = {"http://127.", "http://localhost:", "http://localhost/",
+                                            "http://[::1]"};
     bool is = strncmp(url, "https://", 8) == 0 || strcmp(url, "http://localhost") == 0;
     for (size_t i = 0; i < sizeof loopbacks / sizeof *loopbacks; i++)
         is |= strncmp(url, loopbacks[i], strlen(loopbacks[i])) == 0;
@@ -62,15 +65,21 @@ static int check_owner(const char *what, const char *file, struct error *err)
     if (stat(file, &facts))
         return error_set_errno(err, errno, "the %s file %s", what, file);
     if (facts.st_mode & 077)
-        return error_set(err, ERROR_REFUSED, "the %s file %s can be read by others: chmod 600 it, and revoke the %s if somebody may have", what, file,
-                         what);
+        return error_set(
+            err, ERROR_REFUSED,
+            "the %s file %s can be read by others: chmod 600 it, and revoke the %s if somebody may have",
+            what, file, what);
     return 0;
 }
 
 int remote_trust(struct remote *remote, const char *file, struct error *err)
 {
     buffer_clear(&remote->ca);
-    return file_read(file, PKI_PEM_MAX, &remote->ca, err) ? error_wrap(err, "reading the CA of %s", remote->url) : 0;
+    if (!realpath(file, remote->ca_file))
+        return error_set_errno(err, errno, "the CA's file %s can't be used", file);
+    return file_read(file, PKI_PEM_MAX, &remote->ca, err)
+               ? error_wrap(err, "reading the CA of %s", remote->url)
+               : 0;
 }
 
 int remote_show_certificate(struct remote *remote, const char *file, struct error *err)
@@ -89,7 +98,8 @@ static const struct http_tls *tls_of(const struct remote *remote, struct http_tl
     const char *own = remote->certificate.length ? remote->certificate.data : NULL;
     if (!own && !remote->ca.length)
         return NULL;
-    *out = (struct http_tls){.ca = remote->ca.length ? remote->ca.data : NULL, .certificate = own, .key = own};
+    *out =
+        (struct http_tls){.ca = remote->ca.length ? remote->ca.data : NULL, .certificate = own, .key = own};
     return out;
 }
 
@@ -97,14 +107,19 @@ int remote_show_token(struct remote *remote, const char *file, struct error *err
 {
     struct buffer text;
     if (!is_private(remote->url))
-        return error_set(err, ERROR_REFUSED, "a token isn't sent to %s, where it could be read on the way: use https://", remote->url);
+        return error_set(err, ERROR_REFUSED,
+                         "a token isn't sent to %s, where it could be read on the way: use https://",
+                         remote->url);
     buffer_init(&text, REMOTE_TOKEN_MAX);
     int result = check_owner("token", file, err) || file_read(file, REMOTE_TOKEN_MAX, &text, err) ? -1 : 0;
     size_t length = strcspn(buffer_text(&text), " \t\r\n");
-    if (result == 0 && (!length || buffer_text(&text)[length + strspn(buffer_text(&text) + length, " \t\r\n")]))
-        result = error_set(err, ERROR_INVALID, "the file %s holds no token: one line, as `atoll token create` prints it", file);
+    if (result == 0 &&
+        (!length || buffer_text(&text)[length + strspn(buffer_text(&text) + length, " \t\r\n")]))
+        result = error_set(err, ERROR_INVALID,
+                           "the file %s holds no token: one line, as `atoll token create` prints it", file);
     if (result == 0)
-        snprintf(remote->authorization, sizeof remote->authorization, "Authorization: Bearer %.*s", (int)length, buffer_text(&text));
+        snprintf(remote->authorization, sizeof remote->authorization, "Authorization: Bearer %.*s",
+                 (int)length, buffer_text(&text));
     if (text.data)
         explicit_bzero(text.data, text.capacity);
     buffer_finish(&text);
@@ -115,7 +130,8 @@ int remote_say_why(struct remote *remote, const char *text, struct error *err)
 {
     struct buffer encoded;
     if (strlen(text) > REMOTE_WHY_MAX)
-        return error_set(err, ERROR_INVALID, "--why takes at most %d bytes, and this has %zu", REMOTE_WHY_MAX, strlen(text));
+        return error_set(err, ERROR_INVALID, "--why takes at most %d bytes, and this has %zu", REMOTE_WHY_MAX,
+                         strlen(text));
     buffer_init(&encoded, 0);
     path_append(&encoded, text);
     snprintf(remote->why, sizeof remote->why, "Atoll-Why: %s", buffer_text(&encoded));
@@ -168,7 +184,8 @@ static int run(struct remote *remote, const struct http_call_options *options, s
     struct http_call_options with_tls = *options;
     with_tls.tls = tls_of(remote, &tls);
     waiting->loop = &remote->loop;
-    uv_update_time(&remote->loop); /* the loop did not run since the last request: timers must count from now */
+    uv_update_time(
+        &remote->loop); /* the loop did not run since the last request: timers must count from now */
     buffer_init(&waiting->reply->body, 0);
     waiting->reply->status = 0;
     if (!http_client_start(remote->client, &with_tls, err))
@@ -181,16 +198,18 @@ static int run(struct remote *remote, const struct http_call_options *options, s
         return 0;
     buffer_finish(&waiting->reply->body);
     if (waiting->unreadable)
-        return error_set(err, ERROR_PROTOCOL,
-                         "the controller at %s sent a line of more than %d bytes (SSE_LINE_MAX), or memory is out", remote->url,
-                         SSE_LINE_MAX);
+        return error_set(
+            err, ERROR_PROTOCOL,
+            "the controller at %s sent a line of more than %d bytes (SSE_LINE_MAX), or memory is out",
+            remote->url, SSE_LINE_MAX);
     if (err->code == ERROR_IO)
         err->code = ERROR_UNREACHABLE;
     return error_wrap(err, "the controller at %s can't be reached", remote->url);
 }
 
 /* The caller's headers and ours, in `out`. */
-static const char *const *with_ours(const struct remote *remote, const char *const *headers, const char *out[REMOTE_HEADERS_MAX + 3])
+static const char *const *with_ours(const struct remote *remote, const char *const *headers,
+                                    const char *out[REMOTE_HEADERS_MAX + 3])
 {
     size_t count = 0;
     for (; headers && *headers && count < REMOTE_HEADERS_MAX; headers++)
@@ -210,14 +229,20 @@ int remote_call(struct remote *remote, const struct request *request, struct rep
     struct error own;
     *reply = (struct reply){0};
     if (strlen(request->path) >= REMOTE_PATH_MAX)
-        return error_set(err, ERROR_INVALID, "the name is too long: the path has more than %d bytes", REMOTE_PATH_MAX - 1);
+        return error_set(err, ERROR_INVALID, "the name is too long: the path has more than %d bytes",
+                         REMOTE_PATH_MAX - 1);
     snprintf(url, sizeof url, "%s%s", remote->url, request->path);
     struct waiting waiting = {.reply = reply, .err = err ? err : &own};
     struct http_call_options options = {
-        .method = request->method ? request->method : "GET", .url = url, .headers = with_ours(remote, request->headers, headers),
-        .body = request->body, .body_length = request->body_length,
+        .method = request->method ? request->method : "GET",
+        .url = url,
+        .headers = with_ours(remote, request->headers, headers),
+        .body = request->body,
+        .body_length = request->body_length,
         .timeout_ms = request->timeout_ms ? request->timeout_ms : REMOTE_TIMEOUT_MS,
-        .body_limit = REMOTE_BODY_MAX, .done = on_done, .context = &waiting,
+        .body_limit = REMOTE_BODY_MAX,
+        .done = on_done,
+        .context = &waiting,
     };
     return run(remote, &options, &waiting);
 }
@@ -248,7 +273,8 @@ int reply_check(const struct reply *reply, struct error *err)
     if (message && *message)
         error_set(err, code_of_status(reply->status), "%s", message);
     else
-        error_set(err, code_of_status(reply->status), "the controller answered with HTTP status %d", reply->status);
+        error_set(err, code_of_status(reply->status), "the controller answered with HTTP status %d",
+                  reply->status);
     if (err)
         err->detail = reply->status;
     json_destroy(body);
@@ -300,7 +326,8 @@ struct json *remote_get(struct remote *remote, const char *path, struct error *e
     return json;
 }
 
-struct json *remote_ask(struct remote *remote, const char *method, const char *path, const struct json *body, struct error *err)
+struct json *remote_ask(struct remote *remote, const char *method, const char *path, const struct json *body,
+                        struct error *err)
 {
     static const char *const headers[] = {"Content-Type: application/json", NULL};
     struct buffer text;
@@ -308,7 +335,11 @@ struct json *remote_ask(struct remote *remote, const char *method, const char *p
     struct json *answer = NULL;
     buffer_init(&text, 0);
     if (!body || json_print(body, JSON_COMPACT, &text, err) == 0) {
-        struct request request = {.method = method, .path = path, .headers = body ? headers : NULL, .body = text.data, .body_length = text.length};
+        struct request request = {.method = method,
+                                  .path = path,
+                                  .headers = body ? headers : NULL,
+                                  .body = text.data,
+                                  .body_length = text.length};
         if (remote_call(remote, &request, &reply, err) == 0) {
             if (reply_check(&reply, err) == 0)
                 answer = reply.body.length ? reply_json(&reply, err) : json_object();
@@ -320,7 +351,8 @@ struct json *remote_ask(struct remote *remote, const char *method, const char *p
 }
 
 int remote_stream(struct remote *remote, const char *path, const char *const *headers,
-                  int (*on_data)(void *context, const char *data, size_t length), void *context, struct error *err)
+                  int (*on_data)(void *context, const char *data, size_t length), void *context,
+                  struct error *err)
 {
     char url[REMOTE_URL_MAX + REMOTE_PATH_MAX];
     struct reply reply = {0};
@@ -328,8 +360,14 @@ int remote_stream(struct remote *remote, const char *path, const char *const *he
     struct waiting waiting = {.reply = &reply, .err = err, .on_data = on_data, .context = context};
     snprintf(url, sizeof url, "%s%.*s", remote->url, REMOTE_PATH_MAX - 1, path);
     struct http_call_options options = {
-        .method = "GET", .url = url, .headers = with_ours(remote, headers, all), .silence_ms = REMOTE_SILENCE_MS, .body_limit = 1 << 20,
-        .on_data = on_stream, .done = on_done, .context = &waiting,
+        .method = "GET",
+        .url = url,
+        .headers = with_ours(remote, headers, all),
+        .silence_ms = REMOTE_SILENCE_MS,
+        .body_limit = 1 << 20,
+        .on_data = on_stream,
+        .done = on_done,
+        .context = &waiting,
     };
     if (run(remote, &options, &waiting))
         return -1;

@@ -50,6 +50,7 @@ static void put_set(struct rendering *rendering, const struct object_zone *zone,
         if (strcmp(member->zone, zone->zone) != 0 || member->absent || set->absent)
             continue;
         struct intent_member intent = spec_intent_member(set, member, &rendering->arena);
+        intent.tls = rendering->spec->tls;
         intent.source_ranges = ranges.ranges;
         intent.source_range_count = ranges.count;
         if (first)
@@ -78,9 +79,11 @@ static void put_zone(struct rendering *rendering, const struct spec_zone *zone)
 }
 
 static const char preface[] =
-    "# Made by `atoll render`. Left out, because it isn't in the spec: Secrets (keyfile and certificates), "
-    "which never leave the\n"
-    "# controller and the agent; the addresses of the cluster's own pods and nodes and of the controller in\n"
+    "# Made by `atoll render`. Left out, because it isn't in the spec: Secrets (keyfile, and certificate "
+    "with key), "
+    "which the zone's\n"
+    "# agent writes, and without which no pod starts; the addresses of the cluster's own pods and nodes and "
+    "of the controller in\n"
     "# loadBalancerSourceRanges, and the reserved loadBalancerIP, which the zone's agent adds (with another "
     "hash in atoll.dev/template).\n";
 

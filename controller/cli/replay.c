@@ -60,8 +60,7 @@ static void print_entry(const struct json *entry, const struct replay_result *re
         const struct member_plan *member = &result->plan.members[i];
         if (!member->waiting)
             continue;
-        buffer_printf(out, "        %s ",
-                      spec_node_name(result->set, &result->set->members[i], arena));
+        buffer_printf(out, "        %s ", spec_node_name(result->set, &result->set->members[i], arena));
         print_rule(member->rule, member->sentence, out);
     }
     print_action(result, out);

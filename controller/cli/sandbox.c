@@ -20,7 +20,8 @@ int sandbox_path(char path[PATH_MAX], const char *dir, const char *name, struct 
 {
     int length = snprintf(path, PATH_MAX, "%s/%s", dir, name);
     if (length < 0 || length >= PATH_MAX)
-        return error_set(err, ERROR_TOO_LARGE, "the path of the sandbox is longer than %d bytes", PATH_MAX - 1);
+        return error_set(err, ERROR_TOO_LARGE, "the path of the sandbox is longer than %d bytes",
+                         PATH_MAX - 1);
     return 0;
 }
 
@@ -39,7 +40,8 @@ static int canonical(const char *given, char path[PATH_MAX], struct error *err)
     char *slash = strrchr(parent, '/');
     const char *name = slash ? slash + 1 : parent;
     if (strcmp(name, "..") == 0 || strcmp(name, ".") == 0 || !*name)
-        return error_set(err, ERROR_INVALID, "the directory %s does not exist; name one without . and ..", given);
+        return error_set(err, ERROR_INVALID, "the directory %s does not exist; name one without . and ..",
+                         given);
     char last[NAME_MAX + 1];
     if (strlen(name) > NAME_MAX)
         return error_set(err, ERROR_INVALID, "the directory's name is longer than %d bytes", NAME_MAX);
@@ -91,14 +93,16 @@ bool sandbox_is_running(const char *dir)
     return held;
 }
 
-/* One try. A lock whose file was removed meanwhile is none: `sandbox down` takes the file away with the rest. */
+/* One try. A lock whose file was removed meanwhile is none: `sandbox down` takes the file away with the rest.
+ */
 static int try_lock(const char *path, int *out)
 {
     struct stat held, named;
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
         return -1;
-    if (flock(fd, LOCK_EX | LOCK_NB) == 0 && fstat(fd, &held) == 0 && stat(path, &named) == 0 && held.st_ino == named.st_ino)
+    if (flock(fd, LOCK_EX | LOCK_NB) == 0 && fstat(fd, &held) == 0 && stat(path, &named) == 0 &&
+        held.st_ino == named.st_ino)
         return *out = fd, 0;
     int saved = errno;
     close(fd);
@@ -156,10 +160,12 @@ static int read_marker(const struct json *json, struct sandbox *out, struct erro
 {
     int64_t listen_port = 0, read_port = 0;
     const char *mongod = json_get_text(json, "mongod", "");
-    if (strcmp(json_get_text(json, "kind", ""), "Sandbox") != 0 || (*mongod && *mongod != '/') || strlen(mongod) >= PATH_MAX)
+    if (strcmp(json_get_text(json, "kind", ""), "Sandbox") != 0 || (*mongod && *mongod != '/') ||
+        strlen(mongod) >= PATH_MAX)
         return error_set(err, ERROR_INVALID, "it is no sandbox's marker");
     if (json_read_int(json, "listenPort", JSON_OPTIONAL, 0, 65535, &listen_port, err) ||
-        json_read_int(json, "readPort", JSON_OPTIONAL, 0, 65535, &read_port, err) || read_zones(json, out, err))
+        json_read_int(json, "readPort", JSON_OPTIONAL, 0, 65535, &read_port, err) ||
+        read_zones(json, out, err))
         return -1;
     if (read_clusters(json, out, err))
         return -1;
@@ -209,7 +215,8 @@ int sandbox_write(const char *dir, const struct sandbox *sandbox, struct error *
     buffer_init(&text, 0);
     int result = json_print(json, JSON_PRETTY, &text, err);
     if (result == 0)
-        result = buffer_append_text(&text, "\n") || file_replace(path, text.data, text.length, 0600, err) ? -1 : 0;
+        result =
+            buffer_append_text(&text, "\n") || file_replace(path, text.data, text.length, 0600, err) ? -1 : 0;
     json_destroy(json);
     buffer_finish(&text);
     return result;
@@ -236,8 +243,8 @@ int sandbox_url(const char *dir, char *url, size_t size, struct error *err)
 
 static bool is_ours(const char *name)
 {
-#define X(file)                                                                                               \
-    if (strcmp(name, file) == 0)                                                                              \
+#define X(file)                                                                                              \
+    if (strcmp(name, file) == 0)                                                                             \
         return true;
     SANDBOX_FILES(X)
 #undef X
@@ -249,7 +256,8 @@ static bool has_foreign_files(const char *dir)
     DIR *folder = opendir(dir);
     bool foreign = false;
     for (struct dirent *entry; folder && !foreign && (entry = readdir(folder));)
-        foreign = strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 && !is_ours(entry->d_name);
+        foreign =
+            strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 && !is_ours(entry->d_name);
     if (folder)
         closedir(folder);
     return foreign;
@@ -261,7 +269,8 @@ bool sandbox_is_foreign(const char *dir)
     bool foreign = false;
     /* A lock alone is what a start leaves that was killed before it wrote its marker. */
     for (struct dirent *entry; folder && !foreign && (entry = readdir(folder));)
-        foreign = strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 && strcmp(entry->d_name, "lock") != 0;
+        foreign = strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
+                  strcmp(entry->d_name, "lock") != 0;
     if (folder)
         closedir(folder);
     return foreign;

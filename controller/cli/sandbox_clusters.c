@@ -145,7 +145,8 @@ static void on_discovered(void *context, const struct kube_server *server, const
 
 static void clear(struct cleaner *cleaner)
 {
-    static const enum object_kind kinds[] = {OBJECT_CONTROLLER, OBJECT_SERVICE, OBJECT_BUDGET, OBJECT_SECRET, OBJECT_CLAIM};
+    static const enum object_kind kinds[] = {OBJECT_CONTROLLER, OBJECT_SERVICE, OBJECT_BUDGET, OBJECT_SECRET,
+                                             OBJECT_CLAIM};
     cleaner->done = false;
     cleaner->failed = kube_discover(cleaner->client, on_discovered, cleaner, &cleaner->err) != 0;
     while (!cleaner->failed && !cleaner->done)

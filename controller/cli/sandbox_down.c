@@ -25,7 +25,9 @@ static int stop_all(const char *dir, struct ended *ended, struct error *err)
     static const struct {
         enum process_kind kind;
         int64_t patience_ms;
-    } order[] = {{PROCESS_SUPERVISOR, DAEMON_PATIENCE_MS}, {PROCESS_DAEMON, DAEMON_PATIENCE_MS}, {PROCESS_MEMBER, MEMBER_PATIENCE_MS}};
+    } order[] = {{PROCESS_SUPERVISOR, DAEMON_PATIENCE_MS},
+                 {PROCESS_DAEMON, DAEMON_PATIENCE_MS},
+                 {PROCESS_MEMBER, MEMBER_PATIENCE_MS}};
     size_t left = 0;
     for (size_t i = 0; i < sizeof order / sizeof order[0]; i++) {
         struct stopped some = processes_stop(dir, order[i].kind, order[i].patience_ms);
@@ -33,7 +35,9 @@ static int stop_all(const char *dir, struct ended *ended, struct error *err)
         ended->any = ended->any || some.asked;
         left += some.left;
     }
-    return left ? error_set(err, ERROR_INTERNAL, "%zu processes of the sandbox in %s could not be ended", left, dir) : 0;
+    return left ? error_set(err, ERROR_INTERNAL, "%zu processes of the sandbox in %s could not be ended",
+                            left, dir)
+                : 0;
 }
 
 /* The folder that only the default place has above it. */
@@ -55,8 +59,8 @@ static bool may_delete_disks(const struct invocation *invocation, const struct s
         return true;
     if (!console_is_terminal(STDIN_FILENO))
         return false;
-    fprintf(stderr, "The claims of %s in %zu clusters, and their data, will be deleted. Type %s to confirm: ", sandbox->id,
-            sandbox->cluster_count, sandbox->id);
+    fprintf(stderr, "The claims of %s in %zu clusters, and their data, will be deleted. Type %s to confirm: ",
+            sandbox->id, sandbox->cluster_count, sandbox->id);
     if (!fgets(answer, sizeof answer, stdin))
         return false;
     answer[strcspn(answer, "\n")] = 0;
@@ -72,10 +76,12 @@ static int clear_clusters(const char *dir, const struct invocation *invocation, 
     int result = 0;
     if (sandbox_exists(dir) && sandbox_read(dir, sandbox, NULL) == 0 && sandbox->cluster_count) {
         result = sandbox_clear_clusters(sandbox, may_delete_disks(invocation, sandbox), &deleted, &kept, err);
-        console_say("Deleted %zu objects of %s from %zu clusters.", deleted, sandbox->id, sandbox->cluster_count);
+        console_say("Deleted %zu objects of %s from %zu clusters.", deleted, sandbox->id,
+                    sandbox->cluster_count);
         if (kept)
-            console_say("%zu claims are kept: kubectl delete pvc -l atoll.dev/federation=%s deletes them and their data.", kept,
-                        sandbox->id);
+            console_say("%zu claims are kept: kubectl delete pvc -l atoll.dev/federation=%s deletes them and "
+                        "their data.",
+                        kept, sandbox->id);
     }
     free(sandbox);
     return result;
@@ -87,7 +93,8 @@ static int remove_files(const char *dir, const struct ended *ended, struct error
     bool foreign = false;
     int lock_fd = -1;
     bool others = sandbox_is_foreign(dir); /* no sandbox, but somebody's files */
-    if (!others && access(dir, F_OK) == 0 && (sandbox_lock(dir, &lock_fd, err) || sandbox_remove(dir, &removed, &foreign, err))) {
+    if (!others && access(dir, F_OK) == 0 &&
+        (sandbox_lock(dir, &lock_fd, err) || sandbox_remove(dir, &removed, &foreign, err))) {
         if (lock_fd >= 0)
             close(lock_fd);
         return -1;
@@ -98,7 +105,8 @@ static int remove_files(const char *dir, const struct ended *ended, struct error
     if (!ended->any && removed <= 1) /* the lock alone was made by this command itself */
         printf("There is no sandbox in %s; nothing to do.\n", dir);
     else
-        printf("Stopped the sandbox and its %zu members, removed %s%s.\n", ended->members, foreign ? "its files from " : "", dir);
+        printf("Stopped the sandbox and its %zu members, removed %s%s.\n", ended->members,
+               foreign ? "its files from " : "", dir);
     if (foreign)
         console_say("%s stays: other files are in it.", dir);
     return 0;
@@ -109,7 +117,8 @@ static int check_owner(const char *dir, struct error *err)
 {
     struct stat st;
     if (stat(dir, &st) == 0 && st.st_uid != geteuid() && (sandbox_exists(dir) || access(dir, R_OK | X_OK)))
-        return error_set(err, ERROR_REFUSED, "%s belongs to another user, who alone can take a sandbox there down", dir);
+        return error_set(err, ERROR_REFUSED,
+                         "%s belongs to another user, who alone can take a sandbox there down", dir);
     return 0;
 }
 
@@ -118,10 +127,12 @@ int command_sandbox_down(const struct invocation *invocation)
     struct error err;
     char dir[PATH_MAX];
     struct ended ended = {0};
-    if (sandbox_folder(invocation_text(invocation, "dir"), dir, &err) || check_owner(dir, &err) || stop_all(dir, &ended, &err) ||
-        clear_clusters(dir, invocation, &err) || remove_files(dir, &ended, &err)) {
+    if (sandbox_folder(invocation_text(invocation, "dir"), dir, &err) || check_owner(dir, &err) ||
+        stop_all(dir, &ended, &err) || clear_clusters(dir, invocation, &err) ||
+        remove_files(dir, &ended, &err)) {
         if (err.code == ERROR_CONFLICT)
-            return console_fail(&err, "Another `atoll sandbox up` or `down` is at work there; try again when it has ended");
+            return console_fail(
+                &err, "Another `atoll sandbox up` or `down` is at work there; try again when it has ended");
         return console_fail(&err, NULL);
     }
     return fflush(stdout) ? EXIT_NEGATIVE : EXIT_DONE;

@@ -1,4 +1,5 @@
-/* atoll sandbox fault: do to a sandbox what networks and load balancers do to people, through its agents' control sockets. */
+/* atoll sandbox fault: do to a sandbox what networks and load balancers do to people, through its agents'
+ * control sockets. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -32,13 +33,15 @@ static int read_fault(const char *text, struct fault *out, struct error *err)
     char *end;
     long ms = strtol(text + 5, &end, 10);
     if (*end || end == text + 5 || ms < 1 || ms > SLOW_MS_MAX)
-        return error_set(err, ERROR_INVALID, "slow=%s: give whole milliseconds from 1 to %d, like slow=200", text + 5, SLOW_MS_MAX);
+        return error_set(err, ERROR_INVALID, "slow=%s: give whole milliseconds from 1 to %d, like slow=200",
+                         text + 5, SLOW_MS_MAX);
     out->kind = "slow";
     out->ms = ms;
     return 0;
 }
 
-/* Connects to the zone's socket. Through its folder's descriptor, so that the length of the path doesn't matter. */
+/* Connects to the zone's socket. Through its folder's descriptor, so that the length of the path doesn't
+ * matter. */
 static int dial(const struct fault *fault, const char *zone, struct error *err)
 {
     char name[NAME_LENGTH_MAX + 8], path[PATH_MAX];
@@ -47,9 +50,11 @@ static int dial(const struct fault *fault, const char *zone, struct error *err)
     snprintf(name, sizeof name, "zones/%s", zone);
     if (sandbox_path(path, fault->dir, name, err))
         return -1;
-    int folder = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC), fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int folder = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC),
+        fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     snprintf(address.sun_path, sizeof address.sun_path, "/proc/self/fd/%d/control.sock", folder);
-    int failed = folder < 0 || fd < 0 || setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience) ||
+    int failed = folder < 0 || fd < 0 ||
+                 setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience) ||
                  setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience) ||
                  connect(fd, (struct sockaddr *)&address, sizeof address);
     int saved = errno;
@@ -59,8 +64,10 @@ static int dial(const struct fault *fault, const char *zone, struct error *err)
         return fd;
     if (fd >= 0)
         close(fd);
-    return error_set(err, ERROR_UNREACHABLE, "the agent of zone %s doesn't answer: %s; `atoll sandbox status` shows whether the sandbox runs",
-                     zone, strerror(saved));
+    return error_set(
+        err, ERROR_UNREACHABLE,
+        "the agent of zone %s doesn't answer: %s; `atoll sandbox status` shows whether the sandbox runs",
+        zone, strerror(saved));
 }
 
 static int exchange(int fd, const struct buffer *line, struct buffer *answer, struct error *err)
@@ -79,7 +86,8 @@ static int exchange(int fd, const struct buffer *line, struct buffer *answer, st
         if (got == 0)
             return error_set(err, ERROR_UNREACHABLE, "the agent closed the connection without an answer");
         if (buffer_append(answer, part, (size_t)got))
-            return error_set(err, ERROR_TOO_LARGE, "the agent's answer is longer than %d bytes", FAULT_ANSWER_MAX);
+            return error_set(err, ERROR_TOO_LARGE, "the agent's answer is longer than %d bytes",
+                             FAULT_ANSWER_MAX);
     }
     return 0;
 }
@@ -126,7 +134,9 @@ static void say_done(const struct fault *fault, const char *what, const char *na
     else if (fault->ms >= 0)
         buffer_printf(&out, "slowed down by %lld ms", (long long)fault->ms);
     else
-        buffer_append_text(&out, strcmp(fault->kind, "cut") == 0 ? "cut off" : strcmp(fault->kind, "refuse") == 0 ? "refuses connections" : "healed");
+        buffer_append_text(&out, strcmp(fault->kind, "cut") == 0      ? "cut off"
+                                 : strcmp(fault->kind, "refuse") == 0 ? "refuses connections"
+                                                                      : "healed");
     struct buffer safe;
     buffer_init(&safe, 0);
     text_escape(buffer_text(&out), &safe);
@@ -163,7 +173,8 @@ static int move_zone(const struct fault *fault, const char *zone, struct error *
     int result = document ? 0 : -1;
     for (const struct json *set = json_first(sets); set && result == 0; set = json_next(set)) {
         const struct json *members = json_get(set, "members");
-        for (const struct json *member = json_first(members); member && result == 0; member = json_next(member))
+        for (const struct json *member = json_first(members); member && result == 0;
+             member = json_next(member))
             if (strcmp(json_get_text(member, "zone", ""), zone) == 0)
                 moved++, result = do_member(fault, zone, json_get_text(member, "name", ""), err);
     }
@@ -184,8 +195,10 @@ static int do_zone(const struct fault *fault, const char *zone, struct error *er
     return answer ? 0 : -1;
 }
 
-/* The zone of a member by its agents' own state, so that faults work while the controller is away. -1 when none has it. */
-static int zone_of_member(const struct sandbox *sandbox, const char *dir, const char *member, const char **zone)
+/* The zone of a member by its agents' own state, so that faults work while the controller is away. -1 when
+ * none has it. */
+static int zone_of_member(const struct sandbox *sandbox, const char *dir, const char *member,
+                          const char **zone)
 {
     char name[2 * NAME_LENGTH_MAX + 64], path[PATH_MAX];
     for (size_t i = 0; i < sandbox->zone_count; i++) {
@@ -196,14 +209,17 @@ static int zone_of_member(const struct sandbox *sandbox, const char *dir, const 
     return -1;
 }
 
-static int run(const struct fault *fault, const char *target, const struct sandbox *sandbox, struct error *err)
+static int run(const struct fault *fault, const char *target, const struct sandbox *sandbox,
+               struct error *err)
 {
     const char *zone;
     for (size_t i = 0; i < sandbox->zone_count; i++)
         if (strcmp(sandbox->zones[i], target) == 0)
             return do_zone(fault, target, err);
     if (strchr(target, '/') || zone_of_member(sandbox, fault->dir, target, &zone))
-        return error_set(err, ERROR_NOT_FOUND, "the sandbox has no zone and no member \"%s\"; `atoll sandbox status` shows what it has", target);
+        return error_set(
+            err, ERROR_NOT_FOUND,
+            "the sandbox has no zone and no member \"%s\"; `atoll sandbox status` shows what it has", target);
     return do_member(fault, zone, target, err);
 }
 
@@ -215,13 +231,17 @@ int command_sandbox_fault(const struct invocation *invocation)
     struct sandbox *sandbox = calloc(1, sizeof *sandbox);
     const char *target = invocation_argument(invocation, 0), *text = invocation_argument(invocation, 1);
     int result = sandbox ? 0 : error_set(&err, ERROR_NO_MEMORY, "out of memory");
-    if (result == 0 && (read_fault(text, &fault, &err) || sandbox_folder(invocation_text(invocation, "dir"), dir, &err)))
+    if (result == 0 &&
+        (read_fault(text, &fault, &err) || sandbox_folder(invocation_text(invocation, "dir"), dir, &err)))
         result = -1;
     if (result == 0 && !sandbox_exists(dir))
-        result = error_set(&err, ERROR_UNREACHABLE, "there is no sandbox in %s; `atoll sandbox up` makes one", dir);
+        result = error_set(&err, ERROR_UNREACHABLE, "there is no sandbox in %s; `atoll sandbox up` makes one",
+                           dir);
     fault.dir = dir;
     if (result == 0)
-        result = sandbox_read(dir, sandbox, &err) || run(&fault, target, sandbox, &err) ? error_wrap(&err, "%s: %s", target, text) : 0;
+        result = sandbox_read(dir, sandbox, &err) || run(&fault, target, sandbox, &err)
+                     ? error_wrap(&err, "%s: %s", target, text)
+                     : 0;
     free(sandbox);
     return result ? console_fail(&err, NULL) : fflush(stdout) ? EXIT_NEGATIVE : EXIT_DONE;
 }

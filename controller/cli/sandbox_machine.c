@@ -26,7 +26,8 @@ int sandbox_program(const char *name, char path[PATH_MAX], struct error *err)
 /* Binds and listens, as a server would; the bound port or 0. */
 static int try_port(int port)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr = {htonl(INADDR_LOOPBACK)}};
     socklen_t length = sizeof address;
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), yes = 1, found = 0;
     if (fd < 0)

@@ -1,5 +1,5 @@
-/* Which mongod a sandbox's members run, and whether it is one at all: a program that is none would be started over and
- * over until the patience of `sandbox up` is over. */
+/* Which mongod a sandbox's members run, and whether it is one at all: a program that is none would be started
+ * over and over until the patience of `sandbox up` is over. */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -36,7 +36,8 @@ static int search_path(const char *name, char out[PATH_MAX])
 
 static void become_program(const char *program, int out)
 {
-    char *const arguments[] = {(char *)(uintptr_t)program, (char *)(uintptr_t)"--version", NULL}; /* execv() changes none */
+    char *const arguments[] = {(char *)(uintptr_t)program, (char *)(uintptr_t) "--version",
+                               NULL}; /* execv() changes none */
     int null = open("/dev/null", O_RDONLY);
     if (null < 0 || dup2(null, 0) < 0 || dup2(out, 1) < 0 || dup2(out, 2) < 0)
         _exit(126);
@@ -90,8 +91,9 @@ static int check_mongod(const char *program, struct error *err)
     if (strstr(text, version_words))
         return 0;
     text[strcspn(text, "\r\n")] = '\0';
-    return error_set(err, ERROR_INVALID, "%s is no mongod: `%s --version` says %s%.200s%s; give the path of a mongod, or sim", program, program,
-                     *text ? "\"" : "nothing", text, *text ? "\"" : "");
+    return error_set(err, ERROR_INVALID,
+                     "%s is no mongod: `%s --version` says %s%.200s%s; give the path of a mongod, or sim",
+                     program, program, *text ? "\"" : "nothing", text, *text ? "\"" : "");
 }
 
 /* `out` is what a resumed sandbox ran, or "". */
@@ -102,14 +104,16 @@ static int find_mongod(const char *given, char out[PATH_MAX], struct error *err)
     if (given && !strchr(given, '/') && search_path(given, out) == 0)
         return 0;
     if (given && (!realpath(given, out) || access(out, X_OK)))
-        return error_set(err, ERROR_INVALID, "--mongod %s: %s; give the path of a mongod, or sim", given, strerror(errno));
+        return error_set(err, ERROR_INVALID, "--mongod %s: %s; give the path of a mongod, or sim", given,
+                         strerror(errno));
     if (given)
         return 0;
     if (*out && access(out, X_OK) == 0)
         return 0; /* a resumed sandbox stays with what its data was made by */
     if (search_path("mongod", out) == 0)
         return 0;
-    console_say("There is no mongod in PATH: the members are simulated (atoll-mongod-sim). --mongod PATH runs a real one.");
+    console_say("There is no mongod in PATH: the members are simulated (atoll-mongod-sim). --mongod PATH "
+                "runs a real one.");
     return sandbox_program("atoll-mongod-sim", out, err);
 }
 

@@ -4,10 +4,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <stdint.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -19,25 +19,26 @@
 
 enum { LOCK_FD = 3 };
 
-/* Three zones, as in the founding description: rod, jane and freddy. Elections after two seconds instead of ten: nothing lies
- * between these zones. */
-static const char default_spec[] = "apiVersion: atoll/v1\n"
-                                   "kind: Federation\n"
-                                   "metadata: {name: sandbox}\n"
-                                   "spec:\n"
-                                   "  zones:\n"
-                                   "    - {name: us-east1-b, driver: local}\n"
-                                   "    - {name: us-central1-f, driver: local}\n"
-                                   "    - {name: europe-west1-d, driver: local}\n"
-                                   "  sets:\n"
-                                   "    - name: mongo\n"
-                                   "      image: mongo:7.0\n"
-                                   "      storage: {size: 10Gi}\n"
-                                   "      settings: {electionTimeoutMillis: 2000, heartbeatIntervalMillis: 500}\n"
-                                   "      members:\n"
-                                   "        - {zone: us-east1-b, labels: {instance: rod}}\n"
-                                   "        - {zone: us-central1-f, labels: {instance: jane}}\n"
-                                   "        - {zone: europe-west1-d, labels: {instance: freddy}}\n";
+/* Three zones, as in the founding description: rod, jane and freddy. Elections after two seconds instead of
+ * ten: nothing lies between these zones. */
+static const char default_spec[] =
+    "apiVersion: atoll/v1\n"
+    "kind: Federation\n"
+    "metadata: {name: sandbox}\n"
+    "spec:\n"
+    "  zones:\n"
+    "    - {name: us-east1-b, driver: local}\n"
+    "    - {name: us-central1-f, driver: local}\n"
+    "    - {name: europe-west1-d, driver: local}\n"
+    "  sets:\n"
+    "    - name: mongo\n"
+    "      image: mongo:7.0\n"
+    "      storage: {size: 10Gi}\n"
+    "      settings: {electionTimeoutMillis: 2000, heartbeatIntervalMillis: 500}\n"
+    "      members:\n"
+    "        - {zone: us-east1-b, labels: {instance: rod}}\n"
+    "        - {zone: us-central1-f, labels: {instance: jane}}\n"
+    "        - {zone: europe-west1-d, labels: {instance: freddy}}\n";
 
 int sandbox_prepare(const char *dir, int *lock_fd, bool *healthy_before, struct error *err)
 {
@@ -46,11 +47,14 @@ int sandbox_prepare(const char *dir, int *lock_fd, bool *healthy_before, struct 
     if (lstat(dir, &st) == 0 && !S_ISDIR(st.st_mode))
         return error_set(err, ERROR_REFUSED, "%s is no directory; give another with --dir", dir);
     if (sandbox_is_foreign(dir))
-        return error_set(err, ERROR_REFUSED, "%s holds files that no sandbox made; give an empty or a new directory with --dir", dir);
+        return error_set(err, ERROR_REFUSED,
+                         "%s holds files that no sandbox made; give an empty or a new directory with --dir",
+                         dir);
     if (file_make_folders(dir, 0700, err))
         return error_wrap(err, "making the sandbox's directory");
     if (stat(dir, &st) || st.st_uid != geteuid())
-        return error_set(err, ERROR_REFUSED, "%s belongs to another user; give another directory with --dir", dir);
+        return error_set(err, ERROR_REFUSED, "%s belongs to another user; give another directory with --dir",
+                         dir);
     if (chmod(dir, 0700))
         return error_set_errno(err, errno, "making %s private", dir);
     if (sandbox_lock(dir, lock_fd, err))
@@ -61,8 +65,8 @@ int sandbox_prepare(const char *dir, int *lock_fd, bool *healthy_before, struct 
     return 0;
 }
 
-/* Every zone of a sandbox is on this machine, but for clusters that were named. Those need no project: claims of the cluster's
- * default class do, and nobody has to pay for disks that a sandbox leaves. */
+/* Every zone of a sandbox is on this machine, but for clusters that were named. Those need no project: claims
+ * of the cluster's default class do, and nobody has to pay for disks that a sandbox leaves. */
 static void make_zone_local(struct spec_zone *zone, const struct sandbox *sandbox)
 {
     bool cluster = *sandbox_kubeconfig(sandbox, zone->name);
@@ -77,7 +81,8 @@ static int check_clusters(const struct spec *spec, const struct sandbox *sandbox
 {
     for (size_t i = 0; i < sandbox->cluster_count; i++)
         if (!spec_find_zone(spec, sandbox->clusters[i].zone))
-            return error_set(err, ERROR_INVALID, "--kubeconfig names zone %s, which the spec doesn't have", sandbox->clusters[i].zone);
+            return error_set(err, ERROR_INVALID, "--kubeconfig names zone %s, which the spec doesn't have",
+                             sandbox->clusters[i].zone);
     return 0;
 }
 
@@ -97,7 +102,8 @@ int sandbox_fit_spec(const struct sandbox *sandbox, struct spec_files *files, st
     if (sandbox->cluster_count)
         files->spec.name = sandbox->id;
     if (changed)
-        console_say("The driver of %zu zone%s becomes local: a sandbox runs on this machine alone.", changed, changed == 1 ? "" : "s");
+        console_say("The driver of %zu zone%s becomes local: a sandbox runs on this machine alone.", changed,
+                    changed == 1 ? "" : "s");
     return check_clusters(&files->spec, sandbox, err);
 }
 
@@ -112,9 +118,11 @@ static struct spec_files *fitted(struct spec_files *files, const struct sandbox 
 /* One member in each cluster. Whoever can reach a sandbox's Services may: it is for trying things out. */
 static void write_cluster_spec(const struct sandbox *sandbox, struct buffer *out)
 {
-    buffer_printf(out, "apiVersion: atoll/v1\nkind: Federation\nmetadata: {name: %s}\nspec:\n  zones:\n", sandbox->id);
+    buffer_printf(out, "apiVersion: atoll/v1\nkind: Federation\nmetadata: {name: %s}\nspec:\n  zones:\n",
+                  sandbox->id);
     for (size_t i = 0; i < sandbox->cluster_count; i++)
-        buffer_printf(out, "    - {name: %s, driver: kubernetes, namespace: %s}\n", sandbox->clusters[i].zone, SANDBOX_NAMESPACE);
+        buffer_printf(out, "    - {name: %s, driver: kubernetes, namespace: %s}\n", sandbox->clusters[i].zone,
+                      SANDBOX_NAMESPACE);
     buffer_append_text(out, "  sets:\n    - name: mongo\n      image: mongo:7.0\n      storage: {size: 1Gi}\n"
                             "      settings: {electionTimeoutMillis: 2000, heartbeatIntervalMillis: 500}\n"
                             "      sourceRanges: [0.0.0.0/0]\n      members:\n");
@@ -152,9 +160,11 @@ static int check_length(const char *dir, const struct sandbox *sandbox, struct e
 {
     for (size_t i = 0; i < sandbox->zone_count; i++) {
         size_t length = strlen(dir) + strlen("/zones/") + strlen(sandbox->zones[i]) + strlen("/control.sock");
-        if (length >= sizeof ((struct sockaddr_un *)0)->sun_path)
-            return error_set(err, ERROR_INVALID, "the path of %s is too long for the control socket of zone %s; give a shorter --dir", dir,
-                             sandbox->zones[i]);
+        if (length >= sizeof((struct sockaddr_un *)0)->sun_path)
+            return error_set(
+                err, ERROR_INVALID,
+                "the path of %s is too long for the control socket of zone %s; give a shorter --dir", dir,
+                sandbox->zones[i]);
     }
     return 0;
 }
@@ -162,8 +172,8 @@ static int check_length(const char *dir, const struct sandbox *sandbox, struct e
 static int make_folders(const char *dir, const struct sandbox *sandbox, struct error *err)
 {
     char path[PATH_MAX], name[NAME_LENGTH_MAX + 8];
-    if (sandbox_path(path, dir, "logs", err) || file_make_folders(path, 0700, err) || sandbox_path(path, dir, "controller", err) ||
-        file_make_folders(path, 0700, err))
+    if (sandbox_path(path, dir, "logs", err) || file_make_folders(path, 0700, err) ||
+        sandbox_path(path, dir, "controller", err) || file_make_folders(path, 0700, err))
         return -1;
     for (size_t i = 0; i < sandbox->zone_count; i++) {
         snprintf(name, sizeof name, "zones/%s", sandbox->zones[i]);
@@ -193,7 +203,8 @@ static int make_passphrase(const char *dir, struct error *err)
     return result;
 }
 
-int sandbox_plan(const char *dir, const char *mongod, const struct spec_files *spec, struct sandbox *sandbox, struct error *err)
+int sandbox_plan(const char *dir, const char *mongod, const struct spec_files *spec, struct sandbox *sandbox,
+                 struct error *err)
 {
     char path[PATH_MAX];
     int result = 0;
@@ -203,8 +214,12 @@ int sandbox_plan(const char *dir, const char *mongod, const struct spec_files *s
         result = sandbox_choose_mongod(mongod, sandbox->mongod, err);
     /* What a controller before this one wrote must not be taken for the new one's. */
     if (result == 0)
-        result = check_length(dir, sandbox, err) || make_folders(dir, sandbox, err) || make_passphrase(dir, err) || sandbox_path(path, dir, "controller/control-url", err) ||
-                         file_remove_tree(path, err) || sandbox_write(dir, sandbox, err) ? -1 : 0;
+        result = check_length(dir, sandbox, err) || make_folders(dir, sandbox, err) ||
+                         make_passphrase(dir, err) ||
+                         sandbox_path(path, dir, "controller/control-url", err) ||
+                         file_remove_tree(path, err) || sandbox_write(dir, sandbox, err)
+                     ? -1
+                     : 0;
     return result ? error_wrap(err, "preparing the sandbox in %s", dir) : 0;
 }
 
@@ -213,7 +228,8 @@ static void become_supervisor(const char *program, const char *dir, int log_fd, 
 {
     char number[16];
     snprintf(number, sizeof number, "%d", LOCK_FD);
-    const char *const arguments[] = {"atoll", "sandbox", "supervise", "--dir", dir, "--lock-fd", number, NULL};
+    const char *const arguments[] = {"atoll", "sandbox",   "supervise", "--dir",
+                                     dir,     "--lock-fd", number,      NULL};
     int null = open("/dev/null", O_RDONLY);
     sigset_t none;
     sigemptyset(&none);
@@ -225,14 +241,16 @@ static void become_supervisor(const char *program, const char *dir, int log_fd, 
     /* Out of the way of the numbers that they go to; dup2() clears close-on-exec. */
     log_fd = fcntl(log_fd, F_DUPFD, 10);
     lock_fd = fcntl(lock_fd, F_DUPFD, 10);
-    if (null < 0 || chdir("/") || dup2(null, 0) < 0 || dup2(log_fd, 1) < 0 || dup2(log_fd, 2) < 0 || dup2(lock_fd, LOCK_FD) < 0)
+    if (null < 0 || chdir("/") || dup2(null, 0) < 0 || dup2(log_fd, 1) < 0 || dup2(log_fd, 2) < 0 ||
+        dup2(lock_fd, LOCK_FD) < 0)
         _exit(126);
-    close_range(LOCK_FD + 1, ~0U, CLOSE_RANGE_CLOEXEC); /* at the exec: who waits at the pipe hears of it */
+    close_range(LOCK_FD + 1, ~0U, CLOSE_RANGE_CLOEXEC);  /* at the exec: who waits at the pipe hears of it */
     execv(program, (char *const *)(uintptr_t)arguments); /* execv() changes none of them */
     _exit(127);
 }
 
-/* Returns when the child is the supervisor by its command line: before, nobody who stops a sandbox's processes finds it. */
+/* Returns when the child is the supervisor by its command line: before, nobody who stops a sandbox's
+ * processes finds it. */
 static pid_t fork_supervisor(const char *program, const char *dir, int log_fd, int lock_fd)
 {
     int ends[2];
@@ -254,8 +272,9 @@ static pid_t fork_supervisor(const char *program, const char *dir, int log_fd, i
 int sandbox_start_supervisor(const char *dir, int lock_fd, struct error *err)
 {
     char program[PATH_MAX], path[PATH_MAX];
-    if (sandbox_program("atoll-controller", program, err) || sandbox_program("atoll-zone-agent", program, err) ||
-        sandbox_program("atoll", program, err) || sandbox_path(path, dir, "supervisor.log", err))
+    if (sandbox_program("atoll-controller", program, err) ||
+        sandbox_program("atoll-zone-agent", program, err) || sandbox_program("atoll", program, err) ||
+        sandbox_path(path, dir, "supervisor.log", err))
         return -1;
     int log_fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (log_fd < 0)

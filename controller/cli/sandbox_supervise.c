@@ -1,5 +1,5 @@
-/* atoll sandbox supervise: keeps a sandbox's controller and agents running until it is told to stop, and then stops these.
- * It never touches members: they outlive their agents, and are stopped by `sandbox down`. */
+/* atoll sandbox supervise: keeps a sandbox's controller and agents running until it is told to stop, and then
+ * stops these. It never touches members: they outlive their agents, and are stopped by `sandbox down`. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -52,8 +52,11 @@ static int copy_url(const struct supervisor *supervisor, const char *name)
     struct error err;
     snprintf(below, sizeof below, "controller/%s", name);
     buffer_init(&text, 0);
-    int result = sandbox_path(from, supervisor->dir, below, &err) || sandbox_path(to, supervisor->dir, name, &err) ||
-                 file_read(from, 4096, &text, &err) || text.length == 0 ? -1 : 0;
+    int result = sandbox_path(from, supervisor->dir, below, &err) ||
+                         sandbox_path(to, supervisor->dir, name, &err) ||
+                         file_read(from, 4096, &text, &err) || text.length == 0
+                     ? -1
+                     : 0;
     if (result == 0 && file_replace(to, text.data, text.length, 0600, &err))
         log_error("url", "%s", err.message);
     else if (result == 0)
@@ -73,8 +76,9 @@ static int add_agent(struct supervisor *supervisor, size_t index, struct error *
     return 0;
 }
 
-/* Not before the controller listens: while its port is still looked for, another sandbox's controller may answer there, and its
- * federation would be taken for this one. After a resume the address of before is good enough: the zones must be healed. */
+/* Not before the controller listens: while its port is still looked for, another sandbox's controller may
+ * answer there, and its federation would be taken for this one. After a resume the address of before is good
+ * enough: the zones must be healed. */
 static void start_agents(struct supervisor *supervisor)
 {
     struct error err;
@@ -178,7 +182,9 @@ int supervisor_add_zone(struct supervisor *supervisor, const char *zone, struct 
     snprintf(sandbox->zones[sandbox->zone_count++], NAME_LENGTH_MAX + 1, "%s", zone);
     if (sandbox_write(supervisor->dir, sandbox, err))
         return sandbox->zone_count--, -1;
-    return supervisor->agent_count == sandbox->zone_count - 1 ? add_agent(supervisor, sandbox->zone_count - 1, err) : 0;
+    return supervisor->agent_count == sandbox->zone_count - 1
+               ? add_agent(supervisor, sandbox->zone_count - 1, err)
+               : 0;
 }
 
 static int prepare(struct supervisor *supervisor, struct error *err)
@@ -189,7 +195,8 @@ static int prepare(struct supervisor *supervisor, struct error *err)
         return -1;
     struct stopped orphans = processes_stop(supervisor->dir, PROCESS_DAEMON, ORPHAN_PATIENCE_MS);
     if (orphans.asked)
-        log_warning("start", "stopped %zu daemons that a supervisor before this one had left behind", orphans.asked);
+        log_warning("start", "stopped %zu daemons that a supervisor before this one had left behind",
+                    orphans.asked);
     uv_loop_init(&supervisor->loop);
     supervisor->http = http_client_create(&supervisor->loop, "atoll-sandbox/" ATOLL_VERSION, err);
     return supervisor->http ? 0 : -1;
@@ -249,7 +256,8 @@ int command_sandbox_supervise(const struct invocation *invocation)
     int lock_fd = -1;
     struct supervisor *supervisor = calloc(1, sizeof *supervisor);
     log_configure("sandbox", LOG_LEVEL_INFO);
-    setenv("MONGOC_DISABLE_SHM", "1", 0); /* a daemon that is killed would leave the driver's counters in /dev/shm */
+    setenv("MONGOC_DISABLE_SHM", "1",
+           0); /* a daemon that is killed would leave the driver's counters in /dev/shm */
     int failed = !supervisor || sandbox_folder(invocation_text(invocation, "dir"), supervisor->dir, &err) ||
                  take_lock(invocation, supervisor->dir, &lock_fd, &err) || run(supervisor, &err);
     if (failed)

@@ -1,5 +1,5 @@
-/* atoll sandbox up: start a sandbox on this machine and wait until it is healthy. A start that never worked leaves nothing
- * behind; what was healthy once is never removed here. */
+/* atoll sandbox up: start a sandbox on this machine and wait until it is healthy. A start that never worked
+ * leaves nothing behind; what was healthy once is never removed here. */
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -21,7 +21,13 @@
 #include "proto/base/clock.h"
 #include "proto/base/file.h"
 
-enum { UP_DEFAULT_SECS = 120, UP_POLL_MS = 50, MEMBER_PATIENCE_MS = 20000, DAEMON_PATIENCE_MS = 8000, LOG_LINES = 8 };
+enum {
+    UP_DEFAULT_SECS = 120,
+    UP_POLL_MS = 50,
+    MEMBER_PATIENCE_MS = 20000,
+    DAEMON_PATIENCE_MS = 8000,
+    LOG_LINES = 8
+};
 
 struct up {
     char dir[PATH_MAX];
@@ -113,7 +119,8 @@ static void say_log_end(const struct up *up, const char *name)
     char path[PATH_MAX];
     struct buffer text;
     buffer_init(&text, 0);
-    if (sandbox_path(path, up->dir, name, NULL) == 0 && file_read(path, 16 << 20, &text, NULL) == 0 && text.length) {
+    if (sandbox_path(path, up->dir, name, NULL) == 0 && file_read(path, 16 << 20, &text, NULL) == 0 &&
+        text.length) {
         const char *at = text.data + text.length - 1;
         for (int lines = 0; at > text.data; at--)
             if (at[-1] == '\n' && ++lines == LOG_LINES)
@@ -139,7 +146,8 @@ static int give_up(struct up *up, const struct error *err)
     if (!up->connected)
         say_log_end(up, "logs/controller.log");
     if (up->connected && up->sandbox.zone_count) {
-        char name[NAME_LENGTH_MAX + 16]; /* a mongod that doesn't start does so in each zone: one speaks for all */
+        char name[NAME_LENGTH_MAX +
+                  16]; /* a mongod that doesn't start does so in each zone: one speaks for all */
         snprintf(name, sizeof name, "logs/zone-%s.log", up->sandbox.zones[0]);
         say_log_end(up, name);
     }
@@ -148,10 +156,13 @@ static int give_up(struct up *up, const struct error *err)
     processes_stop(up->dir, PROCESS_MEMBER, MEMBER_PATIENCE_MS);
     if (!up->healthy_before && sandbox_remove(up->dir, &removed, &foreign, &removing))
         console_fail(&removing, NULL);
-    int status = console_fail(&told, up->healthy_before ? "It was stopped; its data is kept, and `atoll sandbox up` tries again"
-                                                        : "It was stopped and removed again");
-    return told.code == ERROR_TIMEOUT || told.code == ERROR_CANCELED || told.code == ERROR_UNREACHABLE || status == EXIT_DONE
-               ? EXIT_NEGATIVE : status;
+    int status = console_fail(
+        &told, up->healthy_before ? "It was stopped; its data is kept, and `atoll sandbox up` tries again"
+                                  : "It was stopped and removed again");
+    return told.code == ERROR_TIMEOUT || told.code == ERROR_CANCELED || told.code == ERROR_UNREACHABLE ||
+                   status == EXIT_DONE
+               ? EXIT_NEGATIVE
+               : status;
 }
 
 static void say_next(const struct up *up)
@@ -182,7 +193,8 @@ static int bring_up(struct up *up)
     struct error err;
     int64_t revision;
     if (await_controller(up, &err) || apply_spec(up, &revision, &err) ||
-        wait_for(&up->remote, &(struct condition){.revision = revision, .patient = true}, left_ms(up), &interrupted, &err))
+        wait_for(&up->remote, &(struct condition){.revision = revision, .patient = true}, left_ms(up),
+                 &interrupted, &err))
         return give_up(up, &err);
     mark_healthy(up);
     int status = status_show(&up->remote, NULL, NULL, NULL);
@@ -213,7 +225,8 @@ static int start(struct up *up, const struct invocation *invocation)
         else if (loaded && resumes)
             console_say("Resuming the sandbox in %s with its data.", up->dir);
         if (loaded && (up->spec || (!spec && up->healthy_before)))
-            result = sandbox_plan(up->dir, invocation_text(invocation, "mongod"), up->spec, &up->sandbox, &err);
+            result =
+                sandbox_plan(up->dir, invocation_text(invocation, "mongod"), up->spec, &up->sandbox, &err);
         if (result == 0) {
             catch_signals();
             result = sandbox_start_supervisor(up->dir, lock_fd, &err);
@@ -233,8 +246,8 @@ static bool was_healthy(const struct up *up)
     return sandbox_path(path, up->dir, "healthy", NULL) == 0 && access(path, F_OK) == 0;
 }
 
-/* One that has never been healthy: the `up` that began it is still at work, or was killed, perhaps before it applied a spec,
- * and then nobody else would. It is not this command's to stop. */
+/* One that has never been healthy: the `up` that began it is still at work, or was killed, perhaps before it
+ * applied a spec, and then nobody else would. It is not this command's to stop. */
 static int finish_living(struct up *up, const struct invocation *invocation)
 {
     struct error err;
@@ -249,7 +262,8 @@ static int finish_living(struct up *up, const struct invocation *invocation)
         result = up->spec ? apply_spec(up, &revision, &err) : -1;
     }
     json_destroy(document);
-    if (result || wait_for(&up->remote, &(struct condition){.revision = revision, .patient = true}, left_ms(up), &interrupted, &err)) {
+    if (result || wait_for(&up->remote, &(struct condition){.revision = revision, .patient = true},
+                           left_ms(up), &interrupted, &err)) {
         say_waits(up);
         int status = console_fail(&err, "It still runs; `atoll sandbox down` removes it");
         return err.code == ERROR_TIMEOUT ? EXIT_NEGATIVE : status;
@@ -277,7 +291,8 @@ int command_sandbox_up(const struct invocation *invocation)
     if (!up)
         return EXIT_NEGATIVE;
     int status;
-    up->end_ms = clock_monotonic_ms(&clock_system) + invocation_number(invocation, "timeout", UP_DEFAULT_SECS) * 1000;
+    up->end_ms =
+        clock_monotonic_ms(&clock_system) + invocation_number(invocation, "timeout", UP_DEFAULT_SECS) * 1000;
     if (sandbox_folder(invocation_text(invocation, "dir"), up->dir, &err))
         status = console_fail(&err, NULL);
     else if (sandbox_is_running(up->dir))

@@ -43,8 +43,9 @@ static int check(struct spec_files *files, enum spec_severity least, struct erro
     say_problems(&files->problems, least);
     if (result == 0)
         return 0;
-    return error_set(err, ERROR_INVALID, "%s%s %s %zu error%s", files->sources[0].name, files->count > 1 ? " and its overlays" : "",
-                     files->count > 1 ? "have" : "has", files->problems.errors, files->problems.errors == 1 ? "" : "s");
+    return error_set(err, ERROR_INVALID, "%s%s %s %zu error%s", files->sources[0].name,
+                     files->count > 1 ? " and its overlays" : "", files->count > 1 ? "have" : "has",
+                     files->problems.errors, files->problems.errors == 1 ? "" : "s");
 }
 
 static struct spec_files *create(struct error *err)
@@ -85,7 +86,8 @@ struct spec_files *spec_files_from_text(const char *name, const char *text, stru
     if (files) {
         buffer_init(&files->texts[0], 0);
         buffer_append_text(&files->texts[0], text);
-        files->sources[0] = (struct spec_source){.name = name, .text = buffer_text(&files->texts[0]), .length = strlen(text)};
+        files->sources[0] =
+            (struct spec_source){.name = name, .text = buffer_text(&files->texts[0]), .length = strlen(text)};
         files->count = 1;
         if (check(files, SPEC_ERROR, err) == 0)
             return files;
@@ -104,7 +106,8 @@ void spec_files_destroy(struct spec_files *files)
     free(files);
 }
 
-int spec_files_body(const struct spec_files *files, struct buffer *body, const char **header, struct error *err)
+int spec_files_body(const struct spec_files *files, struct buffer *body, const char **header,
+                    struct error *err)
 {
     if (files->count > 1 || files->rewritten) {
         *header = "Content-Type: application/json";

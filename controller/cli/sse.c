@@ -4,7 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-void sse_init(struct sse *sse, int (*on_event)(void *context, const char *name, const char *data), void *context)
+void sse_init(struct sse *sse, int (*on_event)(void *context, const char *name, const char *data),
+              void *context)
 {
     *sse = (struct sse){.on_event = on_event, .context = context};
     buffer_init(&sse->line, SSE_LINE_MAX);
@@ -41,7 +42,8 @@ static int take_field(struct sse *sse, const char *field, const char *value)
     else if (strcmp(field, "id") == 0)
         snprintf(sse->id, sizeof sse->id, "%s", value);
     else if (strcmp(field, "data") == 0)
-        return (sse->data.length && buffer_append_text(&sse->data, "\n")) || buffer_append_text(&sse->data, value);
+        return (sse->data.length && buffer_append_text(&sse->data, "\n")) ||
+               buffer_append_text(&sse->data, value);
     return 0;
 }
 

@@ -1,5 +1,5 @@
-/* Server-Sent Events as they come in (https://html.spec.whatwg.org/multipage/server-sent-events.html, 9.2.6): bytes in,
- * events out. Pure. */
+/* Server-Sent Events as they come in (https://html.spec.whatwg.org/multipage/server-sent-events.html, 9.2.6):
+ * bytes in, events out. Pure. */
 #ifndef ATOLL_CLI_SSE_H
 #define ATOLL_CLI_SSE_H
 
@@ -16,12 +16,13 @@ struct sse {
     void *context;
 };
 
-void sse_init(struct sse *sse, int (*on_event)(void *context, const char *name, const char *data), void *context);
+void sse_init(struct sse *sse, int (*on_event)(void *context, const char *name, const char *data),
+              void *context);
 void sse_finish(struct sse *sse);
 /* A new stream begins: what was half read is forgotten, the id stays. */
 void sse_restart(struct sse *sse);
-/* Fits http_call_options.on_data with a struct sse as context. Non-zero when on_event ended it (what it returned), or -1 when a line or
- * an event passes SSE_LINE_MAX or memory is out. */
+/* Fits http_call_options.on_data with a struct sse as context. Non-zero when on_event ended it (what it
+ * returned), or -1 when a line or an event passes SSE_LINE_MAX or memory is out. */
 int sse_feed(void *sse, const char *data, size_t length);
 
 #endif

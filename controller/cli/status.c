@@ -118,7 +118,9 @@ static int watch_once(struct remote *remote, struct watch *watch)
     if (remote_call(remote, &(struct request){.path = "/status"}, &reply, &err))
         return *watch->shown ? watch_lost(watch, &err) : fail(&err, watch->set);
     struct json *document = reply_check(&reply, &err) ? NULL : reply_json(&reply, &err);
-    int status = document ? watch_print(watch, document) : *watch->shown ? watch_lost(watch, &err) : fail(&err, watch->set);
+    int status = document        ? watch_print(watch, document)
+                 : *watch->shown ? watch_lost(watch, &err)
+                                 : fail(&err, watch->set);
     const char *etag = reply.etag + (*reply.etag == '"');
     snprintf(watch->shown, sizeof watch->shown, "%.*s", (int)strcspn(etag, "\""), etag);
     json_destroy(document);
@@ -147,9 +149,12 @@ int command_status(const struct invocation *invocation)
     struct error err;
     struct remote remote;
     const char *set = invocation_argument(invocation, 0), *format = invocation_text(invocation, "output");
-    bool exit_code = invocation_has(invocation, "exit-code"), watches = invocation_has(invocation, "watch"), healthy = false;
+    bool exit_code = invocation_has(invocation, "exit-code"), watches = invocation_has(invocation, "watch"),
+         healthy = false;
     if (exit_code && watches) {
-        error_set(&err, ERROR_INVALID, "--watch never ends by itself, so it has no --exit-code; `atoll wait` waits for a condition");
+        error_set(
+            &err, ERROR_INVALID,
+            "--watch never ends by itself, so it has no --exit-code; `atoll wait` waits for a condition");
         return console_fail(&err, NULL);
     }
     if (context_open(invocation, &remote, &err))

@@ -4,8 +4,8 @@
 
 #include "controller/cli/remote.h"
 
-/* Prints the status (of one set when `set` isn't NULL) in a format of -o, NULL being a table. Gives the exit status;
- * *healthy (may be NULL) says whether all that was shown is. */
+/* Prints the status (of one set when `set` isn't NULL) in a format of -o, NULL being a table. Gives the exit
+ * status; *healthy (may be NULL) says whether all that was shown is. */
 int status_show(struct remote *remote, const char *set, const char *format, bool *healthy);
 
 #endif

@@ -69,7 +69,8 @@ static enum cell_colour phase_colour(const char *phase)
 {
     if (strcmp(phase, "Healthy") == 0 || strcmp(phase, "Connected") == 0)
         return COLOUR_GOOD;
-    if (strcmp(phase, "QuorumLost") == 0 || strcmp(phase, "AddressesLost") == 0 || strcmp(phase, "Failed") == 0)
+    if (strcmp(phase, "QuorumLost") == 0 || strcmp(phase, "AddressesLost") == 0 ||
+        strcmp(phase, "Failed") == 0)
         return COLOUR_BAD;
     return COLOUR_WARN;
 }
@@ -85,7 +86,8 @@ static void print_summary(const struct json *document, const struct view *view, 
     buffer_printf(&line, "  revision %lld", (long long)json_get_int(document, "revision", 0));
     buffer_printf(&line, "  zones %lld/%lld", (long long)json_get_int(summary, "connectedZones", 0),
                   (long long)json_get_int(summary, "zones", 0));
-    buffer_printf(&line, "  sets %lld/%lld", (long long)json_get_int(summary, "healthySets", 0), (long long)json_get_int(summary, "sets", 0));
+    buffer_printf(&line, "  sets %lld/%lld", (long long)json_get_int(summary, "healthySets", 0),
+                  (long long)json_get_int(summary, "sets", 0));
     buffer_printf(&line, "  members %lld/%lld", (long long)json_get_int(summary, "healthyMembers", 0),
                   (long long)json_get_int(summary, "members", 0));
     text_cut(buffer_text(&line), view->width, &cut);
@@ -228,8 +230,9 @@ static void add_member(struct table *table, const struct json *member, bool wide
 static void make_members(const struct json *set, bool wide, bool reasons, struct table *table)
 {
     static const char *const narrow_titles[] = {"MEMBER", "STATE", "PHASE", "HOST", "ZONE", "LAG", "REASON"};
-    static const char *const wide_titles[] = {"MEMBER", "STATE", "PHASE", "HOST", "ZONE", "LAG", "VOTES", "PRIORITY", "RESTARTS", "VERSION",
-                                              "DISK", "POD", "CONTROLLER", "SERVICE", "REASON"};
+    static const char *const wide_titles[] = {"MEMBER", "STATE", "PHASE",      "HOST",     "ZONE",
+                                              "LAG",    "VOTES", "PRIORITY",   "RESTARTS", "VERSION",
+                                              "DISK",   "POD",   "CONTROLLER", "SERVICE",  "REASON"};
     const struct json *members = json_get(set, "members");
     table_init(table, wide ? wide_titles : narrow_titles, wide ? 15 : reasons ? 7 : 6);
     table->right[5] = true;
@@ -348,7 +351,12 @@ void status_view_set(const struct json *set, const struct view *view, int64_t no
     print_members(set, view, out);
     print_waits(json_get(set, "waits"), view, now_ms, out);
     if (!json_get_bool(set, "auth", true))
-        text_lines("auth: off: whoever can reach a member may do everything with its data", view->width, 2, out);
+        text_lines("auth: off: whoever can reach a member may do everything with its data", view->width, 2,
+                   out);
+    if (!json_get_bool(set, "tls", true))
+        text_lines(
+            "tls: off: whoever is on the way between members and clients reads and changes what they say",
+            view->width, 2, out);
 }
 
 void status_view(const struct json *document, const struct view *view, struct buffer *out)
@@ -357,7 +365,8 @@ void status_view(const struct json *document, const struct view *view, struct bu
     int64_t now_ms = time_from_text(get(document, "generatedAt"));
     print_summary(document, view, out);
     if (json_count(json_get(document, "zones")) == 0 && json_count(sets) == 0)
-        buffer_append_text(out, "\nNo spec was applied yet; `atoll apply -f FILE` gives the controller one.\n");
+        buffer_append_text(out,
+                           "\nNo spec was applied yet; `atoll apply -f FILE` gives the controller one.\n");
     if (json_count(json_get(document, "zones")))
         print_zones(document, view, out);
     for (const struct json *set = json_first(sets); set; set = json_next(set)) {
@@ -396,7 +405,8 @@ void status_progress(const struct json *document, const char *name, struct buffe
     }
     for (const struct json *zone = json_first(zones); zone; zone = json_next(zone))
         if (strcmp(get(zone, "state"), "Connected") != 0) {
-            buffer_printf(out, "zone %.100s: %.60s%s%.200s", get(zone, "name"), get(zone, "state"), *get(zone, "reason") ? ", " : "", get(zone, "reason"));
+            buffer_printf(out, "zone %.100s: %.60s%s%.200s", get(zone, "name"), get(zone, "state"),
+                          *get(zone, "reason") ? ", " : "", get(zone, "reason"));
             return;
         }
     for (const struct json *set = json_first(sets); set; set = json_next(set))
@@ -406,7 +416,8 @@ void status_progress(const struct json *document, const char *name, struct buffe
         }
     for (const struct json *zone = json_first(zones); zone; zone = json_next(zone))
         if (!json_get_bool(zone, "upToDate", true)) {
-            buffer_printf(out, "zone %.100s: its agent has not done yet what the spec asks for", get(zone, "name"));
+            buffer_printf(out, "zone %.100s: its agent has not done yet what the spec asks for",
+                          get(zone, "name"));
             return;
         }
     buffer_append_text(out, json_count(sets) ? "everything is healthy" : "the controller has no sets yet");

@@ -1,5 +1,6 @@
-/* The status document as people read it. Pure: JSON in, text out; ages are told against the document's own generatedAt, so
- * that the clocks of two machines don't matter. Unknown states and missing keys are shown as they are, never refused. */
+/* The status document as people read it. Pure: JSON in, text out; ages are told against the document's own
+ * generatedAt, so that the clocks of two machines don't matter. Unknown states and missing keys are shown as
+ * they are, never refused. */
 #ifndef ATOLL_CLI_STATUS_VIEW_H
 #define ATOLL_CLI_STATUS_VIEW_H
 
@@ -10,14 +11,15 @@
 #include "proto/base/json.h"
 
 struct view {
-    bool wide;     /* every column */
+    bool wide; /* every column */
     bool colours;
-    size_t width;  /* lines are cut here; 0: not at all */
+    size_t width; /* lines are cut here; 0: not at all */
 };
 
 /* The whole document: summary, zones, sets. */
 void status_view(const struct json *document, const struct view *view, struct buffer *out);
-/* One set, as GET /status/sets/{set} gives it; `now_ms` is the wall time that its waits are told against (0: don't). */
+/* One set, as GET /status/sets/{set} gives it; `now_ms` is the wall time that its waits are told against (0:
+ * don't). */
 void status_view_set(const struct json *set, const struct view *view, int64_t now_ms, struct buffer *out);
 
 /* One wait: the sentence, since when, until when, who ends it, by which rule. Without a newline. */

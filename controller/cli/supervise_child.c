@@ -1,4 +1,5 @@
-/* One daemon of a sandbox: started with its arguments, its log bounded, started again when it dies. See supervise.h. */
+/* One daemon of a sandbox: started with its arguments, its log bounded, started again when it dies. See
+ * supervise.h. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -90,7 +91,8 @@ void log_bound(const char *path)
     if (stat(path, &st) || st.st_size < LOG_BYTES_MAX)
         return;
     snprintf(older, sizeof older, "%s.1", path);
-    int from = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW), to = open(older, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    int from = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW),
+        to = open(older, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
     while (from >= 0 && to >= 0 && sendfile(to, from, NULL, LOG_BYTES_MAX) > 0)
         ;
     if (from >= 0 && ftruncate(from, 0) == 0)
@@ -140,7 +142,8 @@ static void on_exit(uv_process_t *process, int64_t status, int signal_number)
     struct child *child = process->data;
     enum log_level level = child->supervisor->stopping ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING;
     if (signal_number)
-        log_write(level, child_name(child), "ended by signal %d (%s) pid=%d", signal_number, strsignal(signal_number), process->pid);
+        log_write(level, child_name(child), "ended by signal %d (%s) pid=%d", signal_number,
+                  strsignal(signal_number), process->pid);
     else
         log_write(level, child_name(child), "ended with exit status %d pid=%d", (int)status, process->pid);
     uv_close((uv_handle_t *)process, on_closed);
@@ -162,10 +165,16 @@ static int spawn(struct child *child, struct error *err)
         agent_arguments(child, &arguments);
     else
         controller_arguments(child, &arguments);
-    uv_stdio_container_t stdio[3] = {{.flags = UV_IGNORE}, {.flags = UV_INHERIT_FD, .data.fd = log_fd}, {.flags = UV_INHERIT_FD, .data.fd = log_fd}};
+    uv_stdio_container_t stdio[3] = {{.flags = UV_IGNORE},
+                                     {.flags = UV_INHERIT_FD, .data.fd = log_fd},
+                                     {.flags = UV_INHERIT_FD, .data.fd = log_fd}};
     uv_process_options_t options = {
         .file = child->zone ? supervisor->agent_program : supervisor->controller_program,
-        .args = arguments.list, .exit_cb = on_exit, .stdio = stdio, .stdio_count = 3, .cwd = "/",
+        .args = arguments.list,
+        .exit_cb = on_exit,
+        .stdio = stdio,
+        .stdio_count = 3,
+        .cwd = "/",
     };
     int failed = uv_spawn(&child->supervisor->loop, &child->process, &options);
     close(log_fd);

@@ -1,5 +1,6 @@
-/* A sandbox's agents enrol by themselves: the supervisor, with the admin's certificate that the controller keeps for it, gets a join token
- * for each agent that has no certificate yet, and puts it into a file that this agent alone is told of. See supervise.h. */
+/* A sandbox's agents enrol by themselves: the supervisor, with the admin's certificate that the controller
+ * keeps for it, gets a join token for each agent that has no certificate yet, and puts it into a file that
+ * this agent alone is told of. See supervise.h. */
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -33,24 +34,28 @@ static void remove_token(const struct child *child)
         unlink(path);
 }
 
-/* Whether its certificate is of the controller's CA: not after the controller's store was lost, with which it made another CA. */
+/* Whether its certificate is of the controller's CA: not after the controller's store was lost, with which it
+ * made another CA. */
 static bool has_enrolled(const struct child *child)
 {
     char path[PATH_MAX];
     struct buffer identity, ca;
     buffer_init(&identity, 0);
     buffer_init(&ca, 0);
-    bool has = supervisor_zone_path(child, SANDBOX_IDENTITY_FILE, path, NULL) == 0 && file_read(path, PKI_PEM_MAX, &identity, NULL) == 0 &&
-               sandbox_path(path, child->supervisor->dir, SANDBOX_CA_FILE, NULL) == 0 && file_read(path, PKI_PEM_MAX, &ca, NULL) == 0 &&
+    bool has = supervisor_zone_path(child, SANDBOX_IDENTITY_FILE, path, NULL) == 0 &&
+               file_read(path, PKI_PEM_MAX, &identity, NULL) == 0 &&
+               sandbox_path(path, child->supervisor->dir, SANDBOX_CA_FILE, NULL) == 0 &&
+               file_read(path, PKI_PEM_MAX, &ca, NULL) == 0 &&
                pki_check_signed_by(buffer_text(&identity), buffer_text(&ca), NULL) == 0;
     pki_forget(&identity);
     buffer_finish(&ca);
     return has;
 }
 
-struct http_call *supervisor_ask(struct supervisor *supervisor, const char *method, const char *path, const char *body,
-                                 void (*done)(void *context, const struct http_answer *answer, const struct error *err), void *context,
-                                 struct error *err)
+struct http_call *
+supervisor_ask(struct supervisor *supervisor, const char *method, const char *path, const char *body,
+               void (*done)(void *context, const struct http_answer *answer, const struct error *err),
+               void *context, struct error *err)
 {
     static const char *const headers[] = {"Content-Type: application/json", NULL};
     char url[256], ca_path[PATH_MAX], own_path[PATH_MAX];
@@ -59,12 +64,21 @@ struct http_call *supervisor_ask(struct supervisor *supervisor, const char *meth
     buffer_init(&ca, 0);
     buffer_init(&own, 0);
     snprintf(url, sizeof url, "https://127.0.0.1:%d%s", supervisor->sandbox.listen_port, path);
-    if (sandbox_path(ca_path, supervisor->dir, SANDBOX_CA_FILE, err) == 0 && sandbox_path(own_path, supervisor->dir, SANDBOX_ADMIN_FILE, err) == 0 &&
+    if (sandbox_path(ca_path, supervisor->dir, SANDBOX_CA_FILE, err) == 0 &&
+        sandbox_path(own_path, supervisor->dir, SANDBOX_ADMIN_FILE, err) == 0 &&
         file_read(ca_path, PKI_PEM_MAX, &ca, err) == 0 && file_read(own_path, PKI_PEM_MAX, &own, err) == 0) {
-        struct http_tls tls = {.ca = buffer_text(&ca), .certificate = buffer_text(&own), .key = buffer_text(&own)};
-        struct http_call_options options = {.method = method, .url = url, .headers = body ? headers : NULL, .body = body,
-                                            .body_length = body ? strlen(body) : 0, .timeout_ms = TOKEN_TIMEOUT_MS, .tls = &tls,
-                                            .body_limit = REMOTE_BODY_MAX, .done = done, .context = context};
+        struct http_tls tls = {
+            .ca = buffer_text(&ca), .certificate = buffer_text(&own), .key = buffer_text(&own)};
+        struct http_call_options options = {.method = method,
+                                            .url = url,
+                                            .headers = body ? headers : NULL,
+                                            .body = body,
+                                            .body_length = body ? strlen(body) : 0,
+                                            .timeout_ms = TOKEN_TIMEOUT_MS,
+                                            .tls = &tls,
+                                            .body_limit = REMOTE_BODY_MAX,
+                                            .done = done,
+                                            .context = context};
         call = http_client_start(supervisor->http, &options, err);
     }
     buffer_finish(&ca);
@@ -81,7 +95,10 @@ static int keep_token(const struct child *child, const struct http_answer *answe
     if (json && !token)
         error_set(err, ERROR_PROTOCOL, "the controller answered %d, without a join token", answer->status);
     else if (json)
-        result = supervisor_zone_path(child, SANDBOX_JOIN_TOKEN_FILE, path, err) || file_replace(path, token, strlen(token), 0600, err) ? -1 : 0;
+        result = supervisor_zone_path(child, SANDBOX_JOIN_TOKEN_FILE, path, err) ||
+                         file_replace(path, token, strlen(token), 0600, err)
+                     ? -1
+                     : 0;
     json_destroy(json);
     return result;
 }
@@ -106,7 +123,8 @@ static void ask_for_token(struct child *child)
     char path[64 + NAME_LENGTH_MAX];
     snprintf(path, sizeof path, "/v1/zones/%s/join-token", child->zone);
     if (!child->asking && child->supervisor->http)
-        child->asking = supervisor_ask(child->supervisor, "POST", path, "{\"preApproved\":true}", on_token, child, NULL) != NULL;
+        child->asking = supervisor_ask(child->supervisor, "POST", path, "{\"preApproved\":true}", on_token,
+                                       child, NULL) != NULL;
 }
 
 bool supervisor_may_start(struct child *child)

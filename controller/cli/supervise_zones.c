@@ -1,5 +1,5 @@
-/* Zones that are applied to a running sandbox get agents too: the supervisor looks at the applied spec now and then. See
- * supervise.h. Zones that left it keep their agents, which then hold nothing. */
+/* Zones that are applied to a running sandbox get agents too: the supervisor looks at the applied spec now
+ * and then. See supervise.h. Zones that left it keep their agents, which then hold nothing. */
 #include <stdio.h>
 #include <string.h>
 
@@ -21,11 +21,12 @@ static void take_zones(struct supervisor *supervisor, const struct json *spec)
     struct error err;
     for (const struct json *zone = json_first(zones); zone; zone = json_next(zone)) {
         const char *name = json_get_text(zone, "name", "");
-        if (!*name || strlen(name) > NAME_LENGTH_MAX || strchr(name, '/') || *name == '.' || is_known(supervisor, name) ||
-            strcmp(json_get_text(zone, "driver", ""), "local") != 0)
+        if (!*name || strlen(name) > NAME_LENGTH_MAX || strchr(name, '/') || *name == '.' ||
+            is_known(supervisor, name) || strcmp(json_get_text(zone, "driver", ""), "local") != 0)
             continue;
         if (supervisor_add_zone(supervisor, name, &err))
-            log_error("zones", "zone %s is in the spec, but starting its agent failed: %s", name, err.message);
+            log_error("zones", "zone %s is in the spec, but starting its agent failed: %s", name,
+                      err.message);
         else
             log_info("zones", "zone %s is new in the spec; its agent was started", name);
     }
@@ -46,5 +47,6 @@ void supervisor_look_for_zones(struct supervisor *supervisor)
 {
     if (supervisor->asking || supervisor->stopping || !supervisor->controller.running)
         return;
-    supervisor->asking = supervisor_ask(supervisor, "GET", "/v1/federation", NULL, on_answer, supervisor, NULL) != NULL;
+    supervisor->asking =
+        supervisor_ask(supervisor, "GET", "/v1/federation", NULL, on_answer, supervisor, NULL) != NULL;
 }

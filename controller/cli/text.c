@@ -172,8 +172,8 @@ size_t table_width(const struct table *table)
     return width;
 }
 
-static void print_cell(const struct table *table, size_t index, const char *cell, size_t column_width, size_t room, bool colours,
-                       struct buffer *out)
+static void print_cell(const struct table *table, size_t index, const char *cell, size_t column_width,
+                       size_t room, bool colours, struct buffer *out)
 {
     size_t column = index % table->columns, width = text_width(cell);
     bool last = column + 1 == table->columns;

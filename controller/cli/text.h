@@ -1,4 +1,5 @@
-/* Text as people see it: outside strings made safe for a terminal, columns that line up, times and durations. Pure. */
+/* Text as people see it: outside strings made safe for a terminal, columns that line up, times and durations.
+ * Pure. */
 #ifndef ATOLL_CLI_TEXT_H
 #define ATOLL_CLI_TEXT_H
 
@@ -8,8 +9,8 @@
 
 #include "proto/base/buffer.h"
 
-/* Appends `text` so that a terminal only shows it: control characters (C0, DEL, C1), the signs that turn the direction of
- * writing, and bytes that are no UTF-8 come as \xNN or \u{NNNN}. */
+/* Appends `text` so that a terminal only shows it: control characters (C0, DEL, C1), the signs that turn the
+ * direction of writing, and bytes that are no UTF-8 come as \xNN or \u{NNNN}. */
 void text_escape(const char *text, struct buffer *out);
 
 /* Appends JSON text (in which such characters can stand within strings alone) with all of them as \uNNNN. */
@@ -39,8 +40,8 @@ enum cell_colour { COLOUR_NONE, COLOUR_GOOD, COLOUR_WARN, COLOUR_BAD, COLOUR_BOL
 
 struct table {
     size_t columns, cells;
-    struct buffer text;   /* each cell followed by a zero byte */
-    struct buffer colours; /* a byte a cell */
+    struct buffer text;            /* each cell followed by a zero byte */
+    struct buffer colours;         /* a byte a cell */
     bool right[TABLE_COLUMNS_MAX]; /* numbers */
 };
 

@@ -28,7 +28,8 @@ static int print_created(const struct json *token, bool json)
     buffer_init(&out, 0);
     text_escape(get(token, "token"), &out);
     buffer_append_text(&out, "\n");
-    console_say("This is the token of %s (role %s, id %s, until %.10s). It is shown this once: put it into a file that only its user may read.",
+    console_say("This is the token of %s (role %s, id %s, until %.10s). It is shown this once: put it into a "
+                "file that only its user may read.",
                 get(token, "name"), get(token, "role"), get(token, "id"), get(token, "expiresAt"));
     int status = console_print(&out);
     explicit_bzero(out.data, out.length);
@@ -124,7 +125,9 @@ int command_token_revoke(const struct invocation *invocation)
     struct buffer path;
     const char *which = invocation_argument(invocation, 0);
     if (strncmp(which, "atoll_", 6) == 0) {
-        error_set(&err, ERROR_INVALID, "that is a token itself: give its id (the 12 characters behind atoll_) or its name, since others can see your arguments");
+        error_set(&err, ERROR_INVALID,
+                  "that is a token itself: give its id (the 12 characters behind atoll_) or its name, since "
+                  "others can see your arguments");
         return console_fail(&err, "Revoke it, now that it was shown");
     }
     if (context_open(invocation, &remote, &err))

@@ -24,8 +24,8 @@ static int print_summary(const struct spec_files *files)
     for (size_t i = 0; i < files->spec.set_count; i++)
         members += files->spec.sets[i].member_count;
     buffer_init(&out, 0);
-    buffer_printf(&out, "valid: federation %s, zones: %zu, sets: %zu, members: %zu\n", files->spec.name, files->spec.zone_count,
-                  files->spec.set_count, members);
+    buffer_printf(&out, "valid: federation %s, zones: %zu, sets: %zu, members: %zu\n", files->spec.name,
+                  files->spec.zone_count, files->spec.set_count, members);
     int status = console_print(&out);
     buffer_finish(&out);
     return status;

@@ -8,8 +8,9 @@
 #include "proto/model.h"
 
 /* The phases of a set that the status document can have. */
-static const char *const phases[] = {"Provisioning", "Initiating", "Joining", "Reconfiguring", "Healthy", "Degraded", "QuorumLost",
-                                     "AddressesLost", "RollingOut", "Drilling", "Restoring", "Removed", NULL};
+static const char *const phases[] = {
+    "Provisioning",  "Initiating", "Joining",  "Reconfiguring", "Healthy", "Degraded", "QuorumLost",
+    "AddressesLost", "RollingOut", "Drilling", "Restoring",     "Removed", NULL};
 
 static int read_condition(const char *text, struct condition *out, struct error *err)
 {
@@ -21,7 +22,8 @@ static int read_condition(const char *text, struct condition *out, struct error 
         if (strcasecmp(phases[i], text + 6) == 0)
             return out->phase = phases[i], 0;
     return error_set(err, ERROR_INVALID,
-                     "there is no phase \"%s\": it is Provisioning, Initiating, Joining, Reconfiguring, Healthy, Degraded, QuorumLost, "
+                     "there is no phase \"%s\": it is Provisioning, Initiating, Joining, Reconfiguring, "
+                     "Healthy, Degraded, QuorumLost, "
                      "AddressesLost, RollingOut, Drilling, Restoring or Removed",
                      text + 6);
 }

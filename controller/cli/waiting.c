@@ -37,19 +37,22 @@ static bool is_passing(const struct condition *condition, const struct wait_stat
 }
 
 /* One look. 1: it holds; 0: not yet; -1: it never will. */
-static int look(struct remote *remote, const struct condition *condition, struct wait_state *state, int64_t elapsed_ms,
-                struct error *err)
+static int look(struct remote *remote, const struct condition *condition, struct wait_state *state,
+                int64_t elapsed_ms, struct error *err)
 {
     const char *const headers[] = {state->etag, NULL};
     struct reply reply;
-    if (remote_call(remote, &(struct request){.path = "/status", .headers = *state->etag ? headers : NULL, .timeout_ms = 5000}, &reply,
-                    &state->last)) {
+    if (remote_call(remote,
+                    &(struct request){
+                        .path = "/status", .headers = *state->etag ? headers : NULL, .timeout_ms = 5000},
+                    &reply, &state->last)) {
         if (!is_passing(condition, state))
             return *err = state->last, -1;
         progress_show(&state->progress, state->last.message, elapsed_ms);
         return 0;
     }
-    struct json *document = reply.status == 304 || reply_check(&reply, &state->last) ? NULL : reply_json(&reply, &state->last);
+    struct json *document =
+        reply.status == 304 || reply_check(&reply, &state->last) ? NULL : reply_json(&reply, &state->last);
     bool holds = document && condition_holds(condition, document);
     if (document) {
         snprintf(state->etag, sizeof state->etag, "If-None-Match: %s", *reply.etag ? reply.etag : "\"\"");
@@ -69,8 +72,8 @@ static int look(struct remote *remote, const struct condition *condition, struct
     return holds;
 }
 
-int wait_for(struct remote *remote, const struct condition *condition, int64_t timeout_ms, const volatile int *interrupted,
-             struct error *err)
+int wait_for(struct remote *remote, const struct condition *condition, int64_t timeout_ms,
+             const volatile int *interrupted, struct error *err)
 {
     struct wait_state state = {0};
     int64_t start_ms = clock_monotonic_ms(&clock_system);

@@ -22,10 +22,10 @@ struct condition {
 /* Whether the document fulfils the condition. Pure. */
 bool condition_holds(const struct condition *condition, const struct json *document);
 
-/* Asks for the status until the condition holds (0). -1: ERROR_TIMEOUT when the time is over, with what is still waited for;
- * ERROR_NOT_FOUND when there is no such set; ERROR_UNREACHABLE when the controller does not answer at first, unless `patient`; ERROR_CANCELED when *interrupted
- * (may be NULL) became non-zero. */
-int wait_for(struct remote *remote, const struct condition *condition, int64_t timeout_ms, const volatile int *interrupted,
-             struct error *err);
+/* Asks for the status until the condition holds (0). -1: ERROR_TIMEOUT when the time is over, with what is
+ * still waited for; ERROR_NOT_FOUND when there is no such set; ERROR_UNREACHABLE when the controller does not
+ * answer at first, unless `patient`; ERROR_CANCELED when *interrupted (may be NULL) became non-zero. */
+int wait_for(struct remote *remote, const struct condition *condition, int64_t timeout_ms,
+             const volatile int *interrupted, struct error *err);
 
 #endif

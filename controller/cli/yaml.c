@@ -1,5 +1,5 @@
-/* A JSON value as YAML: see yaml.h. Strings are quoted as JSON does it, which YAML reads alike (YAML 1.2, 7.3.1); only
- * plain words that can be nothing else stand bare. */
+/* A JSON value as YAML: see yaml.h. Strings are quoted as JSON does it, which YAML reads alike
+ * (YAML 1.2, 7.3.1); only plain words that can be nothing else stand bare. */
 #include "controller/cli/yaml.h"
 
 #include <ctype.h>

@@ -1,4 +1,5 @@
-/* A JSON value as YAML, for -o yaml: block style, every string that YAML could take for something else quoted. */
+/* A JSON value as YAML, for -o yaml: block style, every string that YAML could take for something else
+ * quoted. */
 #ifndef ATOLL_CLI_YAML_H
 #define ATOLL_CLI_YAML_H
 

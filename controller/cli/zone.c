@@ -21,7 +21,8 @@ static const char *get(const struct json *object, const char *key)
 }
 
 /* Sends a change of the zone. The caller destroys the answer. */
-static struct json *change(const struct invocation *invocation, const char *verb, const struct json *body, struct error *err)
+static struct json *change(const struct invocation *invocation, const char *verb, const struct json *body,
+                           struct error *err)
 {
     struct remote remote;
     struct buffer path;
@@ -56,8 +57,10 @@ int command_zone_join_token(const struct invocation *invocation)
     if (wants_json(invocation)) {
         status = console_print_json(answer, JSON_PRETTY);
     } else {
-        console_say("This is zone %s's join token. It is shown this once, works once, and until %.16sZ. Its agent takes it from a file: "
-                    "--join-token-file FILE.%s", zone, get(answer, "expiresAt"),
+        console_say("This is zone %s's join token. It is shown this once, works once, and until %.16sZ. Its "
+                    "agent takes it from a file: "
+                    "--join-token-file FILE.%s",
+                    zone, get(answer, "expiresAt"),
                     pre_approved ? "" : " Then: atoll zone list, atoll zone approve.");
         text_escape(get(answer, "token"), &out);
         buffer_append_text(&out, "\n");
@@ -93,7 +96,8 @@ static void add_zone(struct table *table, const struct json *zone)
 
 static int print_list(const struct json *answer)
 {
-    static const char *const titles[] = {"ZONE", "STATE", "WAITING KEY", "FROM", "SINCE", "CERTIFICATE UNTIL"};
+    static const char *const titles[] = {"ZONE", "STATE", "WAITING KEY",
+                                         "FROM", "SINCE", "CERTIFICATE UNTIL"};
     struct table table;
     struct buffer out;
     const struct json *zones = json_get(answer, "zones");
@@ -149,7 +153,8 @@ int command_zone_approve(const struct invocation *invocation)
     if (wants_json(invocation))
         status = console_print_json(answer, JSON_PRETTY);
     else
-        console_say("Zone %s is approved: its agent fetches its certificate (%.16s…) by itself.", zone, get(answer, "certificateSerial"));
+        console_say("Zone %s is approved: its agent fetches its certificate (%.16s…) by itself.", zone,
+                    get(answer, "certificateSerial"));
     json_destroy(answer);
     return status;
 }
@@ -168,7 +173,9 @@ int command_zone_remove(const struct invocation *invocation)
     if (wants_json(invocation))
         status = console_print_json(answer, JSON_PRETTY);
     else
-        console_say("Zone %s is shut out: no certificate or join token of it counts any more. Its members go on; the spec still names it.", zone);
+        console_say("Zone %s is shut out: no certificate or join token of it counts any more. Its members go "
+                    "on; the spec still names it.",
+                    zone);
     json_destroy(answer);
     return status;
 }

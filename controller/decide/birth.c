@@ -27,7 +27,8 @@ static bool held_for_proof(const struct situation *situation, const struct membe
         return false;
     if (has(situation->facts, BORN)) /* its entry may be one that nobody shows at this moment */
         return !member->view || !member->view->holding.disk.used;
-    /* A mark says that there is a set; until its configuration is seen nobody knows whose vote a new disk would get. */
+    /* A mark says that there is a set; until its configuration is seen nobody knows whose vote a new disk
+     * would get. */
     if (has(situation->facts, ZONES_HEARD) && !has(situation->facts, MARK_SEEN))
         return false;
     return !member->view || !member->view->holding.disk.used;
@@ -127,7 +128,7 @@ void situation_find_birth(struct situation *situation)
         struct member_situation *member = &situation->members[i];
         if (proven_new(member))
             member->facts |= M_PROVEN_NEW;
-        if (has(member->facts, M_PROVEN_NEW | M_UNINITIALIZED | M_ADDRESSED | M_RUNNING) &&
+        if (has(member->facts, M_PROVEN_NEW | M_UNINITIALIZED | M_ADDRESSED | M_RUNNING | M_CERTIFIED) &&
             (!has(member->facts, M_ABSENT) || is_chosen(situation, member)) &&
             !has(member->facts, M_DISK_LOST) && !shares_address(situation, member))
             member->facts |= M_READY;

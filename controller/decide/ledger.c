@@ -37,7 +37,8 @@ struct ledger ledger_copy(struct arena *arena, const struct ledger *ledger)
     return copy_with_room(arena, ledger, 0);
 }
 
-struct ledger ledger_with(struct arena *arena, const struct ledger *ledger, const struct ledger_member *member)
+struct ledger ledger_with(struct arena *arena, const struct ledger *ledger,
+                          const struct ledger_member *member)
 {
     struct ledger copy = copy_with_room(arena, ledger, 1);
     struct ledger_member *members = (struct ledger_member *)copy.members;
@@ -63,9 +64,8 @@ static bool member_equal(const struct ledger_member *a, const struct ledger_memb
 bool ledger_equal(const struct ledger *a, const struct ledger *b)
 {
     if (a->birth != b->birth || a->birth_ordinal != b->birth_ordinal || a->next_id != b->next_id ||
-        a->config_version != b->config_version ||
-        a->member_count != b->member_count || strcmp(a->set, b->set) != 0 ||
-        strcmp(a->replica_set_id, b->replica_set_id) != 0)
+        a->config_version != b->config_version || a->member_count != b->member_count ||
+        strcmp(a->set, b->set) != 0 || strcmp(a->replica_set_id, b->replica_set_id) != 0)
         return false;
     for (size_t i = 0; i < a->member_count; i++)
         if (!member_equal(&a->members[i], &b->members[i]))

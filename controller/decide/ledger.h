@@ -4,9 +4,9 @@
 
 #include "proto/model.h"
 
-#define BIRTH_STATES(X)                                                                                       \
-    X(BIRTH_NONE, "none")                                                                                     \
-    X(BIRTH_INTENDED, "intended") /* replSetInitiate may have been sent, to `birth_ordinal` alone */          \
+#define BIRTH_STATES(X)                                                                                      \
+    X(BIRTH_NONE, "none")                                                                                    \
+    X(BIRTH_INTENDED, "intended") /* replSetInitiate may have been sent, to `birth_ordinal` alone */         \
     X(BIRTH_DONE, "done")         /* the set exists, with `replica_set_id` */
 
 enum birth_state {
@@ -17,7 +17,7 @@ enum birth_state {
 
 struct ledger_member {
     int ordinal;
-    int id;              /* MongoDB's _id; -1: none given. Given before it is first used, never to another member */
+    int id; /* MongoDB's _id; -1: none given. Given before it is first used, never to another member */
     const char *disk_id; /* the disk that its data is on; "": none known yet */
     bool removed;        /* left the set; its disk is retained. Coming back it gets a fresh id */
 };
@@ -39,6 +39,7 @@ struct ledger ledger_copy(struct arena *arena, const struct ledger *ledger);
 bool ledger_equal(const struct ledger *a, const struct ledger *b);
 
 /* A copy in which the member of this ordinal is `member` (added when it was not there). */
-struct ledger ledger_with(struct arena *arena, const struct ledger *ledger, const struct ledger_member *member);
+struct ledger ledger_with(struct arena *arena, const struct ledger *ledger,
+                          const struct ledger_member *member);
 
 #endif

@@ -13,6 +13,7 @@ static const struct {
     uint64_t fact, require, forbid;
 } finders[] = {
     {STRANGER_SEEN, M_STRANGER, 0},
+    {FOREIGN_CERTIFICATE_SEEN, M_LISTED | M_STALE | M_ANSWERS | M_FOREIGN_CERTIFICATE, M_ABSENT},
     {UNBOOKED_SEEN, M_UNBOOKED, 0},
     {MOVED_SEEN, M_MOVED | M_FOLLOWABLE, 0},
     {LOST_VOTER_SEEN, M_LISTED | M_DISK_LOST | M_VOTES, M_UNBOOKED},
@@ -22,7 +23,7 @@ static const struct {
     {LEAVER_LISTED, M_LISTED | M_ABSENT, M_VOTES},
     {LEAVER_BOOKED, M_BOOKED | M_ABSENT, M_LISTED},
     {UNTOLD_SEEN, M_UNTOLD, 0},
-    {JOINER_READY, M_BORN | M_ZONE_SEEN | M_DISK | M_ADDRESSED | M_RUNNING | M_ANSWERS,
+    {JOINER_READY, M_BORN | M_ZONE_SEEN | M_DISK | M_ADDRESSED | M_RUNNING | M_ANSWERS | M_CERTIFIED,
      M_LISTED | M_ABSENT | M_DISK_LOST | M_STRANGER | M_IS_MEMBER | M_ZONE_SILENT | M_UNTOLD},
     {VOTE_DUE, M_LISTED | M_VOTE_WANTED | M_SYNCED | M_ANSWERS | M_HEALTHY, M_VOTES | M_BEHIND | M_DISK_LOST},
     {ATTRIBUTES_DUE, M_LISTED, M_ATTRIBUTES_FIT | M_ABSENT | M_DISK_LOST},
@@ -38,10 +39,33 @@ static const struct member_situation *by_ordinal(const struct situation *situati
     return NULL;
 }
 
-/* Whom the rows of restarts speak of: secondaries first, the primary last. */
+/* It has moved, and nobody reaches it before it is started with the certificate for its new address. */
+static bool is_unloaded(const struct member_situation *member)
+{
+    return has(member->facts, M_LISTED | M_MOVED | M_STALE | M_ANSWERS) && !has(member->facts, M_CERTIFIED);
+}
+
+/* A reconfiguration needs the answers of a majority at the hosts that it names. */
+static bool majority_is_believed(const struct situation *situation)
+{
+    int votes = 0;
+    for (size_t i = 0; i < situation->member_count; i++) {
+        const struct member_situation *member = &situation->members[i];
+        votes += has(member->facts, M_LISTED | M_VOTES | M_ANSWERS) && !is_unloaded(member);
+    }
+    return votes >= situation->majority;
+}
+
+/* Whom the rows of restarts speak of: first those whom nobody reaches, then those without a vote, other
+ * secondaries, the primary last. */
 static const struct member_situation *next_stale(const struct situation *situation)
 {
-    const struct member_situation *member = situation_first(situation, M_LISTED | M_STALE, M_LEADS | M_ABSENT);
+    const struct member_situation *member = situation_first(
+        situation, M_LISTED | M_MOVED | M_STALE | M_ANSWERS, M_LEADS | M_ABSENT | M_CERTIFIED);
+    if (!member)
+        member = situation_first(situation, M_LISTED | M_STALE, M_LEADS | M_ABSENT | M_VOTES);
+    if (!member)
+        member = situation_first(situation, M_LISTED | M_STALE, M_LEADS | M_ABSENT);
     return member ? member : situation_first(situation, M_LISTED | M_STALE, M_ABSENT);
 }
 
@@ -55,7 +79,7 @@ const struct member_situation *membership_subject(const struct situation *situat
         return next_stale(situation);
     if (rule->outcome == OUTCOME_ADOPT)
         return situation_first(situation, M_IS_MEMBER, M_STRANGER);
-    if (rule->require & MISPLACED_LEADS)
+    if (rule->require & (MISPLACED_LEADS | UNLOADED_LEADS))
         return situation->primary;
     for (size_t i = 0; i < FINDER_COUNT; i++)
         if (rule->require & finders[i].fact)
@@ -101,11 +125,14 @@ static bool shares_address(const struct situation *situation, const struct membe
 
 /* Whether its host changes with the next step: it answers at its new address; or its old one is where a
  * member that answers has moved to, so that the two trade places (a primary takes the entry with its own
- * address for itself). */
+ * address for itself). One that must be started first to be believed there is waited for where the primary
+ * could not do without its vote. */
 bool moves_along(const struct situation *situation, const struct member_situation *member)
 {
     if (!has(member->facts, M_MOVED) || has(member->facts, M_FOLLOWABLE))
         return has(member->facts, M_MOVED);
+    if (is_unloaded(member) && !majority_is_believed(situation))
+        return false;
     for (size_t i = 0; i < situation->member_count; i++) {
         const struct member_situation *other = &situation->members[i];
         if (other != member && has(other->facts, M_MOVED | M_FOLLOWABLE) &&
@@ -136,13 +163,13 @@ static bool clashes(const struct situation *situation, const struct member_situa
 static bool any_clash(const struct situation *situation)
 {
     for (size_t i = 0; i < situation->member_count; i++)
-        if (has(situation->members[i].facts, M_MOVED | M_FOLLOWABLE) &&
-            clashes(situation, &situation->members[i]))
+        if (moves_along(situation, &situation->members[i]) && clashes(situation, &situation->members[i]))
             return true;
     return false;
 }
 
-/* It may be down already, since it is on its way: so the others alone are asked. */
+/* It may be down already, since it is on its way: so the others alone are asked. Of several that have moved
+ * and that nobody reaches, each may be restarted while the rest is well: that takes nothing away. */
 static bool restart_is_spared(const struct situation *situation, const struct member_situation *member)
 {
     int healthy = 0;
@@ -150,11 +177,17 @@ static bool restart_is_spared(const struct situation *situation, const struct me
         const struct member_situation *other = &situation->members[i];
         if (other == member || has(other->facts, M_ABSENT))
             continue;
-        if (!has(other->facts, M_LISTED | M_HEALTHY) || other->facts & (M_BEHIND | M_LAGGING | M_ZONE_SILENT))
+        if (is_unloaded(member) && has(other->facts, M_LISTED | M_MOVED | M_ANSWERS))
+            continue;
+        bool heard =
+            other->view && other->view->mongod.age_ms >= 0 && other->view->mongod.age_ms <= RESTART_FRESH_MS;
+        if (!heard || !has(other->facts, M_LISTED | M_HEALTHY) ||
+            other->facts & (M_BEHIND | M_LAGGING | M_ZONE_SILENT))
             return false;
         healthy += has(other->facts, M_VOTES);
     }
-    return healthy >= situation->majority && electable_remains(situation, member) && !has(member->facts, M_ZONE_SILENT);
+    return healthy >= situation->majority && electable_remains(situation, member) &&
+           !has(member->facts, M_ZONE_SILENT);
 }
 
 /* Restarts, for secrets that a mongod reads at its start alone. */
@@ -163,11 +196,18 @@ static void find_restarts(struct situation *situation)
     const struct member_situation *member = next_stale(situation);
     if (situation->input->observation->admin_wanted)
         situation->facts |= ADMIN_DUE;
+    const struct member_situation *primary = situation->primary;
+    if (primary && is_unloaded(primary))
+        situation->facts |= UNLOADED_LEADS | (restart_is_spared(situation, primary) ? UNLOADED_SPARED : 0);
     if (!member)
         return;
+    if (is_unloaded(member))
+        situation->facts |= UNLOADED_SEEN;
     situation->facts |= STALE_SEEN | (has(member->facts, M_LEADS) ? STALE_LEADS : 0);
     if (restart_is_spared(situation, member))
         situation->facts |= RESTART_SPARED;
+    if (has(member->facts, M_VOTES) && situation->voters - 1 < situation->majority)
+        situation->facts |= TOO_FEW_VOTERS;
 }
 
 void situation_find_changes(struct situation *situation)
@@ -252,6 +292,7 @@ void ledger_adopt(const struct situation *situation, struct plan *plan)
 /* Without a vote it may start on the disk that it has now. */
 void ledger_accept_disk(const struct situation *situation, struct plan *plan)
 {
+    leave_gap(situation, plan);
     for (size_t i = 0; i < situation->member_count; i++) {
         const struct member_situation *member = &situation->members[i];
         if (!has(member->facts, M_BOOKED | M_DISK_LOST) || has(member->facts, M_VOTES))
@@ -280,7 +321,8 @@ void ledger_retire(const struct situation *situation, struct plan *plan)
 
 bool may_join(const struct member_situation *member)
 {
-    return has(member->facts, M_BORN | M_ZONE_SEEN | M_DISK | M_ADDRESSED | M_RUNNING | M_ANSWERS) &&
+    return has(member->facts,
+               M_BORN | M_ZONE_SEEN | M_DISK | M_ADDRESSED | M_RUNNING | M_ANSWERS | M_CERTIFIED) &&
            !(member->facts &
              (M_LISTED | M_ABSENT | M_DISK_LOST | M_STRANGER | M_IS_MEMBER | M_ZONE_SILENT | M_UNTOLD));
 }
@@ -296,7 +338,8 @@ static bool has_fresh_id(const struct member_situation *member)
 
 /* A member gets its _id before it is added, so that a crash in between never gives it to another. One that
  * came back gets a fresh one. */
-/* A disk that nobody knew until it was lost is known to be lost from now on, also when the entry is gone that showed it. */
+/* A disk that nobody knew until it was lost is known to be lost from now on, also when the entry is gone that
+ * showed it. */
 void ledger_note_lost_disks(const struct situation *situation, struct plan *plan)
 {
     for (size_t i = 0; i < situation->member_count; i++) {

@@ -53,6 +53,13 @@ static bool is_degraded(const struct situation *situation)
            any(situation, M_ZONE_SILENT, M_ABSENT) || any(situation, M_DISK_LOST, M_ABSENT);
 }
 
+/* Nobody misses anything while certificates or keyfiles are exchanged: that is no reason for an alarm. */
+static bool is_renewed(const struct situation *situation)
+{
+    return any(situation, M_LISTED | M_ANSWERS, M_CERTIFIED | M_ABSENT | M_FOREIGN_CERTIFICATE) ||
+           any(situation, M_LISTED | M_HEALTHY | M_STALE, M_ABSENT | M_FOREIGN_CERTIFICATE);
+}
+
 static enum set_phase unborn_phase(const struct plan *plan)
 {
     return plan->ledger.birth == BIRTH_INTENDED ? PHASE_INITIATING : PHASE_PROVISIONING;
@@ -83,7 +90,7 @@ enum set_phase set_phase_of(const struct situation *situation, const struct rule
         any(situation, M_LISTED | M_SYNCING, M_ABSENT))
         return PHASE_JOINING;
     if (plan->action.kind != ACTION_NONE || has(situation->facts, ACTION_RUNNING) || !situation->committed ||
-        any(situation, M_FOLLOWABLE, 0) || any(situation, M_AWAITED, 0) ||
+        any(situation, M_FOLLOWABLE, 0) || any(situation, M_AWAITED, 0) || is_renewed(situation) ||
         any(situation, M_ABSENT | M_LISTED, 0) || has(situation->facts, ATTRIBUTES_DUE))
         return PHASE_RECONFIGURING;
     return PHASE_DEGRADED;

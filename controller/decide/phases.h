@@ -9,7 +9,8 @@ enum member_phase member_phase_of(const struct member_situation *member);
 enum member_phase member_phase_next(const struct member_situation *member);
 
 /* From the facts, the row that fired, and the members' plans. */
-enum set_phase set_phase_of(const struct situation *situation, const struct rule *rule, const struct plan *plan);
+enum set_phase set_phase_of(const struct situation *situation, const struct rule *rule,
+                            const struct plan *plan);
 
 void plan_conditions(const struct situation *situation, struct plan *plan);
 

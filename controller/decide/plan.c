@@ -19,14 +19,20 @@ static void remember_rule(struct plan *plan, int number)
 
 /* A member that leaves keeps running until the configuration no longer names it; before anybody knows whether
  * there is a set, a member that the spec takes away is left alone; and so is one whose zone has not said yet
- * what it holds. */
+ * what it holds. But one that was told to initiate is spoken of, and kept running, until it has answered: of
+ * whom the intent doesn't name, its agent knows no keyfile, and can't ask it. */
 static void plan_run(const struct situation *situation, const struct member_situation *member,
                      struct member_plan *out)
 {
     bool absent = has(member->facts, M_ABSENT);
     bool known = situation->facts & (BORN | CONFIG_SEEN);
-    out->named = has(member->facts, M_ZONE_SEEN) && (!absent || known || has(situation->facts, SET_ABSENT));
-    if (has(situation->facts, SET_ABSENT) || (absent && !(member->facts & (M_LISTED | M_BOOKED))))
+    bool told = !known && has(situation->facts, INITIATOR_TOLD) &&
+                situation->input->ledger->birth_ordinal == member->wanted->ordinal;
+    out->named =
+        has(member->facts, M_ZONE_SEEN) && (!absent || known || told || has(situation->facts, SET_ABSENT));
+    if (told && !has(situation->facts, SET_ABSENT))
+        out->run = has(member->facts, M_HELD) ? RUN_HELD : RUN_UP;
+    else if (has(situation->facts, SET_ABSENT) || (absent && !(member->facts & (M_LISTED | M_BOOKED))))
         out->run = RUN_ABSENT;
     else
         out->run = has(member->facts, M_HELD) ? RUN_HELD : RUN_UP;
@@ -73,6 +79,9 @@ static void plan_member(const struct situation *situation, const struct member_s
     const struct rule *rule = rules_match(RULES_OF_MEMBER, member->facts);
     remember_rule(plan, rule->number);
     out->rule = rule->number;
+    if (rule->outcome ==
+        OUTCOME_RESTART) /* held until its pod is gone: then it is not stale any more, and starts */
+        out->run = RUN_HELD;
     out->sentence = member_sentence(situation, member, rule->sentence);
     member_wait(situation, member, rule, out);
 }
@@ -126,7 +135,7 @@ static void follow_outcome(const struct situation *situation, const struct rule 
         plan->action.ordinal = situation->primary->wanted->ordinal;
         plan->action.host = situation->primary->view->holding.address;
         break;
-    case OUTCOME_RESTART: /* held until its pod is gone: then it is not stale any more, and starts */
+    case OUTCOME_RESTART: /* as above */
         for (size_t i = 0; i < plan->member_count; i++)
             if (&situation->members[i] == situation->subject)
                 plan->members[i].run = RUN_HELD;

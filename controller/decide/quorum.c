@@ -54,7 +54,8 @@ static int64_t observed_at(const struct situation *situation)
 }
 
 /* Every member of the set has been heard since then: each shows an older one, or has lost its disk. */
-static bool nobody_has(const struct situation *situation, const struct replica_config *config, int64_t since_ms)
+static bool nobody_has(const struct situation *situation, const struct replica_config *config,
+                       int64_t since_ms)
 {
     for (size_t i = 0; i < situation->member_count; i++) {
         const struct member_situation *member = &situation->members[i];
@@ -71,9 +72,9 @@ static bool nobody_has(const struct situation *situation, const struct replica_c
     return true;
 }
 
-/* What was read back after the last command counts until a primary has spoken since, or nobody can have it any
- * more: before 4.4 a configuration that was never on a majority is gone with the node that had it, and nothing
- * in the others' shows that they are newer. */
+/* What was read back after the last command counts until a primary has spoken since, or nobody can have it
+ * any more: before 4.4 a configuration that was never on a majority is gone with the node that had it, and
+ * nothing in the others' shows that they are newer. */
 static void find_newest_config(struct situation *situation)
 {
     const struct action_view *action = &situation->input->observation->action;
@@ -155,8 +156,10 @@ static void find_commitment(struct situation *situation)
         (by_action || by_primary || (!primary_says_no && majority_reports_config(situation)));
     if (situation->committed || PLANT(NO_COMMITMENT))
         situation->facts |= COMMITTED;
-    if (action->kind == ACTION_NONE || action->config.version > 0 ||
-        observed_at(situation) >= action->ended_at_ms)
+    /* What was read after a step-down is the configuration, and not who leads now: told again, the former
+     * primary would refuse. */
+    bool read = action->config.version > 0 && action->kind != ACTION_STEP_DOWN;
+    if (action->kind == ACTION_NONE || read || observed_at(situation) >= action->ended_at_ms)
         situation->facts |= READ_BACK;
 }
 
@@ -226,6 +229,13 @@ static int count_untold(const struct situation *situation)
     return untold;
 }
 
+/* It runs at another address than the configuration names; whether it shows the certificate for that one is
+ * not asked. */
+static bool is_away(const struct member_situation *member)
+{
+    return has(member->facts, M_MOVED | M_RUNNING | M_ANSWERS) && !has(member->facts, M_DISK_LOST);
+}
+
 void situation_find_quorum(struct situation *situation)
 {
     int down = 0, moved = 0, either = 0, leaderless = 0, untold = count_untold(situation);
@@ -246,12 +256,14 @@ void situation_find_quorum(struct situation *situation)
             continue;
         }
         situation->healthy_voters += has(member->facts, M_HEALTHY);
-        bool away = has(member->facts, M_MOVED | M_FOLLOWABLE);
-        bool elsewhere = away && !has(member->facts, M_UNINITIALIZED);
+        bool away = is_away(member);
+        bool elsewhere = away && !has(member->facts, M_UNINITIALIZED),
+             followable = has(member->facts, M_MOVED | M_FOLLOWABLE);
         moved += away;
         leaderless += cannot_lead(member, elsewhere);
         /* One that copies data can't be healthy before the address of the one it copies from is followed. */
-        either += elsewhere || has(member->facts, M_HEALTHY) || has(member->facts, M_IS_MEMBER | M_SYNCING);
+        either += (elsewhere && followable) || has(member->facts, M_HEALTHY) ||
+                  has(member->facts, M_IS_MEMBER | M_SYNCING);
         down += !away && member->known_down;
     }
     situation->majority = situation->voters / 2 + 1;

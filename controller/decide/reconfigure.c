@@ -188,8 +188,9 @@ static void edit_members(struct edit *edit, enum outcome outcome, const struct l
     }
 }
 
-/* Above every version that is shown or was ever sent (which is durable before it is sent): before 4.4 one that was
- * lost with its primary comes back with that node, and two of one version would stand beside each other for ever. */
+/* Above every version that is shown or was ever sent (which is durable before it is sent): before 4.4 one
+ * that was lost with its primary comes back with that node, and two of one version would stand beside each
+ * other for ever. */
 static int64_t next_version(const struct situation *situation)
 {
     int64_t version = situation->config.version, sent = situation->input->observation->action.config.version;

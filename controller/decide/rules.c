@@ -64,7 +64,8 @@ static const char *const not_member_facts[] = {
 
 const struct rule *rules_of(enum rule_table table, size_t *count)
 {
-    *count = table == RULES_OF_SET ? sizeof set_rules / sizeof *set_rules : sizeof member_rules / sizeof *member_rules;
+    *count = table == RULES_OF_SET ? sizeof set_rules / sizeof *set_rules
+                                   : sizeof member_rules / sizeof *member_rules;
     return table == RULES_OF_SET ? set_rules : member_rules;
 }
 

@@ -1,6 +1,6 @@
-/* Decisions are rows: a stable number, the facts that must hold and must not, an outcome, the sentence that people read.
- * The rows are in rules.def, the facts in facts.def; the first row of a table whose facts fit is taken. Logs, events and
- * `atoll explain` cite the number. */
+/* Decisions are rows: a stable number, the facts that must hold and must not, an outcome, the sentence that
+ * people read. The rows are in rules.def, the facts in facts.def; the first row of a table whose facts fit is
+ * taken. Logs, events and `atoll explain` cite the number. */
 #ifndef ATOLL_CONTROLLER_DECIDE_RULES_H
 #define ATOLL_CONTROLLER_DECIDE_RULES_H
 
@@ -14,12 +14,12 @@ enum rule_table { RULES_OF_SET, RULES_OF_MEMBER };
 
 struct rule {
     int number;
-    const char *name;    /* like "follow-moved-address" */
+    const char *name;         /* like "follow-moved-address" */
     uint64_t require, forbid; /* masks over the facts of its table */
-    int outcome;         /* enum set_outcome or enum member_outcome (situation.h) */
-    const char *reason;   /* the wait's code; "" when the row waits for nothing */
-    const char *ended_by; /* who can end the wait; may hold the same placeholders as the sentence */
-    const char *sentence; /* {member}, {zone}, {host}, {problem} … are filled in */
+    int outcome;              /* enum set_outcome or enum member_outcome (situation.h) */
+    const char *reason;       /* the wait's code; "" when the row waits for nothing */
+    const char *ended_by;     /* who can end the wait; may hold the same placeholders as the sentence */
+    const char *sentence;     /* {member}, {zone}, {host}, {problem} … are filled in */
 };
 
 /* All rows of a table, in the order in which they are tried. */
@@ -32,7 +32,8 @@ const struct rule *rules_find(int number); /* NULL when there is none */
 
 const char *rule_outcome_name(const struct rule *rule); /* "reconfigure: hosts" */
 
-/* The first fact for which the row doesn't fit, in words ("a primary is seen", "not: an action is running"), or NULL when it fits. */
+/* The first fact for which the row doesn't fit, in words ("a primary is seen", "not: an action is running"),
+ * or NULL when it fits. */
 const char *rule_unmet(enum rule_table table, const struct rule *rule, uint64_t facts);
 
 /* The tables as text, for the golden file and the documentation. */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "proto/base/plant.h"
+#include "proto/mongod_versions.h"
 
 void situation_init(struct situation *situation, const struct plan_input *input, struct arena *arena)
 {
@@ -73,11 +74,33 @@ static uint64_t holding_facts(const struct member_view *view)
     return facts;
 }
 
-/* A mongod reads its keyfile at its start alone. One whose zone can't tell with what it was started (an older agent) is stale, too. */
+static bool same_text(const char *a, const char *b)
+{
+    return strcmp(a ? a : "", b ? b : "") == 0;
+}
+
+static bool shows_foreign_certificate(const struct observation *observation, const struct member_view *view)
+{
+    return observation->tls && view->mongod.certificate_foreign;
+}
+
+static bool is_certified(const struct observation *observation, const struct member_view *view)
+{
+    const char *wanted = view->certificate_id;
+    return !observation->tls || (wanted && *wanted && same_text(wanted, view->mongod.certificate_id));
+}
+
+/* A mongod reads its keyfile at its start alone, an old one its certificate, too. One whose zone can't tell
+ * with what it was started (an older agent) is stale. */
 static bool is_stale(const struct observation *observation, const struct member_view *view)
 {
-    const char *wanted = observation->key_id, *has_now = view->holding.pod.key_id;
-    return view->holding.pod.running && wanted && *wanted && strcmp(wanted, has_now ? has_now : "") != 0;
+    const char *wanted = observation->key_id, *shown = view->mongod.certificate_id;
+    if (!view->holding.pod.running)
+        return false;
+    bool certificate = shown && *shown && view->certificate_id && *view->certificate_id &&
+                       !is_certified(observation, view) &&
+                       mongod_has(view->mongod.version, MONGOD_ROTATES_CERTIFICATES) == MONGOD_LACKS;
+    return certificate || (wanted && *wanted && !same_text(wanted, view->holding.pod.key_id));
 }
 
 static uint64_t mongod_facts(const struct member_view *view)
@@ -147,6 +170,12 @@ static void find_member(const struct situation *situation, const struct spec_mem
     member->facts |= holding_facts(member->view);
     if (is_stale(input->observation, member->view))
         member->facts |= M_STALE;
+    if (is_certified(input->observation, member->view))
+        member->facts |= M_CERTIFIED;
+    if (input->observation->tls && member->view->certificate_problem && *member->view->certificate_problem)
+        member->facts |= M_CERTIFICATE_REFUSED;
+    if (shows_foreign_certificate(input->observation, member->view))
+        member->facts |= M_FOREIGN_CERTIFICATE;
     member->fresh = member_answers_now(member->view);
     if (member->fresh)
         member->facts |= mongod_facts(member->view);

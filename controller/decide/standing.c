@@ -83,7 +83,8 @@ static void find_move(struct member_situation *member)
     if (strcmp(member->view->holding.address, member->listed->host) == 0 || PLANT(IGNORE_MOVE))
         return;
     member->facts |= M_MOVED;
-    if (has(member->facts, M_RUNNING | M_ANSWERS) && !has(member->facts, M_DISK_LOST))
+    if (has(member->facts, M_RUNNING | M_ANSWERS) &&
+        (has(member->facts, M_CERTIFIED) || PLANT(FOLLOW_UNCERTIFIED)) && !has(member->facts, M_DISK_LOST))
         member->facts |= M_FOLLOWABLE;
 }
 

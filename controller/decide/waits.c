@@ -6,9 +6,12 @@
 
 enum { LIST_LENGTH_MAX = 400 };
 
-/* What the row can say in detail about a member: the zone's problem, how its pod ended, why its mongod is silent, its lag. */
+/* What the row can say in detail about a member: the zone's problem, how its pod ended, why its mongod is
+ * silent, its lag. */
 static const char *member_detail(const struct situation *situation, const struct member_situation *member)
 {
+    if (has(member->facts, M_CERTIFICATE_REFUSED))
+        return member->view->certificate_problem;
     if (!member->view)
         return "";
     if (has(member->facts, M_BEHIND))
@@ -17,7 +20,8 @@ static const char *member_detail(const struct situation *situation, const struct
     if (member->view->waiting.message[0] && last_exit[0])
         return arena_printf(situation->arena, "%s (%s)", member->view->waiting.message, last_exit);
     const char *waiting = member->view->waiting.message, *problem = member->view->holding.problem.message;
-    if (waiting[0] && problem[0] && strcmp(waiting, problem)) /* what is being done, and why it doesn't get done */
+    if (waiting[0] && problem[0] &&
+        strcmp(waiting, problem)) /* what is being done, and why it doesn't get done */
         return arena_printf(situation->arena, "%s: %s", waiting, problem);
     if (member->view->waiting.message[0])
         return member->view->waiting.message;
@@ -58,7 +62,8 @@ static const char *list_members(const struct situation *situation, const struct 
     if (!(situation->facts & (BORN | CONFIG_SEEN | PROVEN_NEW)) && has(situation->facts, ZONES_HEARD))
         return list_unproven(situation);
     for (size_t i = 0; i < situation->member_count; i++)
-        if (unfinished(plan, i) || (situation->members[i].listed && !has(situation->members[i].facts, M_ATTRIBUTES_FIT)))
+        if (unfinished(plan, i) ||
+            (situation->members[i].listed && !has(situation->members[i].facts, M_ATTRIBUTES_FIT)))
             append(list, situation->members[i].node);
     if (!list[0] && settings_due(situation))
         append(list, "settings");
@@ -84,7 +89,8 @@ static const char *list_zones(const struct situation *situation, const struct pl
     return arena_string(situation->arena, list);
 }
 
-static struct sentence_values member_values(const struct situation *situation, const struct member_situation *member)
+static struct sentence_values member_values(const struct situation *situation,
+                                            const struct member_situation *member)
 {
     return (struct sentence_values){
         .set = situation->input->set->name,
@@ -114,7 +120,8 @@ const char *set_sentence(const struct situation *situation, const struct plan *p
     if (action->running)
         values.detail = action_kind_name(action->kind);
     else if (has(situation->facts, ACTION_RESTING))
-        values.detail = arena_printf(situation->arena, "%s: %s", action_kind_name(action->kind), action->message);
+        values.detail =
+            arena_printf(situation->arena, "%s: %s", action_kind_name(action->kind), action->message);
     values.list = list_members(situation, plan);
     bool unheard = !has(situation->facts, ZONES_HEARD) && !has(situation->facts, BORN);
     values.counted_zones = count_zones(situation, list_zones(situation, plan, unheard));
@@ -126,8 +133,8 @@ static bool same_wait(const struct wait *a, const struct wait *b)
     return a->rule == b->rule && strcmp(a->subject, b->subject) == 0;
 }
 
-void member_wait(const struct situation *situation, const struct member_situation *member, const struct rule *rule,
-                 struct member_plan *out)
+void member_wait(const struct situation *situation, const struct member_situation *member,
+                 const struct rule *rule, struct member_plan *out)
 {
     out->waiting = rule->outcome != OUTCOME_DONE;
     if (!out->waiting)

@@ -12,8 +12,8 @@ const char *member_sentence(const struct situation *situation, const struct memb
 const char *set_sentence(const struct situation *situation, const struct plan *plan, const char *pattern);
 
 /* Fills in the member's wait, with `since` carried over from the plan before. */
-void member_wait(const struct situation *situation, const struct member_situation *member, const struct rule *rule,
-                 struct member_plan *out);
+void member_wait(const struct situation *situation, const struct member_situation *member,
+                 const struct rule *rule, struct member_plan *out);
 
 /* The same for the set: no wait when the row has no reason. */
 void set_wait(const struct situation *situation, const struct rule *rule, struct plan *plan);

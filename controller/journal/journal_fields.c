@@ -31,6 +31,9 @@ static const struct field member_view_fields[] = {
     RECORD(member_view, holding, "holding", member_holding_record, FIELD_REQUIRED),
     RECORD(member_view, mongod, "mongod", mongod_view_record, 0),
     RECORD(member_view, waiting, "waiting", problem_record, 0),
+    STRING(member_view, certificate_id, "certificateId", TEXT_LENGTH_MAX, 0),
+    WHOLE(member_view, certificate_until_ms, "certificateUntilMs", -WHOLE_MAX, 0, 0),
+    SENTENCE(member_view, certificate_problem, "certificateProblem"),
 };
 static const struct record member_view_record = RECORD_OF(member_view, member_view_fields);
 
@@ -60,6 +63,7 @@ static const struct field observation_fields[] = {
     RECORD(observation, action, "action", action_view_record, 0),
     STRING(observation, key_id, "keyId", NAME_LENGTH_MAX, 0),
     BOOL(observation, admin_wanted, "adminWanted"),
+    BOOL(observation, tls, "tls"),
 };
 const struct record observation_record = RECORD_OF(observation, observation_fields);
 

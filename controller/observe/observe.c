@@ -10,7 +10,7 @@ static struct member_holding no_holding(const struct spec_set *set, int ordinal)
         .ordinal = ordinal,
         .disk = {.name = "", .id = "", .replica_set_id = "", .size_bytes = -1, .used_bytes = -1},
         .address = "",
-        .pod = {.name = "", .node = "", .image_id = "", .last_exit = ""},
+        .pod = {.name = "", .node = "", .image_id = "", .last_exit = "", .key_id = ""},
         .problem = {.code = "", .message = ""}};
 }
 
@@ -26,7 +26,8 @@ static struct mongod_view no_mongod(void)
                                 .term = -1,
                                 .primary_id = -1,
                                 .optime = {.term = -1},
-                                .config = no_config};
+                                .config = no_config,
+                                .certificate_id = ""};
 }
 
 /* report_copy() is the one deep copy that knows all fields. */
@@ -52,7 +53,13 @@ static struct member_view observe_member(const struct observe_input *input, cons
                                .zone_state = sight ? zone_sight_state(sight, input->now_ms) : ZONE_PENDING,
                                .holding = no_holding(input->set, member->ordinal),
                                .mongod = no_mongod(),
-                               .waiting = {.code = "", .message = ""}};
+                               .waiting = {.code = "", .message = ""},
+                               .certificate_id = "",
+                               .certificate_problem = ""};
+    if (input->tls)
+        input->certificate_of(input->certificates, &view);
+    view.certificate_id = arena_string(arena, view.certificate_id);
+    view.certificate_problem = arena_string(arena, view.certificate_problem);
     if (!sight || !sight->has_report)
         return view;
     view.reported = view.zone_seen = true;
@@ -79,7 +86,8 @@ int observe_set(const struct observe_input *input, struct arena *arena, struct o
     action.config = replica_config_copy(arena, &input->action->config);
     if (arena_failed(arena))
         return error_set(err, ERROR_NO_MEMORY, "no memory to observe set %s", input->set->name);
-    *out = (struct observation){members, input->set->member_count, action, arena_string(arena, input->key_id),
-                                input->admin_wanted};
+    *out = (struct observation){
+        members,   input->set->member_count, action, arena_string(arena, input->key_id), input->admin_wanted,
+        input->tls};
     return 0;
 }

@@ -13,6 +13,10 @@ struct observe_input {
     const struct action_view *action;
     const char *key_id; /* as observation.key_id; NULL is "" */
     bool admin_wanted;
+    bool tls; /* members speak TLS */
+    void (*certificate_of)(void *certificates,
+                           struct member_view *out); /* fills in certificate_…; asked only with `tls` */
+    void *certificates;
     int64_t now_ms; /* monotonic */
 };
 

@@ -131,9 +131,11 @@ static void answer_zone(struct exchange *exchange, const struct zone_answer *ans
     struct trust_zone_view zone;
     char text[256], more[128] = "";
     if (trust && exchange->caller.kind == CALLER_AGENT && trust_zone_find(trust, exchange->name, &zone))
-        snprintf(more, sizeof more, ",\"bundle\":\"%s\",\"renew\":%s", trust_bundle_hash(trust), zone.renewal_wanted ? "true" : "false");
-    int length = snprintf(text, sizeof text, "{\"epoch\":%lld,\"reportWanted\":%s%s%s}\n", (long long)answer->epoch,
-                          answer->report_wanted ? "true" : "false", answer->keys_wanted ? ",\"keysWanted\":true" : "", more);
+        snprintf(more, sizeof more, ",\"bundle\":\"%s\",\"renew\":%s", trust_bundle_hash(trust),
+                 zone.renewal_wanted ? "true" : "false");
+    int length = snprintf(text, sizeof text, "{\"epoch\":%lld,\"reportWanted\":%s%s%s}\n",
+                          (long long)answer->epoch, answer->report_wanted ? "true" : "false",
+                          answer->keys_wanted ? ",\"keysWanted\":true" : "", more);
     answer_text(exchange, 200, "application/json", text, (size_t)length);
 }
 

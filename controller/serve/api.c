@@ -89,7 +89,8 @@ static void answer_outcome(struct exchange *exchange, const struct spec_outcome 
     json_set_int(root, "revision", outcome->revision);
     if (!diff_only)
         json_set_bool(root, "changed", outcome->changed);
-    gate_note(exchange, "revision %lld, %s", (long long)outcome->revision, outcome->changed ? "changed" : "unchanged");
+    gate_note(exchange, "revision %lld, %s", (long long)outcome->revision,
+              outcome->changed ? "changed" : "unchanged");
     append_problems(json_set(root, "warnings", json_array()), &outcome->problems, SPEC_WARNING);
     append_lines(json_set(root, "diff", json_array()), buffer_text(&outcome->diff));
     answer_json(exchange, 200, root, diff_only ? NULL : headers);
@@ -200,7 +201,8 @@ static void append_member_rules(struct json *list, const struct set_view *set)
 }
 
 /* Zones of the set whose agents can't be heard until somebody lets them in. */
-static void append_enrolments(struct json *waits, const struct set_view *set, const struct federation_view *view)
+static void append_enrolments(struct json *waits, const struct set_view *set,
+                              const struct federation_view *view)
 {
     for (size_t i = 0; i < view->zone_count; i++) {
         char reason[256], message[384], subject[128];
@@ -212,12 +214,16 @@ static void append_enrolments(struct json *waits, const struct set_view *set, co
             continue;
         snprintf(subject, sizeof subject, "enrolment of zone %s", view->zones[i].zone->name);
         snprintf(message, sizeof message, "Zone %s: %s.", view->zones[i].zone->name, reason);
-        json_append(waits, wait_write(&(struct wait){.subject = subject, .reason = "ZoneNotEnrolled", .message = message,
-                                                     .since_ms = view->zones[i].enrolment.requested_at_ms, .ended_by = "an admin"}));
+        json_append(waits, wait_write(&(struct wait){.subject = subject,
+                                                     .reason = "ZoneNotEnrolled",
+                                                     .message = message,
+                                                     .since_ms = view->zones[i].enrolment.requested_at_ms,
+                                                     .ended_by = "an admin"}));
     }
 }
 
-static void answer_explain(struct exchange *exchange, const struct set_view *set, const struct federation_view *view)
+static void answer_explain(struct exchange *exchange, const struct set_view *set,
+                           const struct federation_view *view)
 {
     const struct plan *plan = set->plan;
     struct json *root = json_object();

@@ -22,7 +22,8 @@ static struct json *describe(const struct trust *trust)
     json_set_string(root, "stage", ca_stage_name(ca_stage(ca)));
     write_ca(json_set(root, "signs", json_object()), ca_issuer(ca));
     if (ca_other(ca))
-        write_ca(json_set(root, ca_stage(ca) == CA_ANNOUNCED ? "next" : "previous", json_object()), ca_other(ca));
+        write_ca(json_set(root, ca_stage(ca) == CA_ANNOUNCED ? "next" : "previous", json_object()),
+                 ca_other(ca));
     for (size_t i = 0; i < trust_zone_count(trust); i++) {
         struct trust_zone_view zone = trust_zone_at(trust, i);
         bool counts = zone.state == TRUST_ZONE_JOINED;
@@ -93,7 +94,8 @@ void serve_certificates_create(struct exchange *exchange)
     if (!caller_role_from_name(json_get_text(body, "role", ""), &role))
         error_set(&err, ERROR_INVALID, "role is viewer, operator or admin");
     else
-        trust_certify_person(trust, role, json_get_text(body, "name", ""), json_get_text(body, "request", ""), &certificate, &facts, &err);
+        trust_certify_person(trust, role, json_get_text(body, "name", ""), json_get_text(body, "request", ""),
+                             &certificate, &facts, &err);
     if (err.code) {
         answer_error(exchange, &err);
     } else {
@@ -118,5 +120,6 @@ void serve_certificate_revoke(struct exchange *exchange)
     if (trust_revoke_person(trust, exchange->name, &err))
         answer_error(exchange, &err);
     else
-        http_respond(exchange->listener->server, exchange->request->id, &(struct http_response){.status = 204});
+        http_respond(exchange->listener->server, exchange->request->id,
+                     &(struct http_response){.status = 204});
 }

@@ -10,10 +10,13 @@
 #include "controller/trust/trust.h"
 #include "proto/base/log.h"
 
-/* Requests in a second, in the long run, and at once. An agent sends a heartbeat every two seconds and a report when something changed;
- * dashboards poll once a second; the reading listener is for a proxy or a Prometheus on this machine. */
-static const struct rate_limit rate_of_agent = {100, 1000}, rate_of_person = {50, 300}, rate_of_stranger = {20, 100}, rate_of_local_reader = {1000, 3000},
-                               rate_of_bad_logins = {1, 60}, rate_of_written_refusals = {1, 20}, rate_of_all_written_refusals = {5, 100};
+/* Requests in a second, in the long run, and at once. An agent sends a heartbeat every two seconds and a
+ * report when something changed; dashboards poll once a second; the reading listener is for a proxy or a
+ * Prometheus on this machine. */
+static const struct rate_limit rate_of_agent = {100, 1000}, rate_of_person = {50, 300},
+                               rate_of_stranger = {20, 100}, rate_of_local_reader = {1000, 3000},
+                               rate_of_bad_logins = {1, 60}, rate_of_written_refusals = {1, 20},
+                               rate_of_all_written_refusals = {5, 100};
 
 int gate_init(struct gate *gate, struct store *store, struct error *err)
 {
@@ -50,8 +53,9 @@ static bool opener_counts(const struct exchange *exchange, const struct caller *
     struct caller now = *opener;
     if (opener->proof == PROOF_CERTIFICATE && exchange->site->trust)
         trust_check_caller(exchange->site->trust, &now);
-    return now.flaw == FLAW_NONE && (opener->proof != PROOF_TOKEN ||
-                                     tokens_counts(&exchange->site->gate.tokens, opener->mark, clock_wall_ms(exchange->site->clock)));
+    return now.flaw == FLAW_NONE &&
+           (opener->proof != PROOF_TOKEN ||
+            tokens_counts(&exchange->site->gate.tokens, opener->mark, clock_wall_ms(exchange->site->clock)));
 }
 
 /* Whether a session's cookie is shown; then the caller is whoever opened it, as a viewer. */
@@ -60,7 +64,8 @@ static bool take_session(struct exchange *exchange)
     char text[SESSION_TEXT_MAX];
     if (!session_of_cookie(http_request_header(exchange->request, "Cookie"), text))
         return false;
-    const struct caller *opener = sessions_find(&exchange->site->gate.sessions, text, clock_wall_ms(exchange->site->clock));
+    const struct caller *opener =
+        sessions_find(&exchange->site->gate.sessions, text, clock_wall_ms(exchange->site->clock));
     explicit_bzero(text, sizeof text);
     bool counts = opener && opener_counts(exchange, opener);
     if (counts)
@@ -79,8 +84,8 @@ static void take_certificate(struct exchange *exchange)
         trust_check_caller(exchange->site->trust, &exchange->caller);
 }
 
-/* A token that is shown counts, whatever else does: who shows one means it. Without TLS nobody else can show who they are: whoever reaches a
- * listener of the loopback is trusted, as far as that listener goes. */
+/* A token that is shown counts, whatever else does: who shows one means it. Without TLS nobody else can show
+ * who they are: whoever reaches a listener of the loopback is trusted, as far as that listener goes. */
 static void find_caller(struct exchange *exchange)
 {
     const char *bearer = bearer_of(exchange->request);
@@ -88,7 +93,8 @@ static void find_caller(struct exchange *exchange)
     if (exchange->listener->reading_only)
         return;
     if (bearer)
-        tokens_find(&exchange->site->gate.tokens, bearer, clock_wall_ms(exchange->site->clock), &exchange->caller);
+        tokens_find(&exchange->site->gate.tokens, bearer, clock_wall_ms(exchange->site->clock),
+                    &exchange->caller);
     else if (exchange->request->peer)
         take_certificate(exchange);
     else if (exchange->listener->tls)
@@ -133,7 +139,8 @@ static int64_t time_to_wait(struct exchange *exchange)
     if (exchange->caller.flaw == FLAW_NONE)
         return wait_ms;
     /* Who tries tokens out is slower still, and doesn't make the others of their address so. */
-    int64_t login_ms = rates_take(rates, rate_address_key("login ", exchange->request->remote, key), &rate_of_bad_logins, now_ms);
+    int64_t login_ms = rates_take(rates, rate_address_key("login ", exchange->request->remote, key),
+                                  &rate_of_bad_logins, now_ms);
     return login_ms > wait_ms ? login_ms : wait_ms;
 }
 
@@ -145,8 +152,8 @@ static void refuse_too_many(struct exchange *exchange, int64_t wait_ms)
     snprintf(header, sizeof header, "Retry-After: %lld", seconds);
     snprintf(message, sizeof message, "too many requests from %s: ask again in %lld s",
              exchange->caller.kind == CALLER_NOBODY ? "this address" : "this caller", seconds);
-    http_respond_error_with(exchange->listener->server, exchange->request->id, 429, "too_many_requests", message,
-                            (const char *const[]){header, NULL});
+    http_respond_error_with(exchange->listener->server, exchange->request->id, 429, "too_many_requests",
+                            message, (const char *const[]){header, NULL});
 }
 
 /* ---- what is written down ---- */
@@ -158,7 +165,8 @@ static bool is_changing(const struct exchange *exchange, enum access_rule rule)
         return false;
     if (rule == ACCESS_SECRET)
         return true; /* it changes who knows */
-    return strcmp(exchange->request->method, "GET") != 0 && (rule == ACCESS_OPERATE || rule == ACCESS_ADMIN || rule == ACCESS_JOIN);
+    return strcmp(exchange->request->method, "GET") != 0 &&
+           (rule == ACCESS_OPERATE || rule == ACCESS_ADMIN || rule == ACCESS_JOIN);
 }
 
 static int hex_value(char c)
@@ -194,7 +202,8 @@ static void describe(const struct exchange *exchange, struct audit_entry *out)
     read_why(request, out->why);
 }
 
-static struct gate_change *find_change(struct gate *gate, const struct listener *listener, uint64_t request_id)
+static struct gate_change *find_change(struct gate *gate, const struct listener *listener,
+                                       uint64_t request_id)
 {
     for (size_t i = 0; i < GATE_CHANGES_MAX; i++)
         if (gate->changes[i].listener == listener && (!listener || gate->changes[i].request_id == request_id))
@@ -238,7 +247,8 @@ void gate_answered(struct gate *gate, const struct listener *listener, uint64_t 
 
 void gate_note(struct exchange *exchange, const char *format, ...)
 {
-    struct gate_change *change = find_change(&exchange->site->gate, exchange->listener, exchange->request->id);
+    struct gate_change *change =
+        find_change(&exchange->site->gate, exchange->listener, exchange->request->id);
     va_list args;
     if (!change)
         return;
@@ -284,8 +294,8 @@ static bool spec_opens_status(struct site *site)
 static void refuse_reading_only(struct exchange *exchange)
 {
     char message[256];
-    snprintf(message, sizeof message, "this listener is for reading only: send %s %s to %s", exchange->request->method,
-             exchange->request->path, exchange->site->changing_url);
+    snprintf(message, sizeof message, "this listener is for reading only: send %s %s to %s",
+             exchange->request->method, exchange->request->path, exchange->site->changing_url);
     http_respond_error(exchange->listener->server, exchange->request->id, 403, "refused", message);
 }
 
@@ -296,13 +306,16 @@ static void refuse(struct exchange *exchange, const struct access_answer *answer
     if (answer->verdict == ACCESS_ELSEWHERE)
         refuse_reading_only(exchange);
     else if (answer->verdict == ACCESS_LOGIN)
-        http_respond_error_with(exchange->listener->server, exchange->request->id, 401, "unauthenticated", answer->message, challenge);
+        http_respond_error_with(exchange->listener->server, exchange->request->id, 401, "unauthenticated",
+                                answer->message, challenge);
     else
-        http_respond_error(exchange->listener->server, exchange->request->id, answer->status, "refused", answer->message);
+        http_respond_error(exchange->listener->server, exchange->request->id, answer->status, "refused",
+                           answer->message);
 }
 
-/* A web page of somewhere else can make a browser send simple requests here, with what the browser has (a certificate, the loopback's trust):
- * https://developer.mozilla.org/en-US/docs/Web/Security/Attacks/CSRF. Browsers say where such a request comes from; other programs say nothing. */
+/* A web page of somewhere else can make a browser send simple requests here, with what the browser has (a
+ * certificate, the loopback's trust): https://developer.mozilla.org/en-US/docs/Web/Security/Attacks/CSRF.
+ * Browsers say where such a request comes from; other programs say nothing. */
 static bool is_of_another_site(const struct http_request *request)
 {
     const char *origin = http_request_header(request, "Origin"), *host = http_request_header(request, "Host");
@@ -316,7 +329,8 @@ static void decide(struct exchange *exchange, enum access_rule rule, struct acce
 {
     struct access_question question = {.rule = rule,
                                        .reading_listener = exchange->listener->reading_only,
-                                       .anonymous_status = rule == ACCESS_STATUS && spec_opens_status(exchange->site),
+                                       .anonymous_status =
+                                           rule == ACCESS_STATUS && spec_opens_status(exchange->site),
                                        .zone = exchange->name};
     access_decide(&exchange->caller, &question, out);
     if (out->verdict != ACCESS_ALLOWED || !is_of_another_site(exchange->request))
@@ -331,11 +345,13 @@ static bool vouch(struct exchange *exchange, enum access_rule rule)
 {
     bool is_agent = rule == ACCESS_AGENT || exchange->caller.kind == CALLER_AGENT;
     if (exchange->caller.kind == CALLER_NOBODY ||
-        http_vouch(exchange->listener->server, exchange->request->id, is_agent ? HTTP_AGENT : HTTP_PERSON) == 0)
+        http_vouch(exchange->listener->server, exchange->request->id, is_agent ? HTTP_AGENT : HTTP_PERSON) ==
+            0)
         return true;
-    http_respond_error_with(exchange->listener->server, exchange->request->id, 503, "too_large",
-                            "as many connections are open as can be (SITE_PERSONS_MAX, SITE_AGENTS_MAX): try again later",
-                            (const char *const[]){"Retry-After: 5", NULL});
+    http_respond_error_with(
+        exchange->listener->server, exchange->request->id, 503, "too_large",
+        "as many connections are open as can be (SITE_PERSONS_MAX, SITE_AGENTS_MAX): try again later",
+        (const char *const[]){"Retry-After: 5", NULL});
     return false;
 }
 

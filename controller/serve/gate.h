@@ -1,5 +1,6 @@
-/* The gate that every request passes before its handler: who asks, how often they may, whether they are allowed to, and, of changes, what is
- * written down of them. The decisions are in controller/trust; here they are put together. */
+/* The gate that every request passes before its handler: who asks, how often they may, whether they are
+ * allowed to, and, of changes, what is written down of them. The decisions are in controller/trust; here they
+ * are put together. */
 #ifndef ATOLL_CONTROLLER_SERVE_GATE_H
 #define ATOLL_CONTROLLER_SERVE_GATE_H
 
@@ -28,13 +29,15 @@ struct gate {
     struct sessions sessions;
     struct rates rates;
     struct gate_change changes[GATE_CHANGES_MAX];
-    uint64_t refused, limited, unwritten; /* requests: not allowed, too many, refusals that the audit log was spared */
+    uint64_t refused, limited,
+        unwritten; /* requests: not allowed, too many, refusals that the audit log was spared */
 };
 
 int gate_init(struct gate *gate, struct store *store, struct error *err);
 void gate_finish(struct gate *gate);
 
-/* Whether the exchange's handler may run; fills in exchange->caller. When not, the exchange has been answered. */
+/* Whether the exchange's handler may run; fills in exchange->caller. When not, the exchange has been
+ * answered. */
 bool gate_admits(struct exchange *exchange, enum access_rule rule);
 
 /* A request was answered, or (status 0) its client went away before. */
@@ -46,7 +49,8 @@ void gate_note(struct exchange *exchange, const char *format, ...) __attribute__
 /* A number for whoever asks, the same for all requests of one caller (or, of nobody, of one address). */
 uint64_t gate_caller_hash(const struct exchange *exchange);
 
-/* The largest body that is taken for this request, from its head alone: those who haven't shown who they are get room for a join, no more. */
+/* The largest body that is taken for this request, from its head alone: those who haven't shown who they are
+ * get room for a join, no more. */
 size_t gate_body_max(struct listener *listener, const struct http_request *head);
 
 #endif

@@ -1,12 +1,15 @@
-/* The HTTP server: see http.h; the only file that names libwebsockets (4.1.6), which listens, reads and writes.
+/* The HTTP server: see http.h; the only file that names libwebsockets (4.1.6), which listens, reads and
+ * writes.
  *
- * It is used as a server of sockets ("raw" role) and the requests are read by http_request.c, because its HTTP role doesn't fit
- * requests that are answered later: it goes on reading a pipelined request into the headers of the one that is being answered,
- * takes "Content-Length: x" for 0, never ends a chunked body, and has assert(0) in its states, on in Debian's build.
+ * It is used as a server of sockets ("raw" role) and the requests are read by http_request.c, because its
+ * HTTP role doesn't fit requests that are answered later: it goes on reading a pipelined request into the
+ * headers of the one that is being answered, takes "Content-Length: x" for 0, never ends a chunked body, and
+ * has assert(0) in its states, on in Debian's build.
  *
- * Where the library bites here, too: a socket with unsent bytes isn't read, but is polled for reading, so that it would spin:
- * reading is switched off meanwhile. It reports timeouts by the second only, so that deadlines are our own. Freeing a context on
- * a foreign loop takes two calls with the closing of its handles between them, which it doesn't tell. */
+ * Where the library bites here, too: a socket with unsent bytes isn't read, but is polled for reading, so
+ * that it would spin: reading is switched off meanwhile. It reports timeouts by the second only, so that
+ * deadlines are our own. Freeing a context on a foreign loop takes two calls with the closing of its handles
+ * between them, which it doesn't tell. */
 #include "controller/serve/http.h"
 
 #include <assert.h>
@@ -23,7 +26,7 @@ enum {
     BODY_DEFAULT = 4 * 1024 * 1024,
     STREAM_QUEUE_DEFAULT = 4 * 1024 * 1024,
     CONNECTIONS_DEFAULT = 1024,
-    CONNECTIONS_MOST = 65535, /* an id's lower 16 bits */
+    CONNECTIONS_MOST = 65535,   /* an id's lower 16 bits */
     DESCRIPTORS_OF_OTHERS = 16, /* the library's own: listener, event pipe, … */
     HANDSHAKE_DEFAULT_MS = 10000,
     FIRST_DEFAULT_MS = 10000,
@@ -58,12 +61,14 @@ bool http_socket_is_blocked(const struct http_connection *connection)
 
 int http_socket_put(struct http_connection *connection, const void *data, size_t length)
 {
-    return lws_write(connection->socket, (unsigned char *)(uintptr_t)data, length, LWS_WRITE_RAW) < 0 ? -1 : 0;
+    return lws_write(connection->socket, (unsigned char *)(uintptr_t)data, length, LWS_WRITE_RAW) < 0 ? -1
+                                                                                                      : 0;
 }
 
 int http_socket_write(struct http_connection *connection, const void *data, size_t length)
 {
-    return connection->tls ? http_tls_write(connection, data, length) : http_socket_put(connection, data, length);
+    return connection->tls ? http_tls_write(connection, data, length)
+                           : http_socket_put(connection, data, length);
 }
 
 bool http_socket_has_unread(const struct http_connection *connection)
@@ -94,7 +99,8 @@ static uint64_t network_of(const struct sockaddr *peer)
     if (peer->sa_family == AF_INET)
         return ntohl(((const struct sockaddr_in *)(const void *)peer)->sin_addr.s_addr);
     if (peer->sa_family == AF_INET6)
-        memcpy(&network, ((const struct sockaddr_in6 *)(const void *)peer)->sin6_addr.s6_addr, sizeof network);
+        memcpy(&network, ((const struct sockaddr_in6 *)(const void *)peer)->sin6_addr.s6_addr,
+               sizeof network);
     return network;
 }
 
@@ -113,7 +119,8 @@ static void note_remote(struct http_connection *connection)
 
 static int on_connected(struct lws *socket)
 {
-    struct http_connection *connection = http_connection_open(lws_context_user(lws_get_context(socket)), socket);
+    struct http_connection *connection =
+        http_connection_open(lws_context_user(lws_get_context(socket)), socket);
     if (!connection)
         return -1;
     lws_set_opaque_user_data(socket, connection);
@@ -124,7 +131,8 @@ static int on_connected(struct lws *socket)
 
 static int on_bytes(struct http_connection *connection, const char *data, size_t length)
 {
-    return connection->tls ? http_tls_on_bytes(connection, data, length) : http_connection_on_bytes(connection, data, length);
+    return connection->tls ? http_tls_on_bytes(connection, data, length)
+                           : http_connection_on_bytes(connection, data, length);
 }
 
 static int on_writable(struct http_connection *connection)
@@ -132,7 +140,8 @@ static int on_writable(struct http_connection *connection)
     return connection->tls && http_tls_flush(connection) ? -1 : http_connection_on_writable(connection);
 }
 
-static int on_event(struct lws *socket, enum lws_callback_reasons reason, void *user, void *data, size_t length)
+static int on_event(struct lws *socket, enum lws_callback_reasons reason, void *user, void *data,
+                    size_t length)
 {
     struct http_connection *connection = socket ? lws_get_opaque_user_data(socket) : NULL;
     (void)user;
@@ -155,8 +164,9 @@ static int on_event(struct lws *socket, enum lws_callback_reasons reason, void *
 
 /* The server */
 
-/* Frees the library's context. It closes its handles in two steps (sockets, then its own timers) and must be told again after
- * them; as it says nothing then, turns of the loop are counted: each step takes one, two are to be sure. */
+/* Frees the library's context. It closes its handles in two steps (sockets, then its own timers) and must be
+ * told again after them; as it says nothing then, turns of the loop are counted: each step takes one, two are
+ * to be sure. */
 static void on_server_handle_closed(uv_handle_t *handle)
 {
     struct http_server *server = handle->data;
@@ -235,7 +245,8 @@ static void fill_defaults(struct http_server_options *options)
 static int try_address(const struct http_server_options *options, struct error *err)
 {
     char port[8];
-    struct addrinfo hints = {.ai_flags = AI_NUMERICHOST | AI_PASSIVE, .ai_socktype = SOCK_STREAM}, *address = NULL;
+    struct addrinfo hints = {.ai_flags = AI_NUMERICHOST | AI_PASSIVE, .ai_socktype = SOCK_STREAM},
+                    *address = NULL;
     snprintf(port, sizeof port, "%d", options->port);
     if (getaddrinfo(options->address, port, &hints, &address))
         return error_set(err, ERROR_INVALID, "\"%s\" is no IP address to listen on", options->address);
@@ -250,9 +261,10 @@ static int try_address(const struct http_server_options *options, struct error *
     return failed ? -1 : 0;
 }
 
-/* The context first and the listener after it: a context that fails because of its listener frees itself with its handles in the
- * loop. */
-static int start_library(struct http_server *server, const struct http_server_options *options, struct error *err)
+/* The context first and the listener after it: a context that fails because of its listener frees itself with
+ * its handles in the loop. */
+static int start_library(struct http_server *server, const struct http_server_options *options,
+                         struct error *err)
 {
     static const struct lws_protocols protocols[] = {
         {.name = "atoll", .callback = on_event, .rx_buffer_size = HTTP_CHUNK}, {0}};
@@ -281,8 +293,9 @@ static int start_library(struct http_server *server, const struct http_server_op
     server->library = lws_create_context(&info);
     struct lws_vhost *listener = server->library ? lws_create_vhost(server->library, &info) : NULL;
     if (!listener)
-        return error_set(err, ERROR_INTERNAL, "cannot listen on %s port %d: the HTTP library does not start%s",
-                         options->address, options->port,
+        return error_set(err, ERROR_INTERNAL,
+                         "cannot listen on %s port %d: the HTTP library does not start%s", options->address,
+                         options->port,
                          server->library ? "" : " (is its libuv plugin, libwebsockets-evlib-uv, installed?)");
     server->port = lws_get_vhost_listen_port(listener);
     return 0;

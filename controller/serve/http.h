@@ -1,12 +1,15 @@
-/* The controller's HTTP/1.1 server, on the program's own libuv loop. Several listeners are several servers on one loop.
+/* The controller's HTTP/1.1 server, on the program's own libuv loop. Several listeners are several servers on
+ * one loop.
  *
- * The handler gets one request at a time and answers it by its id: with http_respond(), now or later, or with a stream. An id
- * whose client has gone is harmless: every function that takes one then does nothing and returns -1.
+ * The handler gets one request at a time and answers it by its id: with http_respond(), now or later, or with
+ * a stream. An id whose client has gone is harmless: every function that takes one then does nothing and
+ * returns -1.
  *
- * What the server does by itself: HEAD (the handler sees GET), keep-alive, gzip when asked for, 400 for what is no HTTP, 411 for a
- * body without a length (chunked ones aren't taken), 413, 414, 431, 505; clients that send or read too slowly are hung up on.
- * On a plain loopback listener requests whose Host is no loopback name or address get 403: a web page of somewhere else that made its
- * own name point to 127.0.0.1 ("DNS rebinding") would otherwise read and change things with the user's browser. */
+ * What the server does by itself: HEAD (the handler sees GET), keep-alive, gzip when asked for, 400 for what
+ * is no HTTP, 411 for a body without a length (chunked ones aren't taken), 413, 414, 431, 505; clients that
+ * send or read too slowly are hung up on. On a plain loopback listener requests whose Host is no loopback
+ * name or address get 403: a web page of somewhere else that made its own name point to 127.0.0.1 ("DNS
+ * rebinding") would otherwise read and change things with the user's browser. */
 #ifndef ATOLL_CONTROLLER_SERVE_HTTP_H
 #define ATOLL_CONTROLLER_SERVE_HTTP_H
 
@@ -44,44 +47,50 @@ const char *http_request_header(const struct http_request *request, const char *
 
 struct http_response {
     int status;
-    const char *content_type;   /* NULL when there is no body */
-    const char *const *headers; /* "Name: value" lines, NULL at the end; or NULL. Without Cache-Control: "no-cache" */
-    const void *body;           /* copied */
+    const char *content_type; /* NULL when there is no body */
+    const char *const
+        *headers;     /* "Name: value" lines, NULL at the end; or NULL. Without Cache-Control: "no-cache" */
+    const void *body; /* copied */
     size_t length;
 };
 
 struct http_handler {
-    /* Answers, or remembers request->id and answers later. A handler that never answers holds a connection. */
+    /* Answers, or remembers request->id and answers later. A handler that never answers holds a connection.
+     */
     void (*request)(void *context, const struct http_request *request);
-    /* The client of a request that isn't answered yet, or of a stream, went away (a client that waits for an answer is not
-     * read from, so that it is noticed only when that is written; a stream's is noticed at once). May be NULL. */
+    /* The client of a request that isn't answered yet, or of a stream, went away (a client that waits for an
+     * answer is not read from, so that it is noticed only when that is written; a stream's is noticed at
+     * once). May be NULL. */
     void (*gone)(void *context, uint64_t id);
-    /* A request that the handler got is being answered with this status, by whomever. May be NULL; may not answer anything. */
+    /* A request that the handler got is being answered with this status, by whomever. May be NULL; may not
+     * answer anything. */
     void (*answered)(void *context, uint64_t id, int status);
-    /* The bytes that this request's body may have, by its head (id 0, no body), when they aren't there yet: at most body_max of the
-     * options, which is what NULL means. */
+    /* The bytes that this request's body may have, by its head (id 0, no body), when they aren't there yet:
+     * at most body_max of the options, which is what NULL means. */
     size_t (*body_max)(void *context, const struct http_request *head);
     void *context;
 };
 
 struct http_server_options {
-    const char *address; /* "127.0.0.1", "::1"; numeric */
-    int port;            /* 0 for a free one */
-    const char *name;    /* Server: NAME */
-    struct tls_context *tls; /* TLS with what is loaded there at the time of each connection; it outlives the server. NULL: plain HTTP */
+    const char *address;     /* "127.0.0.1", "::1"; numeric */
+    int port;                /* 0 for a free one */
+    const char *name;        /* Server: NAME */
+    struct tls_context *tls; /* TLS with what is loaded there at the time of each connection; it outlives the
+                                server. NULL: plain HTTP */
     /* Zero takes the value in brackets. */
-    size_t body_max;            /* bytes of a request's body [4 MiB] */
-    unsigned connections_max;   /* further ones are hung up on [1024], at most 65535 */
-    unsigned strangers_max;     /* of these, of clients that nobody has vouched for; see http_vouch() [connections_max] */
-    unsigned strangers_slack;   /* so many more for a moment, so that who has just come can say something [0] */
+    size_t body_max;          /* bytes of a request's body [4 MiB] */
+    unsigned connections_max; /* further ones are hung up on [1024], at most 65535 */
+    unsigned strangers_max;   /* of these, of clients that nobody has vouched for; see http_vouch()
+                                 [connections_max] */
+    unsigned strangers_slack; /* so many more for a moment, so that who has just come can say something [0] */
     unsigned strangers_per_address_max; /* [strangers_max] */
-    unsigned persons_max;       /* [connections_max] */
-    int64_t first_timeout_ms;   /* until a client's first byte [10 s] */
-    size_t stream_queue_max;    /* bytes that wait in one stream for its client [4 MiB] */
-    int64_t handshake_timeout_ms; /* of TLS [10 s] */
-    int64_t idle_timeout_ms;    /* between two requests [75 s] */
-    int64_t request_timeout_ms; /* from a request's first byte to its last [30 s] */
-    int64_t write_timeout_ms;   /* without a byte taken by the client while some wait [30 s] */
+    unsigned persons_max;               /* [connections_max] */
+    int64_t first_timeout_ms;           /* until a client's first byte [10 s] */
+    size_t stream_queue_max;            /* bytes that wait in one stream for its client [4 MiB] */
+    int64_t handshake_timeout_ms;       /* of TLS [10 s] */
+    int64_t idle_timeout_ms;            /* between two requests [75 s] */
+    int64_t request_timeout_ms;         /* from a request's first byte to its last [30 s] */
+    int64_t write_timeout_ms;           /* without a byte taken by the client while some wait [30 s] */
 };
 
 /* Listens. NULL and `err` when it can't. The handler is copied. */
@@ -90,39 +99,45 @@ struct http_server *http_server_create(uv_loop_t *loop, const struct http_server
 
 int http_server_port(const struct http_server *server);
 
-/* Hangs up on everybody (no `gone` is called from here on) and frees the server after some turns of the loop; then `closed`
- * (may be NULL) is called. May be called from the handler. NULL is tolerated, and not closed. */
+/* Hangs up on everybody (no `gone` is called from here on) and frees the server after some turns of the loop;
+ * then `closed` (may be NULL) is called. May be called from the handler. NULL is tolerated, and not closed.
+ */
 void http_server_destroy(struct http_server *server, void (*closed)(void *context), void *context);
 
 /* Answers. -1 when the client has gone or memory is out (then it is hung up on). */
 int http_respond(struct http_server *server, uint64_t id, const struct http_response *response);
 
-/* How a client stands with those who serve. A connection begins as a stranger's. When there are as many of a standing as may be, room is
- * made by hanging up on the one of them that can best be spared: of strangers who never sent a whole request the oldest, then whoever has
- * been idle longest. So a flood of connections pushes itself out, and never those of another standing: agents have the room that the
- * maxima of the two others leave. */
+/* How a client stands with those who serve. A connection begins as a stranger's. When there are as many of a
+ * standing as may be, room is made by hanging up on the one of them that can best be spared: of strangers who
+ * never sent a whole request the oldest, then whoever has been idle longest. So a flood of connections pushes
+ * itself out, and never those of another standing: agents have the room that the maxima of the two others
+ * leave. */
 enum http_standing { HTTP_STRANGER, HTTP_PERSON, HTTP_AGENT, HTTP_STANDINGS };
 
-/* Says of the client of a request that isn't answered yet who it is, once and for all that it sends. -1 when it has gone, or there is no room
- * for more of these: then the caller answers 503. */
+/* Says of the client of a request that isn't answered yet who it is, once and for all that it sends. -1 when
+ * it has gone, or there is no room for more of these: then the caller answers 503. */
 int http_vouch(struct http_server *server, uint64_t id, enum http_standing standing);
 
 /* How many connections there are of this standing. */
 unsigned http_server_count(const struct http_server *server, enum http_standing standing);
 
 /* {"error":{"code":…,"message":…,"details":[]}} */
-int http_respond_error(struct http_server *server, uint64_t id, int status, const char *code, const char *message);
+int http_respond_error(struct http_server *server, uint64_t id, int status, const char *code,
+                       const char *message);
 /* With "Name: value" lines, NULL at the end. */
-int http_respond_error_with(struct http_server *server, uint64_t id, int status, const char *code, const char *message, const char *const *headers);
+int http_respond_error_with(struct http_server *server, uint64_t id, int status, const char *code,
+                            const char *message, const char *const *headers);
 int http_respond_not_found(struct http_server *server, uint64_t id);
-int http_respond_method_not_allowed(struct http_server *server, uint64_t id, const char *allowed); /* "GET, HEAD" */
+int http_respond_method_not_allowed(struct http_server *server, uint64_t id,
+                                    const char *allowed); /* "GET, HEAD" */
 
-/* Starts an answer of status 200 without a known end. -1 when there will be no stream: the client has gone, or asked for the head
- * alone, and `gone` is not called. */
-int http_stream_begin(struct http_server *server, uint64_t id, const char *content_type, const char *const *headers);
+/* Starts an answer of status 200 without a known end. -1 when there will be no stream: the client has gone,
+ * or asked for the head alone, and `gone` is not called. */
+int http_stream_begin(struct http_server *server, uint64_t id, const char *content_type,
+                      const char *const *headers);
 
-/* Queues bytes. -1 when the client has gone, or is hung up on here because it reads too slowly for stream_queue_max: then the
- * stream is over, and `gone` is not called. */
+/* Queues bytes. -1 when the client has gone, or is hung up on here because it reads too slowly for
+ * stream_queue_max: then the stream is over, and `gone` is not called. */
 int http_stream_write(struct http_server *server, uint64_t id, const void *data, size_t length);
 
 /* Ends the stream; what is queued is still sent. */

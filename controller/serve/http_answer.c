@@ -73,8 +73,8 @@ static int print_error(const char *code, const char *message, struct buffer *out
     return result || buffer_append_text(out, "\n") ? -1 : 0;
 }
 
-int http_connection_respond_error(struct http_connection *connection, int status, const char *code, const char *message,
-                         const char *const *headers)
+int http_connection_respond_error(struct http_connection *connection, int status, const char *code,
+                                  const char *message, const char *const *headers)
 {
     struct buffer body;
     buffer_init(&body, 0);
@@ -91,7 +91,8 @@ int http_connection_respond_error(struct http_connection *connection, int status
     return result;
 }
 
-int http_respond_error_with(struct http_server *server, uint64_t id, int status, const char *code, const char *message, const char *const *headers)
+int http_respond_error_with(struct http_server *server, uint64_t id, int status, const char *code,
+                            const char *message, const char *const *headers)
 {
     struct http_connection *connection = http_connection_find(server, id, STATE_ANSWERING);
     if (!connection)
@@ -99,7 +100,8 @@ int http_respond_error_with(struct http_server *server, uint64_t id, int status,
     return http_connection_respond_error(connection, status, code, message, headers);
 }
 
-int http_respond_error(struct http_server *server, uint64_t id, int status, const char *code, const char *message)
+int http_respond_error(struct http_server *server, uint64_t id, int status, const char *code,
+                       const char *message)
 {
     return http_respond_error_with(server, id, status, code, message, NULL);
 }
@@ -117,12 +119,14 @@ int http_respond_method_not_allowed(struct http_server *server, uint64_t id, con
     char header[128], message[128];
     snprintf(header, sizeof header, "Allow: %s", allowed);
     snprintf(message, sizeof message, "this path takes %s", allowed);
-    return http_connection_respond_error(connection, 405, "method_not_allowed", message, (const char *const[]){header, NULL});
+    return http_connection_respond_error(connection, 405, "method_not_allowed", message,
+                                         (const char *const[]){header, NULL});
 }
 
 /* Streams */
 
-int http_stream_begin(struct http_server *server, uint64_t id, const char *content_type, const char *const *headers)
+int http_stream_begin(struct http_server *server, uint64_t id, const char *content_type,
+                      const char *const *headers)
 {
     struct http_connection *connection = http_connection_find(server, id, STATE_ANSWERING);
     if (!connection)
@@ -177,4 +181,3 @@ int http_stream_end(struct http_server *server, uint64_t id)
         return http_connection_kill(connection);
     return flush_answer(connection);
 }
-

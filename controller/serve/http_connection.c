@@ -1,5 +1,5 @@
-/* A connection's way through its requests: see http_connection.h. Knows no library: it is told of bytes and of writability, and
- * asks http.c for the rest. */
+/* A connection's way through its requests: see http_connection.h. Knows no library: it is told of bytes and
+ * of writability, and asks http.c for the rest. */
 #include "controller/serve/http_connection.h"
 
 #include <stdio.h>
@@ -8,8 +8,8 @@
 
 enum {
     LINGER_MS = 1000,
-    TURN_MAX = 16 * HTTP_CHUNK,  /* written to one client before others get their turn */
-    KEEP_BUFFER_MAX = 64 * 1024  /* a buffer that grew above this is freed once it is empty */
+    TURN_MAX = 16 * HTTP_CHUNK, /* written to one client before others get their turn */
+    KEEP_BUFFER_MAX = 64 * 1024 /* a buffer that grew above this is freed once it is empty */
 };
 
 static void on_sweep(uv_timer_t *timer);
@@ -44,7 +44,8 @@ static void tell_gone(struct http_connection *connection)
         server->handler.gone(server->handler.context, id);
 }
 
-struct http_connection *http_connection_find(struct http_server *server, uint64_t id, enum http_connection_state state)
+struct http_connection *http_connection_find(struct http_server *server, uint64_t id,
+                                             enum http_connection_state state)
 {
     unsigned slot = (unsigned)(id & 0xffff);
     struct http_connection *connection = slot < server->options.connections_max ? server->slots[slot] : NULL;
@@ -57,11 +58,13 @@ struct http_connection *http_connection_find(struct http_server *server, uint64_
 void http_connection_set_deadline(struct http_connection *connection, int64_t after_ms)
 {
     struct http_server *server = connection->server;
-    uv_update_time(server->loop); /* the work that went before, an answer's making, is not the client's time */
+    uv_update_time(
+        server->loop); /* the work that went before, an answer's making, is not the client's time */
     uint64_t now = uv_now(server->loop);
     connection->deadline_ms = after_ms ? now + (uint64_t)after_ms : 0;
     if (after_ms && !server->destroyed &&
-        (!uv_is_active((uv_handle_t *)&server->sweep) || uv_timer_get_due_in(&server->sweep) > (uint64_t)after_ms))
+        (!uv_is_active((uv_handle_t *)&server->sweep) ||
+         uv_timer_get_due_in(&server->sweep) > (uint64_t)after_ms))
         uv_timer_start(&server->sweep, on_sweep, (uint64_t)after_ms, 0);
 }
 
@@ -109,7 +112,8 @@ static void forget_sent(struct http_connection *connection)
         buffer_finish(&connection->out);
 }
 
-/* Reading is on where something may come, and never while the library holds unsent bytes (it would be polled, and not read: a spin). */
+/* Reading is on where something may come, and never while the library holds unsent bytes (it would be polled,
+ * and not read: a spin). */
 static void set_reading(struct http_connection *connection)
 {
     bool on = (connection->state == STATE_READING || connection->state == STATE_STREAMING ||
@@ -122,7 +126,8 @@ static void set_reading(struct http_connection *connection)
 static int write_some(struct http_connection *connection)
 {
     size_t before = connection->sent;
-    while (unsent(connection) && !http_socket_is_blocked(connection) && connection->sent - before < TURN_MAX) {
+    while (unsent(connection) && !http_socket_is_blocked(connection) &&
+           connection->sent - before < TURN_MAX) {
         size_t length = unsent(connection) < HTTP_CHUNK ? unsent(connection) : HTTP_CHUNK;
         if (http_socket_write(connection, connection->out.data + connection->sent, length))
             return -1;
@@ -169,7 +174,8 @@ int http_connection_on_writable(struct http_connection *connection)
 
 /* Reading */
 
-/* Answers a request that the handler never sees, and ends the connection, since where the next one begins is not known. */
+/* Answers a request that the handler never sees, and ends the connection, since where the next one begins is
+ * not known. */
 static void refuse(struct http_connection *connection, int status, const char *code, const char *message)
 {
     connection->keep_alive = false;
@@ -260,8 +266,10 @@ static void hand_over(struct http_connection *connection)
     http_pool_touch(connection);
     http_connection_set_deadline(connection, 0);
     if (is_foreign_host(server)) {
-        http_connection_respond_error(connection, 403, "foreign_host",
-                      "this listener answers to localhost and 127.0.0.1 alone, not to other names in the Host header", NULL);
+        http_connection_respond_error(
+            connection, 403, "foreign_host",
+            "this listener answers to localhost and 127.0.0.1 alone, not to other names in the Host header",
+            NULL);
         return;
     }
     connection->id = ++server->serial << 16 | connection->slot;
@@ -283,7 +291,8 @@ static void drop_request(struct http_connection *connection)
         buffer_finish(&connection->in);
 }
 
-/* Takes one request out of what was read; the next one when this is answered. -1 when the connection is to be closed. */
+/* Takes one request out of what was read; the next one when this is answered. -1 when the connection is to be
+ * closed. */
 static int read_requests(struct http_connection *connection)
 {
     const struct http_server_options *options = &connection->server->options;

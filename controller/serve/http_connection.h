@@ -1,5 +1,6 @@
-/* What the parts of the HTTP server share: http.c (sockets, with the library), http_connection.c (a connection's states),
- * http_answer.c (answers and streams), http_tls.c (TLS between the two), http_pool.c (who may stay when there are many). Nobody else includes it. */
+/* What the parts of the HTTP server share: http.c (sockets, with the library), http_connection.c (a
+ * connection's states), http_answer.c (answers and streams), http_tls.c (TLS between the two), http_pool.c
+ * (who may stay when there are many). Nobody else includes it. */
 #ifndef ATOLL_CONTROLLER_SERVE_HTTP_CONNECTION_H
 #define ATOLL_CONTROLLER_SERVE_HTTP_CONNECTION_H
 
@@ -18,12 +19,13 @@
 enum { HTTP_CHUNK = 16384 /* one read, one write */ };
 
 enum http_connection_state {
-    STATE_READING,    /* a request, or waiting for one */
-    STATE_ANSWERING,  /* the handler has it, and will answer */
-    STATE_STREAMING,  /* the handler sends parts */
-    STATE_FLUSHING,   /* the answer is complete, but not sent */
-    STATE_LINGERING,  /* sent; what the client still sends is dropped, or the kernel would take the answer back from it */
-    STATE_DEAD        /* to be closed by the library as soon as it can */
+    STATE_READING,   /* a request, or waiting for one */
+    STATE_ANSWERING, /* the handler has it, and will answer */
+    STATE_STREAMING, /* the handler sends parts */
+    STATE_FLUSHING,  /* the answer is complete, but not sent */
+    STATE_LINGERING, /* sent; what the client still sends is dropped, or the kernel would take the answer back
+                        from it */
+    STATE_DEAD       /* to be closed by the library as soon as it can */
 };
 
 struct lws; /* the library's */
@@ -37,14 +39,14 @@ struct http_connection {
     uint64_t id; /* of the request that is answered, or 0 */
     enum http_connection_state state;
     struct buffer in, out;
-    size_t sent; /* bytes of `out` */
+    size_t sent;           /* bytes of `out` */
     size_t request_length; /* bytes of `in` that are the request under way */
-    uint64_t deadline_ms; /* on the loop's clock; 0 for none */
+    uint64_t deadline_ms;  /* on the loop's clock; 0 for none */
     enum http_standing standing;
     struct http_connection *older, *newer; /* of the same standing, by when they were last of use */
-    uint64_t came_ms; /* on the loop's clock */
-    uint64_t network; /* whose it is: of an IPv6 address the /64 */
-    bool served;      /* a whole request has come */
+    uint64_t came_ms;                      /* on the loop's clock */
+    uint64_t network;                      /* whose it is: of an IPv6 address the /64 */
+    bool served;                           /* a whole request has come */
     bool http_1_0, keep_alive, head_alone, gzip, continued;
     char remote[INET6_ADDRSTRLEN + 16];
     struct tls_session *tls; /* NULL: plain */
@@ -55,7 +57,8 @@ struct http_connection {
 struct http_server {
     uv_loop_t *loop;
     struct http_handler handler;
-    struct http_server_options options; /* with the defaults filled in; its strings are not used after the start */
+    struct http_server_options
+        options; /* with the defaults filled in; its strings are not used after the start */
     char *name;
     struct lws_context *library;
     int port;
@@ -82,8 +85,10 @@ struct http_server {
 void http_socket_want_write(struct http_connection *connection);
 void http_socket_set_reading(struct http_connection *connection, bool on);
 bool http_socket_is_blocked(const struct http_connection *connection); /* there are unsent bytes below us */
-int http_socket_write(struct http_connection *connection, const void *data, size_t length); /* takes all, or -1 */
-bool http_socket_is_full(const struct http_connection *connection); /* below TLS: the library holds unsent bytes */
+int http_socket_write(struct http_connection *connection, const void *data,
+                      size_t length); /* takes all, or -1 */
+bool http_socket_is_full(
+    const struct http_connection *connection); /* below TLS: the library holds unsent bytes */
 int http_socket_put(struct http_connection *connection, const void *data, size_t length); /* below TLS */
 bool http_socket_has_unread(const struct http_connection *connection);
 void http_socket_shut_sending(struct http_connection *connection);
@@ -99,14 +104,17 @@ bool http_tls_has_output(const struct http_connection *connection);
 void http_tls_end(struct http_connection *connection);
 
 /* Connections, in http_connection.c. What gives int gives -1 when the socket is to be closed. */
-struct http_connection *http_connection_open(struct http_server *server, struct lws *socket); /* NULL: no room */
+struct http_connection *http_connection_open(struct http_server *server,
+                                             struct lws *socket); /* NULL: no room */
 void http_connection_free(struct http_connection *connection);
 int http_connection_on_bytes(struct http_connection *connection, const char *data, size_t length);
 int http_connection_on_writable(struct http_connection *connection);
-int http_connection_kill(struct http_connection *connection); /* soon, from the loop; its id is void at once. -1 */
+int http_connection_kill(
+    struct http_connection *connection); /* soon, from the loop; its id is void at once. -1 */
 void http_connection_set_deadline(struct http_connection *connection, int64_t after_ms); /* 0 for none */
 /* The living connection whose request has the id, in that state; or NULL. */
-struct http_connection *http_connection_find(struct http_server *server, uint64_t id, enum http_connection_state state);
+struct http_connection *http_connection_find(struct http_server *server, uint64_t id,
+                                             enum http_connection_state state);
 
 /* Who may stay, in http_pool.c. */
 void http_pool_enter(struct http_connection *connection); /* as a stranger; may hang up on another one */
@@ -115,7 +123,7 @@ void http_pool_touch(struct http_connection *connection); /* it has sent a whole
 int http_pool_move(struct http_connection *connection, enum http_standing standing); /* -1: no room */
 
 /* Answers, in http_answer.c. */
-int http_connection_respond_error(struct http_connection *connection, int status, const char *code, const char *message,
-                                  const char *const *headers);
+int http_connection_respond_error(struct http_connection *connection, int status, const char *code,
+                                  const char *message, const char *const *headers);
 
 #endif

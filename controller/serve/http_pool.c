@@ -1,9 +1,11 @@
-/* Who may stay when there are many: see http_vouch() in http.h. Each standing has a list of its connections, the one of least use first, and a
- * maximum; whoever comes in on top of it pushes out the one that can best be spared. */
+/* Who may stay when there are many: see http_vouch() in http.h. Each standing has a list of its connections,
+ * the one of least use first, and a maximum; whoever comes in on top of it pushes out the one that can best
+ * be spared. */
 #include "controller/serve/http_connection.h"
 
 enum {
-    GRACE_MS = 100,     /* of a connection: the library takes many in one turn, and only then reads what they have to say */
+    GRACE_MS = 100, /* of a connection: the library takes many in one turn, and only then reads what they have
+                       to say */
     PUSHED_OUT_AT_ONCE = 4
 };
 
@@ -41,16 +43,19 @@ void http_pool_leave(struct http_connection *connection)
 /* Nobody is cut off in a request that is answered or in a stream, whose number has a limit of its own. */
 static bool can_be_spared(const struct http_connection *connection)
 {
-    return connection->state == STATE_READING || connection->state == STATE_FLUSHING || connection->state == STATE_LINGERING;
+    return connection->state == STATE_READING || connection->state == STATE_FLUSHING ||
+           connection->state == STATE_LINGERING;
 }
 
-/* Idle: between two requests. Of persons and agents only these, of strangers rather those who never sent a whole one. */
+/* Idle: between two requests. Of persons and agents only these, of strangers rather those who never sent a
+ * whole one. */
 static bool is_idle(const struct http_connection *connection)
 {
     return connection->state == STATE_READING && connection->in.length == 0;
 }
 
-/* It has said something that we haven't looked at yet: the library may take hundreds of connections in before it reads one. */
+/* It has said something that we haven't looked at yet: the library may take hundreds of connections in before
+ * it reads one. */
 static bool is_unheard(const struct http_connection *connection)
 {
     return !connection->served && connection->in.length == 0 && http_socket_has_unread(connection);
@@ -68,8 +73,8 @@ static struct http_connection *pick(const struct http_pool *pool, const struct s
 {
     struct http_connection *second = NULL;
     for (struct http_connection *each = pool->oldest; each; each = each->newer) {
-        if (each == search->keep || (search->network && each->network != *search->network) || each->came_ms > search->before_ms ||
-            !can_be_spared(each))
+        if (each == search->keep || (search->network && each->network != *search->network) ||
+            each->came_ms > search->before_ms || !can_be_spared(each))
             continue;
         if (!search->unheard_too && is_unheard(each))
             continue;
@@ -97,8 +102,8 @@ static bool push_out(const struct http_pool *pool, const struct search *search)
     return victim != NULL;
 }
 
-/* Brings the strangers (of this network, or all) back to `most`, as far as the grace of the youngest allows. False when they are too many
- * even so. */
+/* Brings the strangers (of this network, or all) back to `most`, as far as the grace of the youngest allows.
+ * False when they are too many even so. */
 static bool make_room(struct http_connection *newcomer, const uint64_t *network, unsigned most)
 {
     const struct http_pool *pool = pool_of(newcomer);
@@ -150,7 +155,8 @@ int http_pool_move(struct http_connection *connection, enum http_standing standi
     const struct http_pool *pool = &server->pools[standing];
     if (connection->standing == standing)
         return 0;
-    if (pool->count >= most_of(server, standing) && !push_out(pool, &(struct search){.before_ms = UINT64_MAX}))
+    if (pool->count >= most_of(server, standing) &&
+        !push_out(pool, &(struct search){.before_ms = UINT64_MAX}))
         return -1;
     http_pool_leave(connection);
     connection->standing = standing;

@@ -6,23 +6,49 @@
 #include <time.h>
 #include <zlib.h>
 
-enum { GZIP_LEAST = 1024, GZIP_LEVEL = 5, GZIP_REMEMBER_LEAST = 16384, GZIP_WINDOW_BITS = 15 + 16 /* gzip's frame */ };
+enum {
+    GZIP_LEAST = 1024,
+    GZIP_LEVEL = 5,
+    GZIP_REMEMBER_LEAST = 16384,
+    GZIP_WINDOW_BITS = 15 + 16 /* gzip's frame */
+};
 
 static const char *reason_of(int status)
 {
     static const struct {
         int status;
         const char *reason;
-    } reasons[] = {
-        {200, "OK"}, {201, "Created"}, {202, "Accepted"}, {204, "No Content"}, {302, "Found"},
-        {303, "See Other"}, {304, "Not Modified"}, {307, "Temporary Redirect"}, {308, "Permanent Redirect"},
-        {400, "Bad Request"}, {401, "Unauthorized"}, {403, "Forbidden"}, {404, "Not Found"},
-        {405, "Method Not Allowed"}, {406, "Not Acceptable"}, {408, "Request Timeout"}, {409, "Conflict"},
-        {410, "Gone"}, {411, "Length Required"}, {412, "Precondition Failed"}, {413, "Content Too Large"},
-        {414, "URI Too Long"}, {415, "Unsupported Media Type"}, {417, "Expectation Failed"},
-        {422, "Unprocessable Content"}, {428, "Precondition Required"}, {429, "Too Many Requests"},
-        {431, "Request Header Fields Too Large"}, {500, "Internal Server Error"}, {503, "Service Unavailable"},
-        {505, "HTTP Version Not Supported"}};
+    } reasons[] = {{200, "OK"},
+                   {201, "Created"},
+                   {202, "Accepted"},
+                   {204, "No Content"},
+                   {302, "Found"},
+                   {303, "See Other"},
+                   {304, "Not Modified"},
+                   {307, "Temporary Redirect"},
+                   {308, "Permanent Redirect"},
+                   {400, "Bad Request"},
+                   {401, "Unauthorized"},
+                   {403, "Forbidden"},
+                   {404, "Not Found"},
+                   {405, "Method Not Allowed"},
+                   {406, "Not Acceptable"},
+                   {408, "Request Timeout"},
+                   {409, "Conflict"},
+                   {410, "Gone"},
+                   {411, "Length Required"},
+                   {412, "Precondition Failed"},
+                   {413, "Content Too Large"},
+                   {414, "URI Too Long"},
+                   {415, "Unsupported Media Type"},
+                   {417, "Expectation Failed"},
+                   {422, "Unprocessable Content"},
+                   {428, "Precondition Required"},
+                   {429, "Too Many Requests"},
+                   {431, "Request Header Fields Too Large"},
+                   {500, "Internal Server Error"},
+                   {503, "Service Unavailable"},
+                   {505, "HTTP Version Not Supported"}};
     for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++)
         if (reasons[i].status == status)
             return reasons[i].reason;
@@ -38,7 +64,8 @@ static bool has_header(const char *const *headers, const char *name)
     return false;
 }
 
-/* What every answer says. X-Frame-Options … Referrer-Policy: no page of another site may show or read ours. */
+/* What every answer says. X-Frame-Options … Referrer-Policy: no page of another site may show or read ours.
+ */
 static int append_common(struct buffer *out, int status, const char *content_type, const char *const *headers,
                          const struct http_reply_frame *frame)
 {
@@ -47,12 +74,12 @@ static int append_common(struct buffer *out, int status, const char *content_typ
     struct tm parts;
     gmtime_r(&now, &parts);
     strftime(date, sizeof date, "%a, %d %b %Y %H:%M:%S GMT", &parts);
-    int failed = buffer_printf(out,
-                               "HTTP/1.1 %d %s\r\nDate: %s\r\nServer: %s\r\nX-Content-Type-Options: nosniff\r\n"
-                               "X-Frame-Options: DENY\r\nReferrer-Policy: no-referrer\r\n"
-                               "Cross-Origin-Resource-Policy: same-origin\r\nConnection: %s\r\n",
-                               status, reason_of(status), date, frame->server_name,
-                               frame->close ? "close" : "keep-alive");
+    int failed = buffer_printf(
+        out,
+        "HTTP/1.1 %d %s\r\nDate: %s\r\nServer: %s\r\nX-Content-Type-Options: nosniff\r\n"
+        "X-Frame-Options: DENY\r\nReferrer-Policy: no-referrer\r\n"
+        "Cross-Origin-Resource-Policy: same-origin\r\nConnection: %s\r\n",
+        status, reason_of(status), date, frame->server_name, frame->close ? "close" : "keep-alive");
     if (content_type)
         failed |= buffer_printf(out, "Content-Type: %s\r\n", content_type);
     if (!has_header(headers, "Cache-Control"))
@@ -77,7 +104,8 @@ static int pack(const void *data, size_t length, struct buffer *out)
 {
     z_stream stream = {0};
     unsigned char chunk[16384];
-    if (length > UINT32_MAX || deflateInit2(&stream, GZIP_LEVEL, Z_DEFLATED, GZIP_WINDOW_BITS, 8, Z_DEFAULT_STRATEGY))
+    if (length > UINT32_MAX ||
+        deflateInit2(&stream, GZIP_LEVEL, Z_DEFLATED, GZIP_WINDOW_BITS, 8, Z_DEFAULT_STRATEGY))
         return -1;
     stream.next_in = (unsigned char *)(uintptr_t)data;
     stream.avail_in = (uInt)length;
@@ -112,8 +140,8 @@ void http_packed_finish(struct http_packed *packed)
     buffer_finish(&packed->packed);
 }
 
-int http_reply_append(struct buffer *out, const struct http_response *response, const struct http_reply_frame *frame,
-                      struct http_packed *packed)
+int http_reply_append(struct buffer *out, const struct http_response *response,
+                      const struct http_reply_frame *frame, struct http_packed *packed)
 {
     const void *body = response->body;
     size_t length = response->length;

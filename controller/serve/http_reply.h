@@ -18,7 +18,8 @@ struct http_reply_frame {
     bool gzip;       /* the client takes it */
 };
 
-/* The last large body that was compressed: a hundred dashboards that ask for one status cost one compression. */
+/* The last large body that was compressed: a hundred dashboards that ask for one status cost one compression.
+ */
 struct http_packed {
     struct buffer plain, packed;
 };
@@ -26,8 +27,8 @@ struct http_packed {
 void http_packed_finish(struct http_packed *packed);
 
 /* Appends head and body. -1 when memory is out. */
-int http_reply_append(struct buffer *out, const struct http_response *response, const struct http_reply_frame *frame,
-                      struct http_packed *packed);
+int http_reply_append(struct buffer *out, const struct http_response *response,
+                      const struct http_reply_frame *frame, struct http_packed *packed);
 
 /* Appends the head of a stream. */
 int http_reply_append_stream_head(struct buffer *out, const char *content_type, const char *const *headers,

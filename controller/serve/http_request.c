@@ -34,7 +34,10 @@ static bool is_control(char c)
 
 static int hex(char c)
 {
-    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                  : -1;
 }
 
 /* Decodes %XX in place (and + in a query). -1 on a bad escape or a control character. */
@@ -200,7 +203,8 @@ static int check_fields(struct http_fields *fields, const char **why)
     if (hosts > 1 || (hosts == 0 && !fields->http_1_0))
         return refuse(why, 400, "one Host header is needed");
     const char *connection = http_fields_header(fields, "Connection");
-    fields->keep_alive = fields->http_1_0 ? list_has(connection, "keep-alive") : !list_has(connection, "close");
+    fields->keep_alive =
+        fields->http_1_0 ? list_has(connection, "keep-alive") : !list_has(connection, "close");
     const char *expect = http_fields_header(fields, "Expect");
     if (expect && strcasecmp(expect, "100-continue"))
         return refuse(why, 417, "only 100-continue can be expected");
@@ -243,7 +247,8 @@ int http_fields_parse(struct http_fields *fields, const char *data, size_t lengt
     memcpy(fields->text, data, head);
     char *at = fields->text, *stop = fields->text + head;
     char *line = next_line(&at, stop);
-    int status = line ? parse_request_line(fields, line, why) : refuse(why, 400, "a line does not end with CR LF");
+    int status =
+        line ? parse_request_line(fields, line, why) : refuse(why, 400, "a line does not end with CR LF");
     while (status == 0 && stop - at > 2) {
         line = next_line(&at, stop);
         status = line ? parse_header(fields, line, why) : refuse(why, 400, "a line does not end with CR LF");

@@ -1,5 +1,5 @@
-/* TLS between a socket and its connection: what comes is opened before http_connection.c sees it, what goes is sealed. Nothing of
- * a request is read before hands are shaken, and that has a deadline. */
+/* TLS between a socket and its connection: what comes is opened before http_connection.c sees it, what goes
+ * is sealed. Nothing of a request is read before hands are shaken, and that has a deadline. */
 #include "controller/serve/http_connection.h"
 
 #include <string.h>
@@ -30,7 +30,8 @@ int http_tls_flush(struct http_connection *connection)
 {
     char sealed[HTTP_CHUNK];
     size_t length;
-    while (!http_socket_is_full(connection) && (length = tls_session_take(connection->tls, sealed, sizeof sealed)))
+    while (!http_socket_is_full(connection) &&
+           (length = tls_session_take(connection->tls, sealed, sizeof sealed)))
         if (http_socket_put(connection, sealed, length))
             return -1;
     return 0;

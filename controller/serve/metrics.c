@@ -59,7 +59,7 @@ static void write_connections(struct buffer *out, const struct site *site)
     }
 }
 
-enum member_metric { MEMBER_HEALTHY, MEMBER_LAG };
+enum member_metric { MEMBER_HEALTHY, MEMBER_LAG, MEMBER_CERTIFICATE };
 
 static void write_member_metric(struct buffer *out, const struct set_view *set, enum member_metric metric)
 {
@@ -68,10 +68,15 @@ static void write_member_metric(struct buffer *out, const struct set_view *set, 
     for (size_t i = 0; set->plan && i < set->plan->member_count; i++) {
         const struct member_plan *member = &set->plan->members[i];
         const char *node = spec_node_name(set->set, &set->set->members[i], &arena);
-        if (metric == MEMBER_HEALTHY)
+        int64_t until_ms = set->observation ? set->observation->members[i].certificate_until_ms : 0;
+        if (metric == MEMBER_CERTIFICATE && until_ms)
+            buffer_printf(
+                out, "atoll_member_certificate_expiry_timestamp_seconds{set=\"%s\",member=\"%s\"} %lld\n",
+                set->set->name, node, (long long)until_ms / 1000);
+        else if (metric == MEMBER_HEALTHY)
             buffer_printf(out, "atoll_member_healthy{set=\"%s\",member=\"%s\"} %d\n", set->set->name, node,
                           member->healthy);
-        else if (member->lag_seconds >= 0)
+        else if (metric == MEMBER_LAG && member->lag_seconds >= 0)
             buffer_printf(out, "atoll_member_lag_seconds{set=\"%s\",member=\"%s\"} %lld\n", set->set->name,
                           node, (long long)member->lag_seconds);
     }
@@ -86,6 +91,10 @@ static void write_members(struct buffer *out, const struct federation_view *view
     head(out, "atoll_member_lag_seconds", "gauge", "How far the member is behind the primary.");
     for (size_t i = 0; i < view->set_count; i++)
         write_member_metric(out, &view->sets[i], MEMBER_LAG);
+    head(out, "atoll_member_certificate_expiry_timestamp_seconds", "gauge",
+         "When the certificate ends that the member is to show.");
+    for (size_t i = 0; i < view->set_count; i++)
+        write_member_metric(out, &view->sets[i], MEMBER_CERTIFICATE);
 }
 
 static void write_actions(struct buffer *out, const char *name, const char *help, const uint64_t counts[5])
@@ -113,7 +122,8 @@ static void write_counts(struct buffer *out, const struct federation_view *view,
            counts->store_failures);
     number(out, "atoll_http_requests_total", "counter", "Requests that were served.", site->requests);
     number(out, "atoll_http_streams", "gauge", "Streams that are open.", site->stream_count);
-    number(out, "atoll_http_refused_total", "counter", "Requests of callers who may not do what they asked for.", site->gate.refused);
+    number(out, "atoll_http_refused_total", "counter",
+           "Requests of callers who may not do what they asked for.", site->gate.refused);
     number(out, "atoll_http_limited_total", "counter", "Requests that came too often.", site->gate.limited);
     write_connections(out, site);
     write_actions(out, "atoll_actions_total", "Actions on MongoDB that were begun.", counts->actions_started);
@@ -123,15 +133,18 @@ static void write_counts(struct buffer *out, const struct federation_view *view,
 
 static void write_certificates(struct buffer *out, const struct federation_view *view)
 {
-    head(out, "atoll_certificate_expiry_timestamp_seconds", "gauge", "When the certificate ends that counts: of the CA, the controller, a zone's agent.");
+    head(out, "atoll_certificate_expiry_timestamp_seconds", "gauge",
+         "When the certificate ends that counts: of the CA, the controller, a zone's agent.");
     if (!view->trust.on)
         return;
-    buffer_printf(out, "atoll_certificate_expiry_timestamp_seconds{of=\"ca\",zone=\"\"} %lld\n", (long long)view->trust.ca_expires_at_ms / 1000);
+    buffer_printf(out, "atoll_certificate_expiry_timestamp_seconds{of=\"ca\",zone=\"\"} %lld\n",
+                  (long long)view->trust.ca_expires_at_ms / 1000);
     buffer_printf(out, "atoll_certificate_expiry_timestamp_seconds{of=\"controller\",zone=\"\"} %lld\n",
                   (long long)view->trust.certificate_expires_at_ms / 1000);
     for (size_t i = 0; i < view->zone_count; i++)
         if (view->zones[i].enrolment.certificate_expires_at_ms)
-            buffer_printf(out, "atoll_certificate_expiry_timestamp_seconds{of=\"agent\",zone=\"%s\"} %lld\n", view->zones[i].zone->name,
+            buffer_printf(out, "atoll_certificate_expiry_timestamp_seconds{of=\"agent\",zone=\"%s\"} %lld\n",
+                          view->zones[i].zone->name,
                           (long long)view->zones[i].enrolment.certificate_expires_at_ms / 1000);
 }
 

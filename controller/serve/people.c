@@ -27,7 +27,8 @@ struct token_wish {
     int64_t days;
 };
 
-static int read_wish(const struct http_request *request, struct arena *arena, struct token_wish *out, struct error *err)
+static int read_wish(const struct http_request *request, struct arena *arena, struct token_wish *out,
+                     struct error *err)
 {
     const char *role = "";
     struct json *json = json_parse(request->body, request->length, TOKEN_BODY_MAX, err);
@@ -63,7 +64,8 @@ void serve_tokens_create(struct exchange *exchange)
     char text[TOKEN_TEXT_MAX];
     arena_init(&arena, TOKEN_BODY_MAX);
     if (read_wish(exchange->request, &arena, &wish, &err) ||
-        tokens_create(&site->gate.tokens, wish.name, wish.role, wish.days, clock_wall_ms(site->clock), text, &token, &err))
+        tokens_create(&site->gate.tokens, wish.name, wish.role, wish.days, clock_wall_ms(site->clock), text,
+                      &token, &err))
         answer_error(exchange, &err);
     else
         answer_token(exchange, &token, text);
@@ -93,7 +95,9 @@ static void answer_cookie(struct exchange *exchange, int status, const char *val
     char cookie[sizeof SESSION_COOKIE + SESSION_TEXT_MAX + 96];
     const char *const headers[] = {cookie, "Cache-Control: no-store", NULL};
     struct json *json = json_object();
-    snprintf(cookie, sizeof cookie, "Set-Cookie: " SESSION_COOKIE "=%s; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age=%d", value, lifetime_s);
+    snprintf(cookie, sizeof cookie,
+             "Set-Cookie: " SESSION_COOKIE "=%s; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age=%d",
+             value, lifetime_s);
     json_set_string(json, "name", exchange->caller.name);
     json_set_string(json, "role", caller_kind_name(CALLER_VIEWER));
     json_set_int(json, "seconds", lifetime_s);
@@ -125,7 +129,8 @@ void serve_session_end(struct exchange *exchange)
 
 /* ---- the audit log ---- */
 
-static int query_number(const struct http_request *request, const char *name, int64_t least, int64_t most, int64_t *out, struct error *err)
+static int query_number(const struct http_request *request, const char *name, int64_t least, int64_t most,
+                        int64_t *out, struct error *err)
 {
     const char *text = http_request_query(request, name);
     char *end;
@@ -134,7 +139,8 @@ static int query_number(const struct http_request *request, const char *name, in
     errno = 0;
     long long value = strtoll(text, &end, 10);
     if (errno || end == text || *end || value < least || value > most)
-        return error_set(err, ERROR_INVALID, "?%s=%.32s is not a whole number from %lld to %lld", name, text, (long long)least, (long long)most);
+        return error_set(err, ERROR_INVALID, "?%s=%.32s is not a whole number from %lld to %lld", name, text,
+                         (long long)least, (long long)most);
     *out = value;
     return 0;
 }

@@ -141,7 +141,8 @@ static void dispatch(void *context, const struct http_request *request)
         add_method(allowed, sizeof allowed, routes[i].method);
         reads_only &= access_rule_reads(routes[i].rule);
     }
-    if (!gate_admits(&exchange, !is_reading(request) && (!*allowed || !reads_only) ? ACCESS_VIEW : ACCESS_PUBLIC))
+    if (!gate_admits(&exchange,
+                     !is_reading(request) && (!*allowed || !reads_only) ? ACCESS_VIEW : ACCESS_PUBLIC))
         return;
     if (*allowed)
         http_respond_method_not_allowed(exchange.listener->server, request->id, allowed);
@@ -189,7 +190,8 @@ struct stream *stream_open(struct exchange *exchange, enum stream_kind kind, con
     if (http_stream_begin(exchange->listener->server, exchange->request->id, content_type, NULL))
         return NULL;
     struct stream *stream = &site->streams[site->stream_count++];
-    *stream = (struct stream){.listener = exchange->listener, .id = exchange->request->id, .kind = kind, .caller = caller};
+    *stream = (struct stream){
+        .listener = exchange->listener, .id = exchange->request->id, .kind = kind, .caller = caller};
     if (exchange->caller.proof == PROOF_TOKEN || exchange->caller.proof == PROOF_SESSION)
         memcpy(stream->token, exchange->caller.mark, sizeof stream->token);
     return stream;
@@ -280,7 +282,8 @@ void site_tick(struct site *site)
 
 /* ---- life ---- */
 
-int site_init(struct site *site, const struct backend *backend, struct store *store, const struct clock *clock, struct error *err)
+int site_init(struct site *site, const struct backend *backend, struct store *store,
+              const struct clock *clock, struct error *err)
 {
     *site = (struct site){.backend = *backend, .clock = clock, .descriptors = SITE_DESCRIPTORS};
     site->streams = calloc(SITE_STREAMS_MAX, sizeof *site->streams);
@@ -311,14 +314,16 @@ void site_finish(struct site *site)
 void site_url(const struct listener *listener, const char *address, char *out, size_t size)
 {
     bool brackets = strchr(address, ':') != NULL;
-    snprintf(out, size, "%s://%s%s%s:%d", listener->tls ? "https" : "http", brackets ? "[" : "", address, brackets ? "]" : "",
-             http_server_port(listener->server));
+    snprintf(out, size, "%s://%s%s%s:%d", listener->tls ? "https" : "http", brackets ? "[" : "", address,
+             brackets ? "]" : "", http_server_port(listener->server));
 }
 
 /* Where the system allows fewer files than all limits together would need, each has its part of them. */
 static unsigned share(const struct site *site, unsigned limit)
 {
-    return site->descriptors >= SITE_DESCRIPTORS ? limit : (unsigned)((uint64_t)limit * site->descriptors / SITE_DESCRIPTORS) + 1;
+    return site->descriptors >= SITE_DESCRIPTORS
+               ? limit
+               : (unsigned)((uint64_t)limit * site->descriptors / SITE_DESCRIPTORS) + 1;
 }
 
 int site_listen(struct site *site, uv_loop_t *loop, const char *address, int port, bool reading_only,
@@ -335,7 +340,8 @@ int site_listen(struct site *site, uv_loop_t *loop, const char *address, int por
                                           .body_max = REPORT_BYTES_MAX,
                                           .strangers_max = share(site, SITE_STRANGERS_MAX),
                                           .strangers_slack = share(site, SITE_SLACK) * 4 / 5,
-                                          .strangers_per_address_max = share(site, SITE_STRANGERS_PER_ADDRESS_MAX),
+                                          .strangers_per_address_max =
+                                              share(site, SITE_STRANGERS_PER_ADDRESS_MAX),
                                           .persons_max = share(site, SITE_PERSONS_MAX)};
     options.connections_max = options.strangers_max + share(site, SITE_SLACK);
     if (!reading_only)

@@ -12,15 +12,17 @@
 
 enum {
     SITE_LISTENERS_MAX = 2,
-    SITE_STREAMS_MAX = 3000,   /* open streams of agents and readers together */
+    SITE_STREAMS_MAX = 3000,       /* open streams of agents and readers together */
     SITE_READER_STREAMS_MAX = 500, /* of readers */
     SITE_CALLER_STREAMS_MAX = 250, /* of one caller or address: all that come through a proxy have one */
     SITE_STRANGERS_MAX = 1024, /* connections of clients that haven't shown who they are; in each listener */
     SITE_STRANGERS_PER_ADDRESS_MAX = 256,
     SITE_PERSONS_MAX = 512,
-    SITE_AGENTS_MAX = 4000, /* a thousand zones with a stream and a connection for the rest each, and as many again while they change over */
+    SITE_AGENTS_MAX = 4000, /* a thousand zones with a stream and a connection for the rest each, and as many
+                               again while they change over */
     SITE_SLACK = 500,       /* connections that were pushed out and aren't closed yet */
-    SITE_DESCRIPTORS = 2 * (SITE_STRANGERS_MAX + SITE_SLACK) + SITE_PERSONS_MAX + SITE_AGENTS_MAX, /* files that all of these may be */
+    SITE_DESCRIPTORS = 2 * (SITE_STRANGERS_MAX + SITE_SLACK) + SITE_PERSONS_MAX +
+                       SITE_AGENTS_MAX, /* files that all of these may be */
     SITE_ZONE_STREAMS_MAX = 4, /* of one zone: an agent's new one beside its old, and somebody who looks */
     SITE_TICK_MS = 250,        /* how often site_tick() is to be called */
     SITE_COMMENT_MS = 15000,   /* a sign of life in Server-Sent Events */
@@ -44,9 +46,9 @@ struct stream {
     enum stream_kind kind;
     char name[NAME_LENGTH_MAX + 1]; /* INTENT: the zone; EVENTS: the set, or "" for all */
     uint64_t last_event;
-    char etag[STATUS_ETAG_MAX]; /* EVENTS: the status that was told last */
-    int64_t next_sign_ms;       /* monotonic: bookmark or comment */
-    uint64_t caller; /* a hash of whose it is */
+    char etag[STATUS_ETAG_MAX];      /* EVENTS: the status that was told last */
+    int64_t next_sign_ms;            /* monotonic: bookmark or comment */
+    uint64_t caller;                 /* a hash of whose it is */
     char token[CALLER_MARK_MAX + 1]; /* the id of the token that opened it, or "": it ends with that */
 };
 
@@ -60,7 +62,7 @@ struct site {
     struct status_cache status;
     struct gate gate;
     unsigned descriptors; /* files that connections may be; SITE_DESCRIPTORS where the system allows it */
-    struct trust *trust; /* NULL: --tls off. This and the next two are set before the first listener */
+    struct trust *trust;  /* NULL: --tls off. This and the next two are set before the first listener */
     int (*exchange_ca)(void *context, bool force, struct error *err);
     void *exchange_context;
     struct stream *streams;
@@ -78,9 +80,11 @@ struct exchange {
 };
 
 /* The store is that of tokens and audit log; it outlives the site. */
-int site_init(struct site *site, const struct backend *backend, struct store *store, const struct clock *clock, struct error *err);
+int site_init(struct site *site, const struct backend *backend, struct store *store,
+              const struct clock *clock, struct error *err);
 
-/* Listens, with TLS unless `tls` is NULL; the first call is for the main listener, the second for the one for reading only. */
+/* Listens, with TLS unless `tls` is NULL; the first call is for the main listener, the second for the one for
+ * reading only. */
 int site_listen(struct site *site, uv_loop_t *loop, const char *address, int port, bool reading_only,
                 struct tls_context *tls, struct error *err);
 void site_url(const struct listener *listener, const char *address, char *out, size_t size);

@@ -54,7 +54,7 @@ void connection_string(const struct set_view *set, struct buffer *out)
         buffer_printf(out, "%s%s", count++ ? "," : "mongodb://", member->host);
     }
     if (count)
-        buffer_printf(out, "/?replicaSet=%s", set->set->name);
+        buffer_printf(out, "/?replicaSet=%s%s", set->set->name, set->tls ? "&tls=true" : "");
 }
 
 /* ---- members ---- */
@@ -129,6 +129,8 @@ static struct json *write_member(const struct set_view *set, size_t index, int64
     json_set_string(json, "controller", names.controller);
     json_set_string(json, "service", names.service);
     write_pod(json, seen ? &seen->holding.pod : NULL);
+    if (seen && seen->certificate_until_ms)
+        json_set_time(json, "certificateExpiresAt", seen->certificate_until_ms);
     json_set_string(json, "reason", member_reason(plan, seen));
     (void)now_ms;
     return json;
@@ -164,6 +166,7 @@ static void write_set_head(struct json *json, const struct set_view *set, struct
         json_append(waits, wait_write(&plan->waits[i]));
     json_set_string(json, "connectionString", buffer_text(&clients));
     json_set_bool(json, "auth", set->auth);
+    json_set_bool(json, "tls", set->tls);
     buffer_finish(&clients);
 }
 
@@ -216,9 +219,11 @@ void status_zone_reason(const struct zone_view *zone, char *out, size_t size)
     if (!state)
         return;
     if (*zone->enrolment.waiting_key)
-        snprintf(out, size, "its agent waits for approval: atoll zone approve %s --key %.16s", name, zone->enrolment.waiting_key);
+        snprintf(out, size, "its agent waits for approval: atoll zone approve %s --key %.16s", name,
+                 zone->enrolment.waiting_key);
     else if (strcmp(state, "removed") == 0)
-        snprintf(out, size, "its agent was shut out; a new one enrols with a token of atoll zone join-token %s", name);
+        snprintf(out, size,
+                 "its agent was shut out; a new one enrols with a token of atoll zone join-token %s", name);
     else if (strcmp(state, "unknown") == 0)
         snprintf(out, size, "no agent has enrolled: atoll zone join-token %s", name);
 }

@@ -35,6 +35,7 @@ struct zone_view {
 struct set_view {
     const struct spec_set *set;
     bool auth;                             /* members and clients authenticate */
+    bool tls;                              /* members speak TLS, with each other and with clients */
     const struct plan *plan;               /* NULL: not yet planned for */
     const struct observation *observation; /* what the plan was made on; NULL with it */
     int64_t planned_at_ms;                 /* wall */

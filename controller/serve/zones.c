@@ -1,5 +1,5 @@
-/* How zones come in and go: join tokens, enrolment, approval, renewal, removal. What counts is decided in controller/trust; here it
- * is read from requests and put into answers. */
+/* How zones come in and go: join tokens, enrolment, approval, renewal, removal. What counts is decided in
+ * controller/trust; here it is read from requests and put into answers. */
 #include <stdio.h>
 #include <string.h>
 
@@ -107,11 +107,13 @@ void serve_zone_join_token(struct exchange *exchange)
     struct error err = {0};
     if (!body)
         return;
-    if (trust_make_join_token(trust, exchange->name, json_get_bool(body, "preApproved", false), token, &expires_at_s, &err)) {
+    if (trust_make_join_token(trust, exchange->name, json_get_bool(body, "preApproved", false), token,
+                              &expires_at_s, &err)) {
         answer_error(exchange, &err);
     } else {
         struct json *root = json_object();
-        gate_note(exchange, "token %.16s%s", strchr(token, '.') + 1, json_get_bool(body, "preApproved", false) ? ", pre-approved" : "");
+        gate_note(exchange, "token %.16s%s", strchr(token, '.') + 1,
+                  json_get_bool(body, "preApproved", false) ? ", pre-approved" : "");
         json_set_string(root, "token", token);
         json_set_time(root, "expiresAt", expires_at_s * 1000);
         answer_and_end(exchange, 201, root);
@@ -163,7 +165,8 @@ void serve_zone_remove(struct exchange *exchange)
 
 /* ---- for agents ---- */
 
-static struct json *enrolment_of(struct trust *trust, const char *zone, const char *key_hash, struct error *err)
+static struct json *enrolment_of(struct trust *trust, const char *zone, const char *key_hash,
+                                 struct error *err)
 {
     const char *certificate = NULL;
     if (trust_enrolment(trust, zone, key_hash, &certificate, err))
@@ -185,7 +188,8 @@ void serve_zone_enrol(struct exchange *exchange)
     if (!body)
         return;
     const char *request = json_get_text(body, "request", "");
-    if (trust_enrol(trust, exchange->name, json_get_text(body, "token", ""), request, exchange->request->remote, &err) == 0 &&
+    if (trust_enrol(trust, exchange->name, json_get_text(body, "token", ""), request,
+                    exchange->request->remote, &err) == 0 &&
         pki_request_facts(request, &facts, &err) == 0)
         answer = enrolment_of(trust, exchange->name, facts.key_hash, &err);
     gate_note(exchange, "%s%.64s", answer ? "key " : "", answer ? facts.key_hash : err.message);
@@ -223,7 +227,8 @@ void serve_zone_renew(struct exchange *exchange)
     if (exchange->caller.proof != PROOF_CERTIFICATE)
         error_set(&err, ERROR_REFUSED, "a certificate is renewed over a connection that it made itself");
     else
-        trust_renew(trust, exchange->name, exchange->caller.mark, json_get_text(body, "request", ""), &certificate, &err);
+        trust_renew(trust, exchange->name, exchange->caller.mark, json_get_text(body, "request", ""),
+                    &certificate, &err);
     if (err.code) {
         answer_error(exchange, &err);
     } else {

@@ -66,8 +66,8 @@ void caller_write(const struct caller *caller, char *out, size_t size)
     if (caller->proof == PROOF_NONE)
         snprintf(out, size, "nobody");
     else
-        snprintf(out, size, "%s%s%s (%s%s%s)", kinds[caller->kind], *name ? " " : "", name, proofs[caller->proof],
-                 *caller->mark ? " " : "", caller->mark);
+        snprintf(out, size, "%s%s%s (%s%s%s)", kinds[caller->kind], *name ? " " : "", name,
+                 proofs[caller->proof], *caller->mark ? " " : "", caller->mark);
 }
 
 /* ---- the decision ---- */
@@ -94,7 +94,8 @@ static bool has_role(const struct caller *caller, const struct access_question *
     const struct rule *rule = &rules[question->rule];
     if (rule->least == CALLER_AGENT)
         return is_agent_of(caller, question->zone);
-    /* A page of another site can't read a cookie, but it can make a browser send it: a session changes nothing. */
+    /* A page of another site can't read a cookie, but it can make a browser send it: a session changes
+     * nothing. */
     if (caller->proof == PROOF_SESSION && rule->least > CALLER_VIEWER)
         return false;
     return caller->kind != CALLER_AGENT && caller->kind >= rule->least;
@@ -102,16 +103,20 @@ static bool has_role(const struct caller *caller, const struct access_question *
 
 static void say_login(const struct caller *caller, const struct rule *rule, struct access_answer *out)
 {
-    static const char *const flaws[] = {[FLAW_UNKNOWN] = "is not known here", [FLAW_EXPIRED] = "has expired", [FLAW_REVOKED] = "was revoked"};
+    static const char *const flaws[] = {
+        [FLAW_UNKNOWN] = "is not known here", [FLAW_EXPIRED] = "has expired", [FLAW_REVOKED] = "was revoked"};
     out->verdict = ACCESS_LOGIN;
     out->status = 401;
     if (caller->flaw != FLAW_NONE)
         snprintf(out->message, sizeof out->message, "the %s that was shown %s; this needs %s",
-                 caller->proof == PROOF_NONE ? "identity" : proofs[caller->proof], flaws[caller->flaw], rule->need);
+                 caller->proof == PROOF_NONE ? "identity" : proofs[caller->proof], flaws[caller->flaw],
+                 rule->need);
     else if (rule->least == CALLER_AGENT)
-        snprintf(out->message, sizeof out->message, "this needs %s: enrol the agent with a join token", rule->need);
+        snprintf(out->message, sizeof out->message, "this needs %s: enrol the agent with a join token",
+                 rule->need);
     else
-        snprintf(out->message, sizeof out->message, "this needs %s: show a client certificate, or a token (Authorization: Bearer …)",
+        snprintf(out->message, sizeof out->message,
+                 "this needs %s: show a client certificate, or a token (Authorization: Bearer …)",
                  rule->need);
 }
 
@@ -124,16 +129,20 @@ static void say_refused(const struct caller *caller, const struct rule *rule, st
     snprintf(out->message, sizeof out->message, "%s may not do this: it needs %s", who, rule->need);
 }
 
-void access_decide(const struct caller *caller, const struct access_question *question, struct access_answer *out)
+void access_decide(const struct caller *caller, const struct access_question *question,
+                   struct access_answer *out)
 {
-    assert(question->rule < ACCESS_RULE_COUNT && (caller->flaw == FLAW_NONE || caller->kind == CALLER_NOBODY));
+    assert(question->rule < ACCESS_RULE_COUNT &&
+           (caller->flaw == FLAW_NONE || caller->kind == CALLER_NOBODY));
     const struct rule *rule = &rules[question->rule];
     *out = (struct access_answer){ACCESS_ALLOWED, 200, ""};
     if (question->reading_listener && !rule->on_reading_listener) {
         out->verdict = ACCESS_ELSEWHERE;
         out->status = 403;
     } else if (caller->flaw != FLAW_NONE && rule->least != CALLER_NOBODY) {
-        say_login(caller, rule, out); /* also where no login is needed: who shows something wants to know that it doesn't count */
+        say_login(
+            caller, rule,
+            out); /* also where no login is needed: who shows something wants to know that it doesn't count */
     } else if (!needs_no_login(question) && !has_role(caller, question)) {
         if (caller->kind == CALLER_NOBODY)
             say_login(caller, rule, out);

@@ -1,5 +1,5 @@
-/* Who speaks, and what they may do. Pure: a caller was found out before (by a certificate, a token, or the listener that they came
- * to); here it is held against what a path asks for.
+/* Who speaks, and what they may do. Pure: a caller was found out before (by a certificate, a token, or the
+ * listener that they came to); here it is held against what a path asks for.
  *
  * People have one of three roles, each of which may do what the one before it may:
  *   viewer    reads: status, events, metrics, the spec, explanations
@@ -21,7 +21,8 @@ enum caller_kind { CALLER_NOBODY, CALLER_VIEWER, CALLER_OPERATOR, CALLER_ADMIN, 
 
 enum caller_proof {
     PROOF_NONE,
-    PROOF_LOOPBACK,    /* plain HTTP on a loopback listener that changes things: whoever can reach it is trusted */
+    PROOF_LOOPBACK, /* plain HTTP on a loopback listener that changes things: whoever can reach it is trusted
+                     */
     PROOF_CERTIFICATE, /* of the federation's own CA, verified */
     PROOF_TOKEN,       /* Authorization: Bearer */
     PROOF_SESSION      /* the dashboard's cookie; reads alone */
@@ -39,23 +40,25 @@ struct caller {
     enum caller_kind kind;
     enum caller_proof proof;
     enum caller_flaw flaw;
-    char name[CALLER_NAME_MAX + 1];   /* of a person or token; "" when there is none */
-    char zone[NAME_LENGTH_MAX + 1];   /* AGENT: the only one that it speaks for */
-    char mark[CALLER_MARK_MAX + 1];   /* the certificate's serial (hex) or the token's id, for the audit log */
+    char name[CALLER_NAME_MAX + 1]; /* of a person or token; "" when there is none */
+    char zone[NAME_LENGTH_MAX + 1]; /* AGENT: the only one that it speaks for */
+    char mark[CALLER_MARK_MAX + 1]; /* the certificate's serial (hex) or the token's id, for the audit log */
 };
 
-/* A name that may be given to people and tokens: letters, digits and . _ @ -, beginning with a letter or digit, at most
- * CALLER_NAME_MAX bytes. */
+/* A name that may be given to people and tokens: letters, digits and . _ @ -, beginning with a letter or
+ * digit, at most CALLER_NAME_MAX bytes. */
 bool caller_name_is_good(const char *name);
 
 /* "nobody", "viewer", "operator", "admin", "agent" */
 const char *caller_kind_name(enum caller_kind kind);
-/* "viewer", "operator" or "admin" alone: what tokens and people's certificates can have. False when it is none of them. */
+/* "viewer", "operator" or "admin" alone: what tokens and people's certificates can have. False when it is
+ * none of them. */
 bool caller_role_from_name(const char *name, enum caller_kind *out);
 /* "none", "loopback", "certificate", "token", "session" */
 const char *caller_proof_name(enum caller_proof proof);
 
-/* The caller as logs and the audit name them: "admin alice (token 7f3c…)", "agent us-east1-b (certificate 01ab…)", "nobody". Cut to `size`. */
+/* The caller as logs and the audit name them: "admin alice (token 7f3c…)", "agent us-east1-b (certificate
+ * 01ab…)", "nobody". Cut to `size`. */
 void caller_write(const struct caller *caller, char *out, size_t size);
 
 enum access_rule {
@@ -86,10 +89,12 @@ enum access_verdict {
 
 struct access_answer {
     enum access_verdict verdict;
-    int status;       /* 200, 401, 403 */
-    char message[256]; /* what is missing and how to get it; "" when allowed, and with ELSEWHERE (only the listener knows where) */
+    int status;        /* 200, 401, 403 */
+    char message[256]; /* what is missing and how to get it; "" when allowed, and with ELSEWHERE (only the
+                          listener knows where) */
 };
 
-void access_decide(const struct caller *caller, const struct access_question *question, struct access_answer *out);
+void access_decide(const struct caller *caller, const struct access_question *question,
+                   struct access_answer *out);
 
 #endif

@@ -65,9 +65,10 @@ static void say(const struct audit_entry *entry)
 {
     char who[CALLER_NAME_MAX + CALLER_MARK_MAX + 40];
     caller_write(&entry->caller, who, sizeof who);
-    log_write(entry->outcome == AUDIT_DONE ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, "audit", "%s: %s %s by %s from %s status=%d%s%s%s%s%s id=%lld",
-              outcomes[entry->outcome], entry->method, entry->path, who, entry->from, entry->status, *entry->why ? " why=\"" : "",
-              entry->why, *entry->why ? "\"" : "", *entry->detail ? " " : "", entry->detail, (long long)entry->id);
+    log_write(entry->outcome == AUDIT_DONE ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, "audit",
+              "%s: %s %s by %s from %s status=%d%s%s%s%s%s id=%lld", outcomes[entry->outcome], entry->method,
+              entry->path, who, entry->from, entry->status, *entry->why ? " why=\"" : "", entry->why,
+              *entry->why ? "\"" : "", *entry->detail ? " " : "", entry->detail, (long long)entry->id);
 }
 
 int audit_end(struct store *store, const struct audit_entry *entry, struct error *err)
@@ -79,7 +80,8 @@ int audit_end(struct store *store, const struct audit_entry *entry, struct error
     if (result == 0)
         result = store->functions->log_end(store, entry->id, buffer_text(&text), text.length, err);
     buffer_finish(&text);
-    return result ? error_wrap(err, "the audit log does not know how change %lld ended", (long long)entry->id) : 0;
+    return result ? error_wrap(err, "the audit log does not know how change %lld ended", (long long)entry->id)
+                  : 0;
 }
 
 struct json *audit_list(struct store *store, int64_t before, size_t most, struct error *err)

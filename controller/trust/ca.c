@@ -12,7 +12,8 @@
 
 enum { SEAL_ROUNDS = 600000, SEAL_SALT = 16 };
 
-static const char *const stage_names[] = {[CA_STEADY] = "steady", [CA_ANNOUNCED] = "announced", [CA_SWITCHED] = "switched"};
+static const char *const stage_names[] = {
+    [CA_STEADY] = "steady", [CA_ANNOUNCED] = "announced", [CA_SWITCHED] = "switched"};
 
 const char *ca_stage_name(enum ca_stage stage)
 {
@@ -56,6 +57,11 @@ enum ca_stage ca_stage(const struct ca *ca)
     return ca->stage;
 }
 
+int64_t ca_changed_at_s(const struct ca *ca)
+{
+    return ca->changed_at_s;
+}
+
 static int append_certificate(X509 *certificate, struct buffer *out, struct error *err)
 {
     char *text = NULL;
@@ -95,6 +101,7 @@ int ca_create(int64_t now_s, struct ca **out, struct error *err)
     struct ca *ca = calloc(1, sizeof *ca);
     if (!ca)
         return error_set(err, ERROR_NO_MEMORY, "there is no memory for a CA");
+    ca->changed_at_s = now_s;
     if (ca_make_generation(&ca->issuer, now_s, err) || settle(ca, err)) {
         ca_destroy(ca);
         return -1;
@@ -103,7 +110,8 @@ int ca_create(int64_t now_s, struct ca **out, struct error *err)
     return 0;
 }
 
-/* ---- sealed: a line with the stage, the issuer's certificate and key, the other's certificate and, while it is announced, its key ---- */
+/* ---- sealed: a line with the stage and since when, the issuer's certificate and key, the other's
+ * certificate and, while it is announced, its key ---- */
 
 static int seal_key(EVP_PKEY *key, const char *passphrase, BIO *out)
 {
@@ -111,7 +119,8 @@ static int seal_key(EVP_PKEY *key, const char *passphrase, BIO *out)
     PKCS8_PRIV_KEY_INFO *plain = EVP_PKEY2PKCS8(key);
     X509_SIG *sealed = NULL;
     if (plain && RAND_bytes(salt, sizeof salt) == 1)
-        sealed = PKCS8_encrypt(-1, EVP_aes_256_cbc(), passphrase, (int)strlen(passphrase), salt, sizeof salt, SEAL_ROUNDS, plain);
+        sealed = PKCS8_encrypt(-1, EVP_aes_256_cbc(), passphrase, (int)strlen(passphrase), salt, sizeof salt,
+                               SEAL_ROUNDS, plain);
     int done = sealed && PEM_write_bio_PKCS8(out, sealed) == 1;
     X509_SIG_free(sealed);
     PKCS8_PRIV_KEY_INFO_free(plain);
@@ -132,11 +141,13 @@ int ca_seal(const struct ca *ca, const char *passphrase, struct buffer *out, str
     size_t length = strlen(passphrase);
     char *text = NULL;
     if (length < CA_PASSPHRASE_LEAST || length > CA_PASSPHRASE_MOST)
-        return error_set(err, ERROR_INVALID, "the CA's passphrase has %zu bytes; it needs %d to %d", length, CA_PASSPHRASE_LEAST,
-                         CA_PASSPHRASE_MOST);
+        return error_set(err, ERROR_INVALID, "the CA's passphrase has %zu bytes; it needs %d to %d", length,
+                         CA_PASSPHRASE_LEAST, CA_PASSPHRASE_MOST);
     BIO *bio = BIO_new(BIO_s_mem());
-    int failed = !bio || BIO_printf(bio, "atoll-ca 1 %s\n", ca_stage_name(ca->stage)) <= 0 ||
-                 seal_generation(&ca->issuer, passphrase, bio) || seal_generation(&ca->other, passphrase, bio);
+    int failed =
+        !bio ||
+        BIO_printf(bio, "atoll-ca 1 %s %lld\n", ca_stage_name(ca->stage), (long long)ca->changed_at_s) <= 0 ||
+        seal_generation(&ca->issuer, passphrase, bio) || seal_generation(&ca->other, passphrase, bio);
     long size = failed ? 0 : BIO_get_mem_data(bio, &text);
     failed = failed || size <= 0 || buffer_append(out, text, (size_t)size);
     BIO_free(bio);
@@ -156,7 +167,8 @@ static int unseal_key(BIO *in, const char *passphrase, EVP_PKEY **out, struct er
     return *out ? 0 : error_set(err, ERROR_REFUSED, "the passphrase doesn't open the CA's key");
 }
 
-static int unseal_generation(struct ca_generation *generation, BIO *in, const char *passphrase, bool with_key, struct error *err)
+static int unseal_generation(struct ca_generation *generation, BIO *in, const char *passphrase, bool with_key,
+                             struct error *err)
 {
     generation->certificate = PEM_read_bio_X509(in, NULL, NULL, NULL);
     if (!generation->certificate)
@@ -170,15 +182,17 @@ static int unseal_generation(struct ca_generation *generation, BIO *in, const ch
     return 0;
 }
 
-static int read_stage(BIO *in, enum ca_stage *out, struct error *err)
+static int read_stage(BIO *in, struct ca *out, struct error *err)
 {
-    static const char form[] = "atoll-ca 1 ";
-    char line[64] = "";
-    int length = BIO_gets(in, line, sizeof line);
-    line[strcspn(line, "\n")] = 0;
-    for (size_t i = 0; length > 0 && i < sizeof stage_names / sizeof *stage_names; i++)
-        if (strncmp(line, form, sizeof form - 1) == 0 && strcmp(line + sizeof form - 1, stage_names[i]) == 0) {
-            *out = (enum ca_stage)i;
+    char line[64] = "", stage[16] = "";
+    long long changed_at_s = -1;
+    int end = 0, length = BIO_gets(in, line, sizeof line);
+    bool whole = length > 0 && sscanf(line, "atoll-ca 1 %15s %18lld\n%n", stage, &changed_at_s, &end) == 2 &&
+                 end == length;
+    for (size_t i = 0; whole && changed_at_s >= 0 && i < sizeof stage_names / sizeof *stage_names; i++)
+        if (strcmp(stage, stage_names[i]) == 0) {
+            out->stage = (enum ca_stage)i;
+            out->changed_at_s = changed_at_s;
             return 0;
         }
     return error_set(err, ERROR_INVALID, "the stored CA is damaged, or of another version");
@@ -193,7 +207,7 @@ int ca_unseal(const char *sealed, const char *passphrase, struct ca **out, struc
     if (!ca || !bio)
         result = error_set(err, ERROR_INVALID, "the stored CA is too large, or there is no memory for it");
     else
-        result = read_stage(bio, &ca->stage, err) || unseal_generation(&ca->issuer, bio, passphrase, true, err) ||
+        result = read_stage(bio, ca, err) || unseal_generation(&ca->issuer, bio, passphrase, true, err) ||
                          (ca->stage != CA_STEADY &&
                           unseal_generation(&ca->other, bio, passphrase, ca->stage == CA_ANNOUNCED, err)) ||
                          settle(ca, err)
@@ -213,7 +227,8 @@ static int expect(const struct ca *ca, enum ca_stage stage, struct error *err)
 {
     if (ca->stage == stage)
         return 0;
-    return error_set(err, ERROR_CONFLICT, "the CA is %s, and has to be %s for this", ca_stage_name(ca->stage), ca_stage_name(stage));
+    return error_set(err, ERROR_CONFLICT, "the CA is %s, and has to be %s for this", ca_stage_name(ca->stage),
+                     ca_stage_name(stage));
 }
 
 int ca_announce_next(struct ca *ca, int64_t now_s, struct error *err)
@@ -225,6 +240,7 @@ int ca_announce_next(struct ca *ca, int64_t now_s, struct error *err)
         return -1;
     }
     ca->stage = CA_ANNOUNCED;
+    ca->changed_at_s = now_s;
     return 0;
 }
 
@@ -235,7 +251,7 @@ static void trade_places(struct ca *ca)
     ca->other = first;
 }
 
-int ca_switch(struct ca *ca, struct error *err)
+int ca_switch(struct ca *ca, int64_t now_s, struct error *err)
 {
     if (expect(ca, CA_ANNOUNCED, err))
         return -1;
@@ -247,10 +263,11 @@ int ca_switch(struct ca *ca, struct error *err)
     EVP_PKEY_free(ca->other.key);
     ca->other.key = NULL;
     ca->stage = CA_SWITCHED;
+    ca->changed_at_s = now_s;
     return 0;
 }
 
-int ca_drop_previous(struct ca *ca, struct error *err)
+int ca_drop_previous(struct ca *ca, int64_t now_s, struct error *err)
 {
     if (expect(ca, CA_SWITCHED, err))
         return -1;
@@ -262,5 +279,6 @@ int ca_drop_previous(struct ca *ca, struct error *err)
     }
     generation_finish(&dropped);
     ca->stage = CA_STEADY;
+    ca->changed_at_s = now_s;
     return 0;
 }

@@ -16,6 +16,7 @@ struct ca_generation {
 
 struct ca {
     enum ca_stage stage;
+    int64_t changed_at_s;
     struct ca_generation issuer, other;
     struct buffer bundle;
 };

@@ -12,8 +12,7 @@
 
 enum {
     SERIAL_BYTES = 16,
-    BACKDATED_S = 300, /* for clocks that are a little behind */
-    NAME_SUFFIX = 4    /* random bytes in a CA's name: two CAs of an overlap are told apart by their names */
+    NAME_SUFFIX = 4 /* random bytes in a CA's name: two CAs of an overlap are told apart by their names */
 };
 
 static int out_of_memory(struct error *err)
@@ -23,7 +22,8 @@ static int out_of_memory(struct error *err)
 
 static bool add_name(X509_NAME *subject, const char *field, const char *value)
 {
-    return !value || X509_NAME_add_entry_by_txt(subject, field, MBSTRING_UTF8, (const unsigned char *)value, -1, -1, 0) == 1;
+    return !value || X509_NAME_add_entry_by_txt(subject, field, MBSTRING_UTF8, (const unsigned char *)value,
+                                                -1, -1, 0) == 1;
 }
 
 /* Random, positive, never zero, 128 bits at the most. */
@@ -64,9 +64,9 @@ int ca_make_generation(struct ca_generation *out, int64_t now_s, struct error *e
         snprintf(name, sizeof name, "atoll CA %s", suffix);
         X509_NAME *subject = X509_get_subject_name(certificate);
         if (X509_set_version(certificate, X509_VERSION_3) && set_serial(certificate) &&
-            set_dates(certificate, now_s - BACKDATED_S, now_s + CA_LIFETIME_S) && add_name(subject, "O", "atoll:ca") &&
-            add_name(subject, "CN", name) && X509_set_issuer_name(certificate, subject) &&
-            X509_set_pubkey(certificate, made.key) &&
+            set_dates(certificate, now_s - CA_BACKDATED_S, now_s + CA_LIFETIME_S) &&
+            add_name(subject, "O", "atoll:ca") && add_name(subject, "CN", name) &&
+            X509_set_issuer_name(certificate, subject) && X509_set_pubkey(certificate, made.key) &&
             add_extension(certificate, certificate, NID_basic_constraints, "critical,CA:TRUE,pathlen:0") &&
             add_extension(certificate, certificate, NID_key_usage, "critical,keyCertSign,cRLSign") &&
             add_extension(certificate, certificate, NID_subject_key_identifier, "hash") &&
@@ -115,9 +115,11 @@ static int add_san(GENERAL_NAMES *names, const char *text, bool addresses_as_nam
     ASN1_OCTET_STRING *address = a2i_IPADDRESS(text);
     bool done;
     if (!address && !is_dns_name(text))
-        return error_set(err, ERROR_INVALID, "\"%.100s\" is neither an IP address nor a DNS name for a certificate", text);
+        return error_set(err, ERROR_INVALID,
+                         "\"%.100s\" is neither an IP address nor a DNS name for a certificate", text);
     if (address)
-        done = push_name(names, GEN_IPADD, address) && (!addresses_as_names || push_name(names, GEN_DNS, text_value(text)));
+        done = push_name(names, GEN_IPADD, address) &&
+               (!addresses_as_names || push_name(names, GEN_DNS, text_value(text)));
     else
         done = push_name(names, GEN_DNS, text_value(text));
     return done ? 0 : out_of_memory(err);
@@ -128,12 +130,14 @@ static int add_sans(X509 *certificate, const struct ca_identity *identity, struc
     if (identity->san_count == 0)
         return 0;
     if (identity->san_count > CA_SANS_MAX)
-        return error_set(err, ERROR_TOO_LARGE, "a certificate has at most %d names, not %zu", CA_SANS_MAX, identity->san_count);
+        return error_set(err, ERROR_TOO_LARGE, "a certificate has at most %d names, not %zu", CA_SANS_MAX,
+                         identity->san_count);
     GENERAL_NAMES *names = sk_GENERAL_NAME_new_null();
     int result = names ? 0 : out_of_memory(err);
     for (size_t i = 0; result == 0 && i < identity->san_count; i++)
         result = add_san(names, identity->sans[i], identity->addresses_as_names, err);
-    if (result == 0 && X509_add1_ext_i2d(certificate, NID_subject_alt_name, names, 0, X509V3_ADD_DEFAULT) != 1)
+    if (result == 0 &&
+        X509_add1_ext_i2d(certificate, NID_subject_alt_name, names, 0, X509V3_ADD_DEFAULT) != 1)
         result = out_of_memory(err);
     sk_GENERAL_NAME_pop_free(names, GENERAL_NAME_free);
     return result;
@@ -143,24 +147,30 @@ static int add_sans(X509 *certificate, const struct ca_identity *identity, struc
 
 static const char *usage_of(const struct ca_identity *identity)
 {
-    return identity->server && identity->client ? "serverAuth,clientAuth" : identity->server ? "serverAuth" : "clientAuth";
+    return identity->server && identity->client ? "serverAuth,clientAuth"
+           : identity->server                   ? "serverAuth"
+                                                : "clientAuth";
 }
 
-static int fill_leaf(X509 *leaf, const struct ca *ca, EVP_PKEY *key, const struct ca_identity *identity, int64_t now_s,
-                     int64_t lifetime_s, struct error *err)
+static int fill_leaf(X509 *leaf, const struct ca *ca, EVP_PKEY *key, const struct ca_identity *identity,
+                     int64_t now_s, int64_t lifetime_s, struct error *err)
 {
     X509 *issuer = ca->issuer.certificate;
     X509_NAME *subject = X509_get_subject_name(leaf);
-    int64_t end_s = now_s + lifetime_s < ca->issuer.facts.not_after_s ? now_s + lifetime_s : ca->issuer.facts.not_after_s;
+    int64_t end_s =
+        now_s + lifetime_s < ca->issuer.facts.not_after_s ? now_s + lifetime_s : ca->issuer.facts.not_after_s;
     if (now_s >= ca->issuer.facts.not_after_s)
-        return error_set(err, ERROR_REFUSED, "the federation's CA has expired: exchange it with \"atoll ca rotate\"");
+        return error_set(err, ERROR_REFUSED,
+                         "the federation's CA has expired: exchange it with \"atoll ca rotate\"");
     if (!*identity->name || strlen(identity->name) > PKI_NAME_MAX)
-        return error_set(err, ERROR_INVALID, "the name \"%.80s\" can't be in a certificate: it needs 1 to %d bytes", identity->name,
-                         PKI_NAME_MAX);
-    if (!X509_set_version(leaf, X509_VERSION_3) || !set_serial(leaf) || !set_dates(leaf, now_s - BACKDATED_S, end_s) ||
-        !add_name(subject, "O", identity->organization) || !add_name(subject, "OU", identity->unit) ||
-        !add_name(subject, "CN", identity->name) || !X509_set_issuer_name(leaf, X509_get_subject_name(issuer)) ||
-        !X509_set_pubkey(leaf, key) || !add_extension(leaf, issuer, NID_basic_constraints, "critical,CA:FALSE") ||
+        return error_set(err, ERROR_INVALID,
+                         "the name \"%.80s\" can't be in a certificate: it needs 1 to %d bytes",
+                         identity->name, PKI_NAME_MAX);
+    if (!X509_set_version(leaf, X509_VERSION_3) || !set_serial(leaf) ||
+        !set_dates(leaf, now_s - CA_BACKDATED_S, end_s) || !add_name(subject, "O", identity->organization) ||
+        !add_name(subject, "OU", identity->unit) || !add_name(subject, "CN", identity->name) ||
+        !X509_set_issuer_name(leaf, X509_get_subject_name(issuer)) || !X509_set_pubkey(leaf, key) ||
+        !add_extension(leaf, issuer, NID_basic_constraints, "critical,CA:FALSE") ||
         !add_extension(leaf, issuer, NID_key_usage, "critical,digitalSignature") ||
         !add_extension(leaf, issuer, NID_ext_key_usage, usage_of(identity)) ||
         !add_extension(leaf, issuer, NID_subject_key_identifier, "hash") ||
@@ -185,8 +195,8 @@ static int write_leaf(X509 *leaf, struct buffer *out, struct pki_facts *facts, s
     return result;
 }
 
-static int sign_key(struct ca *ca, EVP_PKEY *key, const struct ca_identity *identity, int64_t now_s, int64_t lifetime_s,
-                    struct buffer *out, struct pki_facts *facts, struct error *err)
+static int sign_key(struct ca *ca, EVP_PKEY *key, const struct ca_identity *identity, int64_t now_s,
+                    int64_t lifetime_s, struct buffer *out, struct pki_facts *facts, struct error *err)
 {
     X509 *leaf = X509_new();
     int result = leaf ? fill_leaf(leaf, ca, key, identity, now_s, lifetime_s, err) : out_of_memory(err);
@@ -205,45 +215,52 @@ static bool is_allowed_key(EVP_PKEY *key)
            (strcmp(group, SN_X9_62_prime256v1) == 0 || strcmp(group, SN_secp384r1) == 0);
 }
 
-static int check_subject(const struct pki_facts *request, const struct ca_identity *identity, struct error *err)
+static int check_subject(const struct pki_facts *request, const struct ca_identity *identity,
+                         struct error *err)
 {
     if (strcmp(request->name, identity->name) != 0)
-        return error_set(err, ERROR_REFUSED, "the certificate request is for \"%s\", not for \"%s\"", request->name, identity->name);
+        return error_set(err, ERROR_REFUSED, "the certificate request is for \"%s\", not for \"%s\"",
+                         request->name, identity->name);
     if (*request->organization && strcmp(request->organization, identity->organization) != 0)
-        return error_set(err, ERROR_REFUSED, "the certificate request is for the group \"%s\", not for \"%s\"", request->organization,
-                         identity->organization);
+        return error_set(err, ERROR_REFUSED,
+                         "the certificate request is for the group \"%s\", not for \"%s\"",
+                         request->organization, identity->organization);
     if (*request->unit && (!identity->unit || strcmp(request->unit, identity->unit) != 0))
-        return error_set(err, ERROR_REFUSED, "the certificate request is for the unit \"%s\", not for \"%s\"", request->unit,
-                         identity->unit ? identity->unit : "none");
+        return error_set(err, ERROR_REFUSED, "the certificate request is for the unit \"%s\", not for \"%s\"",
+                         request->unit, identity->unit ? identity->unit : "none");
     return 0;
 }
 
-int ca_sign(struct ca *ca, const char *request_pem, const struct ca_identity *identity, int64_t now_s, int64_t lifetime_s,
-            struct buffer *out, struct pki_facts *facts, struct error *err)
+int ca_sign(struct ca *ca, const char *request_pem, const struct ca_identity *identity, int64_t now_s,
+            int64_t lifetime_s, struct buffer *out, struct pki_facts *facts, struct error *err)
 {
     struct pki_facts wanted;
     size_t length = strnlen(request_pem, CA_REQUEST_MAX + 1);
     if (length > CA_REQUEST_MAX)
-        return error_set(err, ERROR_TOO_LARGE, "a certificate request has at most CA_REQUEST_MAX (%d) bytes", CA_REQUEST_MAX);
+        return error_set(err, ERROR_TOO_LARGE, "a certificate request has at most CA_REQUEST_MAX (%d) bytes",
+                         CA_REQUEST_MAX);
     if (pki_request_facts(request_pem, &wanted, err) || check_subject(&wanted, identity, err))
         return -1;
     BIO *bio = BIO_new_mem_buf(request_pem, (int)length);
     X509_REQ *request = bio ? PEM_read_bio_X509_REQ(bio, NULL, NULL, NULL) : NULL;
     EVP_PKEY *key = request ? X509_REQ_get0_pubkey(request) : NULL;
-    int result = is_allowed_key(key) ? sign_key(ca, key, identity, now_s, lifetime_s, out, facts, err)
-                                     : error_set(err, ERROR_REFUSED, "the certificate request's key is not ECDSA on P-256 or P-384");
+    int result =
+        is_allowed_key(key)
+            ? sign_key(ca, key, identity, now_s, lifetime_s, out, facts, err)
+            : error_set(err, ERROR_REFUSED, "the certificate request's key is not ECDSA on P-256 or P-384");
     X509_REQ_free(request);
     BIO_free(bio);
     return result;
 }
 
-int ca_issue(struct ca *ca, const struct ca_identity *identity, int64_t now_s, int64_t lifetime_s, struct buffer *key,
-             struct buffer *certificate, struct pki_facts *facts, struct error *err)
+int ca_issue(struct ca *ca, const struct ca_identity *identity, int64_t now_s, int64_t lifetime_s,
+             struct buffer *key, struct buffer *certificate, struct pki_facts *facts, struct error *err)
 {
     struct buffer request;
     buffer_init(&request, CA_REQUEST_MAX);
     int result = pki_key_create(key, err) ||
-                         pki_request_create(key->data, identity->organization, identity->unit, identity->name, &request, err) ||
+                         pki_request_create(key->data, identity->organization, identity->unit, identity->name,
+                                            &request, err) ||
                          ca_sign(ca, request.data, identity, now_s, lifetime_s, certificate, facts, err)
                      ? -1
                      : 0;

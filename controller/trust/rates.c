@@ -49,7 +49,8 @@ static struct rate *find(struct rates *rates, uint64_t hash)
     return oldest;
 }
 
-static double level_now(const struct rate *place, uint64_t hash, const struct rate_limit *limit, int64_t now_ms)
+static double level_now(const struct rate *place, uint64_t hash, const struct rate_limit *limit,
+                        int64_t now_ms)
 {
     if (place->key != hash)
         return limit->burst;
@@ -95,7 +96,8 @@ int64_t rates_look(struct rates *rates, const char *key, const struct rate_limit
     return 0;
 }
 
-/* The first four groups of an IPv6 address as getnameinfo() writes it: "2001:db8::1" has fewer before its "::", which are then all there are. */
+/* The first four groups of an IPv6 address as getnameinfo() writes it: "2001:db8::1" has fewer before its
+ * "::", which are then all there are. */
 static size_t network_length(const char *address, size_t length)
 {
     int colons = 0;

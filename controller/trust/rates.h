@@ -1,5 +1,6 @@
-/* How often somebody may ask: a token bucket (https://en.wikipedia.org/wiki/Token_bucket) each, by a key that names a caller or an address.
- * Pure: time comes in. Bounded: of more keys than there is room for, those that asked longest ago are forgotten, which lets them ask again. */
+/* How often somebody may ask: a token bucket (https://en.wikipedia.org/wiki/Token_bucket) each, by a key that
+ * names a caller or an address. Pure: time comes in. Bounded: of more keys than there is room for, those that
+ * asked longest ago are forgotten, which lets them ask again. */
 #ifndef ATOLL_CONTROLLER_TRUST_RATES_H
 #define ATOLL_CONTROLLER_TRUST_RATES_H
 
@@ -7,7 +8,11 @@
 
 #include "proto/base/error.h"
 
-enum { RATES_GROUPS = 1024 /* a power of two */, RATES_PER_GROUP = 4, RATES_KEYS_MAX = RATES_GROUPS * RATES_PER_GROUP };
+enum {
+    RATES_GROUPS = 1024 /* a power of two */,
+    RATES_PER_GROUP = 4,
+    RATES_KEYS_MAX = RATES_GROUPS * RATES_PER_GROUP
+};
 
 /* `per_second` in the long run, and `burst` at once. per_second 0: no limit. */
 struct rate_limit {
@@ -28,8 +33,8 @@ int64_t rates_take(struct rates *rates, const char *key, const struct rate_limit
 /* Without taking one. */
 int64_t rates_look(struct rates *rates, const char *key, const struct rate_limit *limit, int64_t now_ms);
 
-/* The key of an address as in struct http_request ("127.0.0.1:40000", "[2001:db8::1]:40000"): without the port, and of IPv6 only the /64 that one
- * customer has. `prefix` begins it. */
+/* The key of an address as in struct http_request ("127.0.0.1:40000", "[2001:db8::1]:40000"): without the
+ * port, and of IPv6 only the /64 that one customer has. `prefix` begins it. */
 enum { RATE_KEY_MAX = 96 };
 uint64_t rate_key_hash(const char *key);
 const char *rate_address_key(const char *prefix, const char *remote, char key[RATE_KEY_MAX]);

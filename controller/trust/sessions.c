@@ -22,7 +22,8 @@ static struct session *find(struct sessions *sessions, const char *text)
     return NULL;
 }
 
-int sessions_open(struct sessions *sessions, const struct caller *caller, int64_t now_ms, char text[SESSION_TEXT_MAX], struct error *err)
+int sessions_open(struct sessions *sessions, const struct caller *caller, int64_t now_ms,
+                  char text[SESSION_TEXT_MAX], struct error *err)
 {
     unsigned char bytes[(SESSION_TEXT_MAX - 1) / 2];
     struct session *place = &sessions->items[0];

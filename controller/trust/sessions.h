@@ -1,5 +1,6 @@
-/* Sessions of a browser: who has shown a token or certificate once gets a cookie, because neither an EventSource nor a link can send a token.
- * A session reads, whatever the role of whoever opened it (access.c), lives in memory alone, and ends with what opened it. */
+/* Sessions of a browser: who has shown a token or certificate once gets a cookie, because neither an
+ * EventSource nor a link can send a token. A session reads, whatever the role of whoever opened it
+ * (access.c), lives in memory alone, and ends with what opened it. */
 #ifndef ATOLL_CONTROLLER_TRUST_SESSIONS_H
 #define ATOLL_CONTROLLER_TRUST_SESSIONS_H
 
@@ -25,8 +26,10 @@ struct sessions {
     struct session items[SESSIONS_MAX];
 };
 
-/* Opens one for a caller who has shown a token or certificate; of too many the one that ends first is ended. `text` is what the cookie holds. */
-int sessions_open(struct sessions *sessions, const struct caller *caller, int64_t now_ms, char text[SESSION_TEXT_MAX], struct error *err);
+/* Opens one for a caller who has shown a token or certificate; of too many the one that ends first is ended.
+ * `text` is what the cookie holds. */
+int sessions_open(struct sessions *sessions, const struct caller *caller, int64_t now_ms,
+                  char text[SESSION_TEXT_MAX], struct error *err);
 
 /* Who opened it; NULL when there is none of this text, or it is over. */
 const struct caller *sessions_find(const struct sessions *sessions, const char *text, int64_t now_ms);

@@ -23,12 +23,12 @@ struct tls_context {
 struct tls_session {
     SSL *library;
     BIO *from_peer, *to_peer; /* owned by `library` */
-    bool has_peer, expired; /* `expired` is set while the chain is verified, before there is a peer */
+    bool has_peer, expired;   /* `expired` is set while the chain is verified, before there is a peer */
     struct tls_peer peer;
 };
 
-/* The library's last reason, and its queue of errors emptied: it is the thread's, so that a leftover would be taken for the next
- * connection's. */
+/* The library's last reason, and its queue of errors emptied: it is the thread's, so that a leftover would be
+ * taken for the next connection's. */
 static int fail(struct error *err, const char *what)
 {
     unsigned long code = ERR_peek_last_error();
@@ -53,7 +53,8 @@ void tls_context_destroy(struct tls_context *context)
     free(context);
 }
 
-/* Asked for each certificate of a chain. What is only out of its dates, and is the leaf, is let through and marked. */
+/* Asked for each certificate of a chain. What is only out of its dates, and is the leaf, is let through and
+ * marked. */
 static int on_verify(int good, X509_STORE_CTX *chain)
 {
     int error = X509_STORE_CTX_get_error(chain);
@@ -68,14 +69,16 @@ static int on_verify(int good, X509_STORE_CTX *chain)
     return 1;
 }
 
-/* HTTP/1.1 is all that is spoken. Who offers other protocols alone is told so; who offers none may speak it as well. */
-static int on_protocols(SSL *library, const unsigned char **out, unsigned char *out_length, const unsigned char *in, unsigned in_length,
-                        void *context)
+/* HTTP/1.1 is all that is spoken. Who offers other protocols alone is told so; who offers none may speak it
+ * as well. */
+static int on_protocols(SSL *library, const unsigned char **out, unsigned char *out_length,
+                        const unsigned char *in, unsigned in_length, void *context)
 {
     static const unsigned char ours[] = "\x08http/1.1";
     unsigned char *chosen;
     (void)library, (void)context;
-    if (SSL_select_next_proto(&chosen, out_length, ours, sizeof ours - 1, in, in_length) != OPENSSL_NPN_NEGOTIATED)
+    if (SSL_select_next_proto(&chosen, out_length, ours, sizeof ours - 1, in, in_length) !=
+        OPENSSL_NPN_NEGOTIATED)
         return SSL_TLSEXT_ERR_ALERT_FATAL;
     *out = chosen;
     return SSL_TLSEXT_ERR_OK;
@@ -106,8 +109,8 @@ static int show(SSL_CTX *library, const char *certificate_pem, const char *key_p
     X509 *certificate = certificate_bio ? PEM_read_bio_X509(certificate_bio, NULL, NULL, NULL) : NULL;
     EVP_PKEY *key = key_bio ? PEM_read_bio_PrivateKey(key_bio, NULL, NULL, (void *)(uintptr_t) "") : NULL;
     int result = 0;
-    if (!certificate || !key || SSL_CTX_use_certificate(library, certificate) != 1 || SSL_CTX_use_PrivateKey(library, key) != 1 ||
-        SSL_CTX_check_private_key(library) != 1)
+    if (!certificate || !key || SSL_CTX_use_certificate(library, certificate) != 1 ||
+        SSL_CTX_use_PrivateKey(library, key) != 1 || SSL_CTX_check_private_key(library) != 1)
         result = fail(err, "the controller's certificate and key can't be used");
     X509_free(certificate);
     EVP_PKEY_free(key);
@@ -118,26 +121,30 @@ static int show(SSL_CTX *library, const char *certificate_pem, const char *key_p
 
 static int configure(SSL_CTX *library, struct error *err)
 {
-    SSL_CTX_set_options(library, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_NO_TICKET | SSL_OP_CIPHER_SERVER_PREFERENCE);
-    SSL_CTX_set_mode(library, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    SSL_CTX_set_options(library, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_NO_TICKET |
+                                     SSL_OP_CIPHER_SERVER_PREFERENCE);
+    SSL_CTX_set_mode(library, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
+                                  SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     SSL_CTX_set_session_cache_mode(library, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_num_tickets(library, 0);
     SSL_CTX_set_verify(library, SSL_VERIFY_PEER, on_verify);
     SSL_CTX_set_verify_depth(library, CHAIN_DEPTH_MOST);
     SSL_CTX_set_alpn_select_cb(library, on_protocols, NULL);
-    if (SSL_CTX_set_min_proto_version(library, TLS1_2_VERSION) != 1 || SSL_CTX_set_cipher_list(library, ciphers_1_2) != 1 ||
+    if (SSL_CTX_set_min_proto_version(library, TLS1_2_VERSION) != 1 ||
+        SSL_CTX_set_cipher_list(library, ciphers_1_2) != 1 ||
         SSL_CTX_set1_groups_list(library, "X25519:P-256:P-384") != 1)
         return fail(err, "TLS can't be set up");
     return 0;
 }
 
-int tls_context_load(struct tls_context *context, const char *certificate_pem, const char *key_pem, const char *bundle_pem,
-                     struct error *err)
+int tls_context_load(struct tls_context *context, const char *certificate_pem, const char *key_pem,
+                     const char *bundle_pem, struct error *err)
 {
     SSL_CTX *library = SSL_CTX_new(TLS_server_method());
     if (!library)
         return fail(err, "TLS can't be set up");
-    if (configure(library, err) || show(library, certificate_pem, key_pem, err) || add_trusted(library, bundle_pem, err)) {
+    if (configure(library, err) || show(library, certificate_pem, key_pem, err) ||
+        add_trusted(library, bundle_pem, err)) {
         SSL_CTX_free(library);
         return -1;
     }
@@ -185,7 +192,8 @@ static int note_peer(struct tls_session *session, struct error *err)
     int result = 0;
     if (!certificate)
         return 0;
-    if (!bio || PEM_write_bio_X509(bio, certificate) != 1 || BIO_write(bio, "", 1) != 1 || BIO_get_mem_data(bio, &pem) <= 0)
+    if (!bio || PEM_write_bio_X509(bio, certificate) != 1 || BIO_write(bio, "", 1) != 1 ||
+        BIO_get_mem_data(bio, &pem) <= 0)
         result = error_set(err, ERROR_NO_MEMORY, "there is no memory for a client's certificate");
     else
         result = pki_certificate_facts(pem, &session->peer.certificate, err);
@@ -221,13 +229,15 @@ static int read_plain(struct tls_session *session, struct buffer *plain, struct 
             continue;
         }
         int why = SSL_get_error(session->library, got);
-        if (why == SSL_ERROR_WANT_READ || why == SSL_ERROR_ZERO_RETURN) /* the latter: it will say no more, but may listen */
+        if (why == SSL_ERROR_WANT_READ ||
+            why == SSL_ERROR_ZERO_RETURN) /* the latter: it will say no more, but may listen */
             return 0;
         return fail(err, "TLS failed");
     }
 }
 
-int tls_session_receive(struct tls_session *session, const void *data, size_t length, struct buffer *plain, struct error *err)
+int tls_session_receive(struct tls_session *session, const void *data, size_t length, struct buffer *plain,
+                        struct error *err)
 {
     if (length > INT32_MAX || (length && BIO_write(session->from_peer, data, (int)length) != (int)length))
         return error_set(err, ERROR_NO_MEMORY, "there is no memory for what a client sent");

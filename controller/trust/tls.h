@@ -1,9 +1,10 @@
-/* TLS of a server as bytes in and bytes out (OpenSSL on memory, no sockets): whoever holds the sockets feeds it.
+/* TLS of a server as bytes in and bytes out (OpenSSL on memory, no sockets): whoever holds the sockets feeds
+ * it.
  *
- * TLS 1.2 at the least, forward secrecy and authenticated encryption alone, no renegotiation, no compression, no resumption
- * (https://wiki.mozilla.org/Security/Server_Side_TLS, "intermediate", but for ECDSA alone). Client certificates are asked for and not
- * required; one that our CAs did not sign ends the handshake. One that has only expired is let through and marked, so that its
- * owner can be told what is wrong in words. */
+ * TLS 1.2 at the least, forward secrecy and authenticated encryption alone, no renegotiation, no compression,
+ * no resumption (https://wiki.mozilla.org/Security/Server_Side_TLS, "intermediate", but for ECDSA alone).
+ * Client certificates are asked for and not required; one that our CAs did not sign ends the handshake. One
+ * that has only expired is let through and marked, so that its owner can be told what is wrong in words. */
 #ifndef ATOLL_CONTROLLER_TRUST_TLS_H
 #define ATOLL_CONTROLLER_TRUST_TLS_H
 
@@ -20,18 +21,19 @@ struct tls_peer {
 int tls_context_create(struct tls_context **out, struct error *err);
 void tls_context_destroy(struct tls_context *context); /* sessions that are open live on; NULL is tolerated */
 
-/* Takes another certificate, key and bundle of CAs for the sessions from now on; the open ones keep what they have. On
- * failure nothing has changed. */
-int tls_context_load(struct tls_context *context, const char *certificate_pem, const char *key_pem, const char *bundle_pem,
-                     struct error *err);
+/* Takes another certificate, key and bundle of CAs for the sessions from now on; the open ones keep what they
+ * have. On failure nothing has changed. */
+int tls_context_load(struct tls_context *context, const char *certificate_pem, const char *key_pem,
+                     const char *bundle_pem, struct error *err);
 
 /* NULL when memory is out, or nothing was loaded yet. */
 struct tls_session *tls_session_open(struct tls_context *context);
 void tls_session_free(struct tls_session *session); /* NULL is tolerated */
 
-/* Takes bytes from the peer and appends what they say to `plain` (nothing while hands are shaken). -1: the connection is over,
- * after what tls_session_take() still gives (an alert) has been sent. */
-int tls_session_receive(struct tls_session *session, const void *data, size_t length, struct buffer *plain, struct error *err);
+/* Takes bytes from the peer and appends what they say to `plain` (nothing while hands are shaken). -1: the
+ * connection is over, after what tls_session_take() still gives (an alert) has been sent. */
+int tls_session_receive(struct tls_session *session, const void *data, size_t length, struct buffer *plain,
+                        struct error *err);
 
 bool tls_session_is_established(const struct tls_session *session);
 /* Who is at the other end; NULL when no certificate was shown. Valid as long as the session. */

@@ -13,7 +13,8 @@ enum { RECORD_BYTES_MAX = 1024, ID_BYTES = TOKEN_ID_LENGTH / 2, SECRET_BYTES = T
 #define TOKEN_PREFIX "atoll_"
 static const int64_t day_ms = INT64_C(86400000);
 
-static_assert(TOKEN_TEXT_MAX == sizeof TOKEN_PREFIX - 1 + TOKEN_ID_LENGTH + 1 + TOKEN_SECRET_LENGTH + 1, "a token's parts");
+static_assert(TOKEN_TEXT_MAX == sizeof TOKEN_PREFIX - 1 + TOKEN_ID_LENGTH + 1 + TOKEN_SECRET_LENGTH + 1,
+              "a token's parts");
 
 static void hex_write(const unsigned char *bytes, size_t count, char *out)
 {
@@ -67,7 +68,8 @@ static int record_read(const struct store_record *record, struct token *out, str
     if (!json)
         return error_wrap(err, "the store's record %.64s", record->key);
     const char *name = json_get_text(json, "name", "");
-    *out = (struct token){.created_ms = json_get_int(json, "createdMs", 0), .expires_ms = json_get_int(json, "expiresMs", 0)};
+    *out = (struct token){.created_ms = json_get_int(json, "createdMs", 0),
+                          .expires_ms = json_get_int(json, "expiresMs", 0)};
     bool good = strlen(id) == TOKEN_ID_LENGTH && caller_name_is_good(name) &&
                 caller_role_from_name(json_get_text(json, "role", ""), &out->role) &&
                 hex_read(json_get_text(json, "sha256", ""), out->hash, TOKEN_HASH_LENGTH);
@@ -91,7 +93,8 @@ int tokens_init(struct tokens *tokens, struct store *store, struct error *err)
         if (strncmp(records[i].key, STORE_TOKEN_PREFIX, strlen(STORE_TOKEN_PREFIX)) != 0)
             continue;
         if (tokens->count == TOKENS_MAX)
-            result = error_set(err, ERROR_TOO_LARGE, "the store holds more than %d tokens (TOKENS_MAX)", TOKENS_MAX);
+            result = error_set(err, ERROR_TOO_LARGE, "the store holds more than %d tokens (TOKENS_MAX)",
+                               TOKENS_MAX);
         else
             result = record_read(&records[i], &tokens->items[tokens->count++], err);
     }
@@ -141,25 +144,30 @@ static int make_room(struct tokens *tokens, const char *name, int64_t now_ms, st
         bool over = tokens->items[i].expires_ms <= now_ms;
         bool same = strcmp(tokens->items[i].name, name) == 0;
         if (same && !over)
-            return error_set(err, ERROR_CONFLICT, "%s has a token already, %s: revoke it first, or give another name", name,
+            return error_set(err, ERROR_CONFLICT,
+                             "%s has a token already, %s: revoke it first, or give another name", name,
                              tokens->items[i].id);
         if (over && (same || tokens->count == TOKENS_MAX) && forget(tokens, i, err))
             return -1;
     }
     if (tokens->count == TOKENS_MAX)
-        return error_set(err, ERROR_TOO_LARGE, "there are %d tokens already (TOKENS_MAX): revoke some", TOKENS_MAX);
+        return error_set(err, ERROR_TOO_LARGE, "there are %d tokens already (TOKENS_MAX): revoke some",
+                         TOKENS_MAX);
     return 0;
 }
 
 static int check(const char *name, enum caller_kind role, int64_t days, struct error *err)
 {
     if (!caller_name_is_good(name))
-        return error_set(err, ERROR_INVALID, "a token's name has 1 to %d letters, digits or . _ @ - and begins with a letter or digit",
-                         CALLER_NAME_MAX);
+        return error_set(
+            err, ERROR_INVALID,
+            "a token's name has 1 to %d letters, digits or . _ @ - and begins with a letter or digit",
+            CALLER_NAME_MAX);
     if (role < CALLER_VIEWER || role > CALLER_ADMIN)
         return error_set(err, ERROR_INVALID, "a token's role is viewer, operator or admin");
     if (days < 1 || days > TOKEN_DAYS_MAX)
-        return error_set(err, ERROR_INVALID, "a token lives 1 to %d days, not %lld", TOKEN_DAYS_MAX, (long long)days);
+        return error_set(err, ERROR_INVALID, "a token lives 1 to %d days, not %lld", TOKEN_DAYS_MAX,
+                         (long long)days);
     return 0;
 }
 
@@ -177,8 +185,8 @@ static int draw(char id[TOKEN_ID_LENGTH + 1], char text[TOKEN_TEXT_MAX], struct 
     return 0;
 }
 
-int tokens_create(struct tokens *tokens, const char *name, enum caller_kind role, int64_t days, int64_t now_ms, char text[TOKEN_TEXT_MAX],
-                  struct token *out, struct error *err)
+int tokens_create(struct tokens *tokens, const char *name, enum caller_kind role, int64_t days,
+                  int64_t now_ms, char text[TOKEN_TEXT_MAX], struct token *out, struct error *err)
 {
     struct token token = {.role = role, .created_ms = now_ms, .expires_ms = now_ms + days * day_ms};
     if (check(name, role, days, err) || make_room(tokens, name, now_ms, err) || draw(token.id, text, err))
@@ -204,7 +212,8 @@ int tokens_revoke(struct tokens *tokens, const char *id_or_name, struct token *o
             *out = token;
             return 0;
         }
-    return error_set(err, ERROR_NOT_FOUND, "there is no token %.64s: `atoll token list` shows all", id_or_name);
+    return error_set(err, ERROR_NOT_FOUND, "there is no token %.64s: `atoll token list` shows all",
+                     id_or_name);
 }
 
 /* ---- looking ---- */

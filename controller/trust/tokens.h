@@ -1,7 +1,8 @@
 /* Bearer tokens: for people's tools, dashboards and pipelines that can't show a certificate.
  *
- * A token is "atoll_ID_SECRET": ID (12 hexadecimal digits) finds it and may be seen by anybody; SECRET (64 of them) is 256 random bits. It is
- * shown once, when it is made; kept is the SHA-256 of the whole. That needs no salt and no slow hash: nobody guesses 256 bits. */
+ * A token is "atoll_ID_SECRET": ID (12 hexadecimal digits) finds it and may be seen by anybody; SECRET (64 of
+ * them) is 256 random bits. It is shown once, when it is made; kept is the SHA-256 of the whole. That needs
+ * no salt and no slow hash: nobody guesses 256 bits. */
 #ifndef ATOLL_CONTROLLER_TRUST_TOKENS_H
 #define ATOLL_CONTROLLER_TRUST_TOKENS_H
 
@@ -40,15 +41,17 @@ struct tokens {
 int tokens_init(struct tokens *tokens, struct store *store, struct error *err);
 void tokens_finish(struct tokens *tokens);
 
-/* Makes one, durable before this returns; `text` is the token, which the caller shows once and then wipes. ERROR_INVALID: name, role or
- * days (1 to TOKEN_DAYS_MAX) won't do; ERROR_CONFLICT: the name has one that counts; ERROR_TOO_LARGE: TOKENS_MAX. */
-int tokens_create(struct tokens *tokens, const char *name, enum caller_kind role, int64_t days, int64_t now_ms, char text[TOKEN_TEXT_MAX],
-                  struct token *out, struct error *err);
+/* Makes one, durable before this returns; `text` is the token, which the caller shows once and then wipes.
+ * ERROR_INVALID: name, role or days (1 to TOKEN_DAYS_MAX) won't do; ERROR_CONFLICT: the name has one that
+ * counts; ERROR_TOO_LARGE: TOKENS_MAX. */
+int tokens_create(struct tokens *tokens, const char *name, enum caller_kind role, int64_t days,
+                  int64_t now_ms, char text[TOKEN_TEXT_MAX], struct token *out, struct error *err);
 
 /* Takes one away, by its id or name. ERROR_NOT_FOUND. */
 int tokens_revoke(struct tokens *tokens, const char *id_or_name, struct token *out, struct error *err);
 
-/* Whose it is: proof PROOF_TOKEN, with a flaw when it is unknown or over. In time that doesn't depend on the secret. */
+/* Whose it is: proof PROOF_TOKEN, with a flaw when it is unknown or over. In time that doesn't depend on the
+ * secret. */
 void tokens_find(struct tokens *tokens, const char *text, int64_t now_ms, struct caller *out);
 
 /* Whether it would still be found: for streams that were opened with it. */

@@ -47,16 +47,21 @@ static int load_value(struct trust *trust, const char *kind, const struct json *
         return zone_from_record(json, name, &zone, err) ? -1 : trust_take_zone(trust, &zone, err);
     }
     if (length == 4 && strncmp(kind, "join", length) == 0 && trust->join_count < TRUST_JOINS_MAX)
-        return join_from_record(json, name, &trust->joins[trust->join_count], err) ? -1 : (trust->join_count++, 0);
+        return join_from_record(json, name, &trust->joins[trust->join_count], err) ? -1
+                                                                                   : (trust->join_count++, 0);
     if (length == 6 && strncmp(kind, "person", length) == 0 && trust->person_count < TRUST_PEOPLE_MAX)
-        return person_from_record(json, name, &trust->people[trust->person_count], err) ? -1 : (trust->person_count++, 0);
+        return person_from_record(json, name, &trust->people[trust->person_count], err)
+                   ? -1
+                   : (trust->person_count++, 0);
     return error_set(err, ERROR_INVALID, "this version doesn't know it, or there are too many of its kind");
 }
 
 int trust_load(struct trust *trust, const char *key, const void *data, size_t length, struct error *err)
 {
     if (strcmp(key, RECORD_CA) == 0)
-        return buffer_append(&trust->sealed, data, length) ? error_set(err, ERROR_NO_MEMORY, "no memory for the CA") : 0;
+        return buffer_append(&trust->sealed, data, length)
+                   ? error_set(err, ERROR_NO_MEMORY, "no memory for the CA")
+                   : 0;
     struct json *json = json_parse(data, length, TRUST_RECORD_MAX, err);
     int result = json ? load_value(trust, key + strlen(TRUST_RECORD_PREFIX), json, err) : -1;
     json_destroy(json);
@@ -130,19 +135,22 @@ static int check_zones(const struct trust *trust, struct error *err)
     enum ca_stage stage = ca_stage(trust->ca);
     for (size_t i = 0; i < trust->zone_count && stage != CA_STEADY; i++) {
         struct trust_zone_view view = trust_zone_at(trust, i);
-        if (view.state != TRUST_ZONE_JOINED || (stage == CA_ANNOUNCED ? view.has_bundle : !view.renewal_wanted))
+        if (view.state != TRUST_ZONE_JOINED ||
+            (stage == CA_ANNOUNCED ? view.has_bundle : !view.renewal_wanted))
             continue;
         size_t used = strlen(names);
         snprintf(names + used, sizeof names - used, "%s%s", late++ ? ", " : "", view.name);
     }
     if (late == 0)
         return 0;
-    return error_set(err, ERROR_CONFLICT,
-                     stage == CA_ANNOUNCED ? "%zu zones have not fetched the new CA yet (%s): wait until their agents are connected, "
-                                             "or --force, after which those that missed it have to enrol again"
-                                           : "%zu zones still have a certificate of the previous CA (%s): wait until they have "
-                                             "renewed, or --force, after which they have to enrol again",
-                     late, names);
+    return error_set(
+        err, ERROR_CONFLICT,
+        stage == CA_ANNOUNCED
+            ? "%zu zones have not fetched the new CA yet (%s): wait until their agents are connected, "
+              "or --force, after which those that missed it have to enrol again"
+            : "%zu zones still have a certificate of the previous CA (%s): wait until they have "
+              "renewed, or --force, after which they have to enrol again",
+        late, names);
 }
 
 static int take_step(struct ca *ca, int64_t now_s, struct error *err)
@@ -151,9 +159,9 @@ static int take_step(struct ca *ca, int64_t now_s, struct error *err)
     case CA_STEADY:
         return ca_announce_next(ca, now_s, err);
     case CA_ANNOUNCED:
-        return ca_switch(ca, err);
+        return ca_switch(ca, now_s, err);
     default:
-        return ca_drop_previous(ca, err);
+        return ca_drop_previous(ca, now_s, err);
     }
 }
 
@@ -164,7 +172,9 @@ int trust_exchange_ca(struct trust *trust, const char *passphrase, bool force, s
     if (!force && check_zones(trust, err))
         return -1;
     buffer_init(&sealed, CA_SEALED_MAX);
-    int result = ca_seal(trust->ca, passphrase, &sealed, err) || ca_unseal(sealed.data, passphrase, &changed, err) ? -1 : 0;
+    int result =
+        ca_seal(trust->ca, passphrase, &sealed, err) || ca_unseal(sealed.data, passphrase, &changed, err) ? -1
+                                                                                                          : 0;
     buffer_finish(&sealed);
     if (result)
         return -1;
@@ -186,20 +196,16 @@ void trust_note_issued(const struct trust *trust, const struct pki_facts *facts,
     memcpy(out->issuer, ca_issuer(trust->ca)->hash, sizeof out->issuer);
 }
 
-int trust_issue_own(struct trust *trust, const char *const *sans, size_t san_count, struct buffer *key, struct buffer *certificate,
-                    struct pki_facts *facts, struct error *err)
+int trust_issue_own(struct trust *trust, const char *const *sans, size_t san_count, struct buffer *key,
+                    struct buffer *certificate, struct pki_facts *facts, struct error *err)
 {
-    struct ca_identity own = {.organization = CA_ORGANIZATION_CONTROLLER, .name = "controller", .sans = sans, .san_count = san_count,
-                              .server = true, .client = true};
+    struct ca_identity own = {.organization = CA_ORGANIZATION_CONTROLLER,
+                              .name = "controller",
+                              .sans = sans,
+                              .san_count = san_count,
+                              .server = true,
+                              .client = true};
     return ca_issue(trust->ca, &own, trust_now_s(trust), CA_LEAF_LIFETIME_S, key, certificate, facts, err);
-}
-
-int trust_sign_member(struct trust *trust, const char *set, const char *node, const char *request_pem, const char *const *sans,
-                      size_t san_count, bool addresses_as_names, struct buffer *out, struct pki_facts *facts, struct error *err)
-{
-    struct ca_identity member = {.organization = CA_ORGANIZATION_MEMBERS, .unit = set, .name = node, .sans = sans, .san_count = san_count,
-                                 .server = true, .client = true, .addresses_as_names = addresses_as_names};
-    return ca_sign(trust->ca, request_pem, &member, trust_now_s(trust), CA_LEAF_LIFETIME_S, out, facts, err);
 }
 
 /* ---- every request ---- */
@@ -208,7 +214,8 @@ void trust_check_caller(struct trust *trust, struct caller *caller)
 {
     if (caller->proof != PROOF_CERTIFICATE || caller->kind == CALLER_NOBODY)
         return;
-    enum caller_flaw flaw = caller->kind == CALLER_AGENT ? zone_flaw(trust, caller->zone, caller->mark) : person_flaw(trust, caller);
+    enum caller_flaw flaw = caller->kind == CALLER_AGENT ? zone_flaw(trust, caller->zone, caller->mark)
+                                                         : person_flaw(trust, caller);
     if (flaw == FLAW_NONE)
         return;
     caller->flaw = flaw;

@@ -1,4 +1,5 @@
-/* What the parts of trust share: trust.c (life, the CA), trust_records.c (to JSON and back), trust_zones.c, trust_people.c. */
+/* What the parts of trust share: trust.c (life, the CA), trust_records.c (to JSON and back), trust_zones.c,
+ * trust_people.c. */
 #ifndef ATOLL_CONTROLLER_TRUST_TRUST_INTERNAL_H
 #define ATOLL_CONTROLLER_TRUST_TRUST_INTERNAL_H
 
@@ -44,8 +45,8 @@ struct trust_person {
 
 struct trust {
     struct trust_environment environment;
-    struct ca *ca;           /* NULL until it is open */
-    struct buffer sealed;    /* the record, until then */
+    struct ca *ca;        /* NULL until it is open */
+    struct buffer sealed; /* the record, until then */
     char bundle_hash[PKI_HASH_TEXT_MAX];
     struct trust_zone **zones;
     size_t zone_count;
@@ -63,18 +64,24 @@ static inline int64_t trust_now_s(const struct trust *trust)
 /* trust.c */
 void trust_note_issued(const struct trust *trust, const struct pki_facts *facts, struct issued *out);
 
-/* trust_records.c. Each makes a record out of a value, in `text`, which the caller ends; and reads it back. */
-int zone_to_record(const struct trust_zone *zone, struct buffer *text, struct trust_record *out, struct error *err);
+/* trust_records.c. Each makes a record out of a value, in `text`, which the caller ends; and reads it back.
+ */
+int zone_to_record(const struct trust_zone *zone, struct buffer *text, struct trust_record *out,
+                   struct error *err);
 int zone_from_record(const struct json *json, const char *name, struct trust_zone *out, struct error *err);
-int join_to_record(const struct trust_join *join, struct buffer *text, struct trust_record *out, struct error *err);
+int join_to_record(const struct trust_join *join, struct buffer *text, struct trust_record *out,
+                   struct error *err);
 int join_from_record(const struct json *json, const char *id, struct trust_join *out, struct error *err);
-int person_to_record(const struct trust_person *person, struct buffer *text, struct trust_record *out, struct error *err);
-int person_from_record(const struct json *json, const char *serial, struct trust_person *out, struct error *err);
+int person_to_record(const struct trust_person *person, struct buffer *text, struct trust_record *out,
+                     struct error *err);
+int person_from_record(const struct json *json, const char *serial, struct trust_person *out,
+                       struct error *err);
 void trust_record_name(struct trust_record *record, const char *kind, const char *name);
 
 /* trust_zones.c */
 void zone_finish(struct trust_zone *zone);
-int trust_take_zone(struct trust *trust, const struct trust_zone *zone, struct error *err); /* its strings are taken */
+int trust_take_zone(struct trust *trust, const struct trust_zone *zone,
+                    struct error *err); /* its strings are taken */
 struct trust_zone *trust_zone(const struct trust *trust, const char *name);
 /* 0: the zone's certificate counts. */
 enum caller_flaw zone_flaw(struct trust *trust, const char *zone, const char *serial);

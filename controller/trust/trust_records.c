@@ -1,5 +1,5 @@
-/* The records of zones, join tokens and people, as JSON. See trust_internal.h. Strict: what can't be understood is an error, for a zone
- * whose removal is forgotten could speak again. */
+/* The records of zones, join tokens and people, as JSON. See trust_internal.h. Strict: what can't be
+ * understood is an error, for a zone whose removal is forgotten could speak again. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,7 +28,8 @@ static int read_text(const struct json *json, const char *key, char *out, size_t
     if (!value)
         return 0;
     if (!text || strlen(text) >= size)
-        return error_set(err, ERROR_INVALID, "\"%s\" in the store is no text of at most %zu bytes", key, size - 1);
+        return error_set(err, ERROR_INVALID, "\"%s\" in the store is no text of at most %zu bytes", key,
+                         size - 1);
     memcpy(out, text, strlen(text) + 1);
     return 0;
 }
@@ -67,12 +68,14 @@ static int read_issued(const struct json *json, const char *key, struct issued *
     return read_text(child, "serial", out->serial, sizeof out->serial, err) ||
                    read_text(child, "keyHash", out->key_hash, sizeof out->key_hash, err) ||
                    read_text(child, "issuer", out->issuer, sizeof out->issuer, err) ||
-                   read_time(child, "issuedAt", &out->issued_at_s, err) || read_time(child, "notAfter", &out->not_after_s, err)
+                   read_time(child, "issuedAt", &out->issued_at_s, err) ||
+                   read_time(child, "notAfter", &out->not_after_s, err)
                ? -1
                : 0;
 }
 
-int zone_to_record(const struct trust_zone *zone, struct buffer *text, struct trust_record *out, struct error *err)
+int zone_to_record(const struct trust_zone *zone, struct buffer *text, struct trust_record *out,
+                   struct error *err)
 {
     struct json *json = json_object();
     trust_record_name(out, "zone", zone->name);
@@ -96,9 +99,11 @@ int zone_from_record(const struct json *json, const char *name, struct trust_zon
     if (!*name || strlen(name) > NAME_LENGTH_MAX)
         return error_set(err, ERROR_INVALID, "\"%.80s\" is no zone's name", name);
     memcpy(zone.name, name, strlen(name) + 1);
-    if (json_read_bool(json, "removed", JSON_REQUIRED, &zone.removed, err) || read_time(json, "joinedAt", &zone.joined_at_s, err) ||
+    if (json_read_bool(json, "removed", JSON_REQUIRED, &zone.removed, err) ||
+        read_time(json, "joinedAt", &zone.joined_at_s, err) ||
         read_issued(json, "current", &zone.current, err) || read_issued(json, "next", &zone.next, err) ||
-        read_long_text(json, "request", &zone.request, err) || read_long_text(json, "certificate", &zone.certificate, err) ||
+        read_long_text(json, "request", &zone.request, err) ||
+        read_long_text(json, "certificate", &zone.certificate, err) ||
         read_text(json, "waitingKey", zone.waiting_key, sizeof zone.waiting_key, err) ||
         read_text(json, "waitingFrom", zone.waiting_from, sizeof zone.waiting_from, err) ||
         read_time(json, "requestedAt", &zone.requested_at_s, err)) {
@@ -109,7 +114,8 @@ int zone_from_record(const struct json *json, const char *name, struct trust_zon
     return 0;
 }
 
-int join_to_record(const struct trust_join *join, struct buffer *text, struct trust_record *out, struct error *err)
+int join_to_record(const struct trust_join *join, struct buffer *text, struct trust_record *out,
+                   struct error *err)
 {
     struct json *json = json_object();
     trust_record_name(out, "join", join->id);
@@ -135,7 +141,8 @@ int join_from_record(const struct json *json, const char *id, struct trust_join 
     return 0;
 }
 
-int person_to_record(const struct trust_person *person, struct buffer *text, struct trust_record *out, struct error *err)
+int person_to_record(const struct trust_person *person, struct buffer *text, struct trust_record *out,
+                     struct error *err)
 {
     struct json *json = json_object();
     trust_record_name(out, "person", person->issued.serial);
@@ -145,13 +152,17 @@ int person_to_record(const struct trust_person *person, struct buffer *text, str
     return print(json, text, out, err);
 }
 
-int person_from_record(const struct json *json, const char *serial, struct trust_person *out, struct error *err)
+int person_from_record(const struct json *json, const char *serial, struct trust_person *out,
+                       struct error *err)
 {
     struct trust_person person = {0};
-    if (read_text(json, "name", person.name, sizeof person.name, err) || read_issued(json, "certificate", &person.issued, err))
+    if (read_text(json, "name", person.name, sizeof person.name, err) ||
+        read_issued(json, "certificate", &person.issued, err))
         return -1;
-    if (strcmp(person.issued.serial, serial) != 0 || !caller_role_from_name(json_get_text(json, "role", ""), &person.role))
-        return error_set(err, ERROR_INVALID, "the record of the certificate %.48s can't be understood", serial);
+    if (strcmp(person.issued.serial, serial) != 0 ||
+        !caller_role_from_name(json_get_text(json, "role", ""), &person.role))
+        return error_set(err, ERROR_INVALID, "the record of the certificate %.48s can't be understood",
+                         serial);
     *out = person;
     return 0;
 }

@@ -41,7 +41,9 @@ int trust_take_zone(struct trust *trust, const struct trust_zone *zone, struct e
     if (!copy) {
         struct trust_zone unused = *zone;
         zone_finish(&unused);
-        return error_set(err, ERROR_TOO_LARGE, "there are TRUST_ZONES_MAX (%d) zones, or there is no memory for another", TRUST_ZONES_MAX);
+        return error_set(err, ERROR_TOO_LARGE,
+                         "there are TRUST_ZONES_MAX (%d) zones, or there is no memory for another",
+                         TRUST_ZONES_MAX);
     }
     *copy = *zone;
     trust->zones[trust->zone_count++] = copy;
@@ -50,10 +52,10 @@ int trust_take_zone(struct trust *trust, const struct trust_zone *zone, struct e
 
 /* ---- changes: a copy is changed and remembered, and only then taken ---- */
 
-/* With the join token beside it, where one is used up by the change (NULL: none). What `changed` has other than `zone` of strings is
- * its own, and is freed on failure. */
-static int remember(struct trust *trust, struct trust_zone *zone, struct trust_zone *changed, const struct trust_join *join,
-                    struct error *err)
+/* With the join token beside it, where one is used up by the change (NULL: none). What `changed` has other
+ * than `zone` of strings is its own, and is freed on failure. */
+static int remember(struct trust *trust, struct trust_zone *zone, struct trust_zone *changed,
+                    const struct trust_join *join, struct error *err)
 {
     struct trust_record records[2];
     struct buffer texts[2];
@@ -150,29 +152,37 @@ static void forget_join(struct trust *trust, size_t index)
 static void forget_old_joins(struct trust *trust)
 {
     for (size_t i = trust->join_count; i-- > 0;)
-        if (trust->joins[i].expires_at_s + TRUST_JOIN_LIFETIME_S < trust_now_s(trust)) /* kept for a while, to say what was wrong with it */
+        if (trust->joins[i].expires_at_s + TRUST_JOIN_LIFETIME_S <
+            trust_now_s(trust)) /* kept for a while, to say what was wrong with it */
             forget_join(trust, i);
 }
 
 static bool is_zone_name(const char *name)
 {
     size_t length = strlen(name);
-    return length > 0 && length <= NAME_LENGTH_MAX && strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-") == length;
+    return length > 0 && length <= NAME_LENGTH_MAX &&
+           strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-") == length;
 }
 
-int trust_make_join_token(struct trust *trust, const char *zone, bool pre_approved, char out[TRUST_JOIN_TOKEN_MAX], int64_t *expires_at_s,
-                          struct error *err)
+int trust_make_join_token(struct trust *trust, const char *zone, bool pre_approved,
+                          char out[TRUST_JOIN_TOKEN_MAX], int64_t *expires_at_s, struct error *err)
 {
-    struct trust_join join = {.pre_approved = pre_approved, .expires_at_s = trust_now_s(trust) + TRUST_JOIN_LIFETIME_S};
+    struct trust_join join = {.pre_approved = pre_approved,
+                              .expires_at_s = trust_now_s(trust) + TRUST_JOIN_LIFETIME_S};
     char secret[2 * JOIN_SECRET_BYTES + 1];
     struct trust_record record;
     struct buffer text;
     if (!is_zone_name(zone))
-        return error_set(err, ERROR_INVALID, "a zone's name has at most %d of a-z, 0-9 and -, unlike \"%.80s\"", NAME_LENGTH_MAX, zone);
+        return error_set(err, ERROR_INVALID,
+                         "a zone's name has at most %d of a-z, 0-9 and -, unlike \"%.80s\"", NAME_LENGTH_MAX,
+                         zone);
     forget_old_joins(trust);
     if (trust->join_count == TRUST_JOINS_MAX)
-        return error_set(err, ERROR_TOO_LARGE, "TRUST_JOINS_MAX (%d) join tokens were made in the last minutes: wait until some have "
-                                               "expired", TRUST_JOINS_MAX);
+        return error_set(
+            err, ERROR_TOO_LARGE,
+            "TRUST_JOINS_MAX (%d) join tokens were made in the last minutes: wait until some have "
+            "expired",
+            TRUST_JOINS_MAX);
     if (pki_random_text(JOIN_ID_BYTES, join.id, err) || pki_random_text(JOIN_SECRET_BYTES, secret, err))
         return -1;
     pki_hash(secret, strlen(secret), join.secret_hash);
@@ -183,7 +193,8 @@ int trust_make_join_token(struct trust *trust, const char *zone, bool pre_approv
     buffer_finish(&text);
     if (result == 0) {
         trust->joins[trust->join_count++] = join;
-        snprintf(out, TRUST_JOIN_TOKEN_MAX, TOKEN_FORM ".%s.%s.%s", join.id, secret, ca_issuer(trust->ca)->hash);
+        snprintf(out, TRUST_JOIN_TOKEN_MAX, TOKEN_FORM ".%s.%s.%s", join.id, secret,
+                 ca_issuer(trust->ca)->hash);
         *expires_at_s = join.expires_at_s;
     }
     explicit_bzero(secret, sizeof secret);
@@ -214,27 +225,33 @@ static struct trust_join *find_join(struct trust *trust, const char *token)
 }
 
 /* All but whose it is: so much is looked at before a request is read. */
-static int check_join(const struct trust *trust, const struct trust_join *join, const char *zone, struct error *err)
+static int check_join(const struct trust *trust, const struct trust_join *join, const char *zone,
+                      struct error *err)
 {
     if (!join)
-        return error_set(err, ERROR_REFUSED, "this join token is not known, or has long expired: make another with \"atoll zone join-token %s\"",
+        return error_set(err, ERROR_REFUSED,
+                         "this join token is not known, or has long expired: make another with \"atoll zone "
+                         "join-token %s\"",
                          zone);
     if (strcmp(join->zone, zone) != 0)
         return error_set(err, ERROR_REFUSED, "this join token is for another zone than %s", zone);
     if (!*join->used_by && join->expires_at_s <= trust_now_s(trust))
-        return error_set(err, ERROR_REFUSED, "this join token has expired: they live %d minutes; make another with \"atoll zone join-token %s\"",
+        return error_set(err, ERROR_REFUSED,
+                         "this join token has expired: they live %d minutes; make another with \"atoll zone "
+                         "join-token %s\"",
                          TRUST_JOIN_LIFETIME_S / 60, zone);
     return 0;
 }
 
 /* ---- enrolment ---- */
 
-static int sign(struct trust *trust, const char *zone, const char *request_pem, struct buffer *certificate, struct issued *out,
-                struct error *err)
+static int sign(struct trust *trust, const char *zone, const char *request_pem, struct buffer *certificate,
+                struct issued *out, struct error *err)
 {
     struct ca_identity agent = {.organization = CA_ORGANIZATION_AGENTS, .name = zone, .client = true};
     struct pki_facts facts;
-    if (ca_sign(trust->ca, request_pem, &agent, trust_now_s(trust), CA_LEAF_LIFETIME_S, certificate, &facts, err))
+    if (ca_sign(trust->ca, request_pem, &agent, trust_now_s(trust), CA_LEAF_LIFETIME_S, certificate, &facts,
+                err))
         return -1;
     trust_note_issued(trust, &facts, out);
     return 0;
@@ -250,21 +267,27 @@ static int issue_waiting(struct trust *trust, struct trust_zone *zone, struct er
         changed.certificate = strdup(certificate.data);
         changed.request = NULL;
         changed.removed = false;
-        result = changed.certificate ? remember(trust, zone, &changed, NULL, err) : error_set(err, ERROR_NO_MEMORY, "no memory");
+        result = changed.certificate ? remember(trust, zone, &changed, NULL, err)
+                                     : error_set(err, ERROR_NO_MEMORY, "no memory");
     }
     buffer_finish(&certificate);
     return result;
 }
 
 /* The request is refused now, and not when somebody has come to approve it. */
-static int check_request(struct trust *trust, const char *zone, const char *request_pem, struct pki_facts *facts, struct error *err)
+static int check_request(struct trust *trust, const char *zone, const char *request_pem,
+                         struct pki_facts *facts, struct error *err)
 {
     struct buffer unused;
     struct issued nobody;
     if (strnlen(request_pem, CA_REQUEST_MAX + 1) > CA_REQUEST_MAX)
-        return error_set(err, ERROR_TOO_LARGE, "a certificate request has at most CA_REQUEST_MAX (%d) bytes", CA_REQUEST_MAX);
+        return error_set(err, ERROR_TOO_LARGE, "a certificate request has at most CA_REQUEST_MAX (%d) bytes",
+                         CA_REQUEST_MAX);
     buffer_init(&unused, CA_REQUEST_MAX);
-    int result = sign(trust, zone, request_pem, &unused, &nobody, err) || pki_request_facts(request_pem, facts, err) ? -1 : 0;
+    int result =
+        sign(trust, zone, request_pem, &unused, &nobody, err) || pki_request_facts(request_pem, facts, err)
+            ? -1
+            : 0;
     buffer_finish(&unused);
     return result;
 }
@@ -278,14 +301,17 @@ static struct trust_zone *zone_for(struct trust *trust, const char *name, struct
     return trust_take_zone(trust, &fresh, err) ? NULL : trust->zones[trust->zone_count - 1];
 }
 
-static int repeat(struct trust *trust, struct trust_zone *zone, const struct trust_join *join, const char *key_hash, struct error *err)
+static int repeat(struct trust *trust, struct trust_zone *zone, const struct trust_join *join,
+                  const char *key_hash, struct error *err)
 {
     if (strcmp(zone->waiting_key, key_hash) != 0)
-        return error_set(err, ERROR_REFUSED, "zone %s was enrolled anew, or removed, since this token was used", zone->name);
+        return error_set(err, ERROR_REFUSED,
+                         "zone %s was enrolled anew, or removed, since this token was used", zone->name);
     return join->pre_approved && zone->request ? issue_waiting(trust, zone, err) : 0;
 }
 
-int trust_enrol(struct trust *trust, const char *name, const char *token, const char *request_pem, const char *from, struct error *err)
+int trust_enrol(struct trust *trust, const char *name, const char *token, const char *request_pem,
+                const char *from, struct error *err)
 {
     struct trust_join *join = find_join(trust, token);
     struct pki_facts facts;
@@ -295,7 +321,8 @@ int trust_enrol(struct trust *trust, const char *name, const char *token, const 
         return -1;
     if (*join->used_by && strcmp(join->used_by, facts.key_hash) != 0)
         return error_set(err, ERROR_REFUSED,
-                         "this join token was used already, by another key: if that was not this zone's agent, \"atoll zone remove %s\"",
+                         "this join token was used already, by another key: if that was not this zone's "
+                         "agent, \"atoll zone remove %s\"",
                          name);
     struct trust_zone *zone = zone_for(trust, name, err);
     if (!zone)
@@ -317,17 +344,23 @@ int trust_enrol(struct trust *trust, const char *name, const char *token, const 
     return join->pre_approved ? issue_waiting(trust, zone, err) : 0;
 }
 
-int trust_enrolment(struct trust *trust, const char *name, const char *key_hash, const char **certificate, struct error *err)
+int trust_enrolment(struct trust *trust, const char *name, const char *key_hash, const char **certificate,
+                    struct error *err)
 {
     struct trust_zone *zone = trust_zone(trust, name);
     *certificate = NULL;
     if (!zone || !*key_hash || strcmp(zone->waiting_key, key_hash) != 0)
-        return error_set(err, ERROR_NOT_FOUND, "no request of zone %.80s with this key is known: it was refused, or another has taken its place",
-                         name);
+        return error_set(
+            err, ERROR_NOT_FOUND,
+            "no request of zone %.80s with this key is known: it was refused, or another has taken its place",
+            name);
     if (is_waiting(trust, zone))
         return 0;
     if (zone->removed || zone->request || !zone->certificate)
-        return error_set(err, ERROR_REFUSED, "the request of zone %s was refused, or has waited for too long: enrol with a new join token", name);
+        return error_set(
+            err, ERROR_REFUSED,
+            "the request of zone %s was refused, or has waited for too long: enrol with a new join token",
+            name);
     *certificate = zone->certificate;
     return 0;
 }
@@ -336,10 +369,13 @@ int trust_approve(struct trust *trust, const char *name, const char *key_prefix,
 {
     struct trust_zone *zone = trust_zone(trust, name);
     if (!zone || !is_waiting(trust, zone))
-        return error_set(err, ERROR_CONFLICT, "no agent waits for approval in zone %.80s: \"atoll zone list\" shows who does", name);
+        return error_set(err, ERROR_CONFLICT,
+                         "no agent waits for approval in zone %.80s: \"atoll zone list\" shows who does",
+                         name);
     if (key_prefix && strncmp(zone->waiting_key, key_prefix, strlen(key_prefix)) != 0)
-        return error_set(err, ERROR_CONFLICT, "the key that waits in zone %s is %.16s…, not %.64s: nothing was approved", name, zone->waiting_key,
-                         key_prefix);
+        return error_set(err, ERROR_CONFLICT,
+                         "the key that waits in zone %s is %.16s…, not %.64s: nothing was approved", name,
+                         zone->waiting_key, key_prefix);
     return issue_waiting(trust, zone, err);
 }
 
@@ -351,7 +387,8 @@ int trust_remove_zone(struct trust *trust, const char *name, struct error *err)
     struct trust_zone changed = {.removed = true};
     memcpy(changed.name, zone->name, sizeof changed.name);
     int result = remember(trust, zone, &changed, NULL, err);
-    for (size_t i = trust->join_count; result == 0 && i-- > 0;) /* tokens that are still about would let it in again */
+    for (size_t i = trust->join_count;
+         result == 0 && i-- > 0;) /* tokens that are still about would let it in again */
         if (strcmp(trust->joins[i].zone, name) == 0)
             forget_join(trust, i);
     return result;
@@ -364,7 +401,8 @@ static bool is(const struct issued *issued, const char *serial)
     return *issued->serial && strcmp(issued->serial, serial) == 0;
 }
 
-/* The newest one is used: from here on the one before it doesn't count. When that can't be remembered now, the next request tries again. */
+/* The newest one is used: from here on the one before it doesn't count. When that can't be remembered now,
+ * the next request tries again. */
 static void take_next(struct trust *trust, struct trust_zone *zone)
 {
     struct trust_zone changed = *zone;
@@ -388,17 +426,19 @@ enum caller_flaw zone_flaw(struct trust *trust, const char *name, const char *se
     return FLAW_NONE;
 }
 
-int trust_renew(struct trust *trust, const char *name, const char *serial, const char *request_pem, struct buffer *certificate,
-                struct error *err)
+int trust_renew(struct trust *trust, const char *name, const char *serial, const char *request_pem,
+                struct buffer *certificate, struct error *err)
 {
     struct trust_zone *zone = trust_zone(trust, name);
     if (!zone || zone_flaw(trust, name, serial) != FLAW_NONE)
-        return error_set(err, ERROR_REFUSED, "only the certificate of zone %.80s that counts can renew it", name);
+        return error_set(err, ERROR_REFUSED, "only the certificate of zone %.80s that counts can renew it",
+                         name);
     struct trust_zone changed = *zone;
     if (sign(trust, name, request_pem, certificate, &changed.next, err))
         return -1;
     changed.certificate = strdup(certificate->data);
-    int result = changed.certificate ? remember(trust, zone, &changed, NULL, err) : error_set(err, ERROR_NO_MEMORY, "no memory");
+    int result = changed.certificate ? remember(trust, zone, &changed, NULL, err)
+                                     : error_set(err, ERROR_NO_MEMORY, "no memory");
     if (result)
         buffer_clear(certificate);
     return result;

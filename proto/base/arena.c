@@ -24,6 +24,7 @@ void arena_finish(struct arena *arena)
 {
     while (arena->blocks) {
         struct arena_block *next = arena->blocks->next;
+        explicit_bzero(arena->blocks->bytes, arena->blocks->used);
         free(arena->blocks);
         arena->blocks = next;
     }

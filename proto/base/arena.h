@@ -1,5 +1,5 @@
-/* An arena: memory for values that live and die together (one decision, one decoded message). Allocations are zeroed
- * and freed all at once. Running out is sticky: arena_alloc() gives NULL, arena_string() gives "", and
+/* An arena: memory for values that live and die together (one decision, one decoded message). Allocations are
+ * zeroed and freed all at once. Running out is sticky: arena_alloc() gives NULL, arena_string() gives "", and
  * arena_failed() says so at the end, so that code that builds values need not check at each step but once. */
 #ifndef ATOLL_BASE_ARENA_H
 #define ATOLL_BASE_ARENA_H
@@ -20,7 +20,7 @@ struct arena {
 /* An empty arena that gives out at most `limit` bytes (0: no limit). Allocates nothing yet. */
 void arena_init(struct arena *arena, size_t limit);
 
-/* Frees all; the arena is empty and usable again. */
+/* Clears all, since messages carry secrets, and frees it; the arena is empty and usable again. */
 void arena_finish(struct arena *arena);
 
 /* `size` zeroed bytes, aligned for anything, or NULL when memory or the limit is reached. */

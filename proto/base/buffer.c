@@ -14,6 +14,8 @@ void buffer_init(struct buffer *buffer, size_t limit)
 
 void buffer_finish(struct buffer *buffer)
 {
+    if (buffer->data)
+        explicit_bzero(buffer->data, buffer->capacity);
     free(buffer->data);
     buffer_init(buffer, buffer->limit);
 }
@@ -27,15 +29,21 @@ void buffer_clear(struct buffer *buffer)
 
 static int reserve(struct buffer *buffer, size_t more)
 {
-    if (more > SIZE_MAX / 4 || (buffer->limit && (more > buffer->limit || buffer->length > buffer->limit - more)))
+    if (more > SIZE_MAX / 4 ||
+        (buffer->limit && (more > buffer->limit || buffer->length > buffer->limit - more)))
         return -1;
     size_t need = buffer->length + more + 1;
     if (need <= buffer->capacity)
         return 0;
     size_t capacity = buffer->capacity * 2 > need ? buffer->capacity * 2 : need;
-    char *data = realloc(buffer->data, capacity);
+    char *data = malloc(capacity); /* realloc() would leave the former content behind */
     if (!data)
         return -1;
+    if (buffer->data) {
+        memcpy(data, buffer->data, buffer->length + 1);
+        explicit_bzero(buffer->data, buffer->capacity);
+        free(buffer->data);
+    }
     buffer->data = data;
     buffer->capacity = capacity;
     return 0;

@@ -11,7 +11,7 @@ struct buffer {
 };
 
 void buffer_init(struct buffer *buffer, size_t limit);
-void buffer_finish(struct buffer *buffer);
+void buffer_finish(struct buffer *buffer); /* clears it first: it may have held a secret */
 
 /* Forgets the content, keeps the memory. */
 void buffer_clear(struct buffer *buffer);

@@ -1,5 +1,5 @@
-/* Time and randomness as values that are passed in, so that whole daemons run on virtual time in a test. Decisions
- * take `now_ms` as an argument; only wiring code holds a clock. */
+/* Time and randomness as values that are passed in, so that whole daemons run on virtual time in a test.
+ * Decisions take `now_ms` as an argument; only wiring code holds a clock. */
 #ifndef ATOLL_BASE_CLOCK_H
 #define ATOLL_BASE_CLOCK_H
 
@@ -31,8 +31,9 @@ static inline int64_t clock_wall_ms(const struct clock *clock)
     return clock->wall_ms(clock->context);
 }
 
-/* How long to wait before attempt number `attempt` (0 is the first retry): doubles from `first_ms` up to `most_ms`,
- * with full jitter above half, so that a thousand agents don't come back at one instant. Pure but for `random`. */
+/* How long to wait before attempt number `attempt` (0 is the first retry): doubles from `first_ms` up to
+ * `most_ms`, with full jitter above half, so that a thousand agents don't come back at one instant. Pure but
+ * for `random`. */
 int64_t backoff_ms(unsigned attempt, int64_t first_ms, int64_t most_ms, const struct random *random);
 
 enum { TIME_TEXT_MAX = 32, UUID_TEXT_MAX = 37 };

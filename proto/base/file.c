@@ -217,5 +217,6 @@ int file_remove_tree(const char *path, struct error *err)
     struct stat about;
     if (lstat(path, &about))
         return errno == ENOENT ? 0 : error_set_errno(err, errno, "cannot remove %s", path);
-    return remove_at(AT_FDCWD, path, about.st_dev, 0) ? error_set_errno(err, errno, "cannot remove %s", path) : 0;
+    return remove_at(AT_FDCWD, path, about.st_dev, 0) ? error_set_errno(err, errno, "cannot remove %s", path)
+                                                      : 0;
 }

@@ -14,7 +14,8 @@ enum {
     HTTP_UPLOAD_BUFFER = 16 * 1024, /* libcurl's least; its default costs an agent 64 KiB */
     HTTP_HEADERS_MAX = 32,
     HTTP_KEEPALIVE_S = 30,
-    HTTP_UNACKNOWLEDGED_MAX_MS = 30000, /* what was sent and not acknowledged for so long: the connection is dead */
+    HTTP_UNACKNOWLEDGED_MAX_MS =
+        30000, /* what was sent and not acknowledged for so long: the connection is dead */
 };
 
 static size_t on_body(char *data, size_t size, size_t count, void *context)
@@ -76,7 +77,8 @@ static int set_headers(struct http_call *call, struct error *err)
     int failed = add_header(call, "Expect:"); /* else libcurl waits a second before bodies above 1 MiB */
     for (; lines && *lines; lines++) {
         if (strpbrk(*lines, "\r\n") || !strchr(*lines, ':') || ++count > HTTP_HEADERS_MAX)
-            return error_set(err, ERROR_INVALID, "%s: a header must be one line \"Name: value\", at most %d of them",
+            return error_set(err, ERROR_INVALID,
+                             "%s: a header must be one line \"Name: value\", at most %d of them",
                              call->subject, HTTP_HEADERS_MAX);
         typed |= strncasecmp(*lines, "Content-Type:", 13) == 0;
         failed |= add_header(call, *lines);
@@ -91,7 +93,8 @@ static int set_headers(struct http_call *call, struct error *err)
 static int set_body(struct http_call *call)
 {
     const struct http_call_options *options = &call->options;
-    bool sends = !strcmp(options->method, "POST") || !strcmp(options->method, "PUT") || !strcmp(options->method, "PATCH");
+    bool sends = !strcmp(options->method, "POST") || !strcmp(options->method, "PUT") ||
+                 !strcmp(options->method, "PATCH");
     int failed = 0;
     if (options->body_length || sends) {
         call->body_sent = malloc(options->body_length + 1);
@@ -109,11 +112,12 @@ static int set_body(struct http_call *call)
     return failed ? -1 : 0;
 }
 
-/* A peer that vanished says nothing, and a connection that many calls share would be used again and again: the kernel is told to
- * find out (without it, it sends again for a quarter of an hour). */
+/* A peer that vanished says nothing, and a connection that many calls share would be used again and again:
+ * the kernel is told to find out (without it, it sends again for a quarter of an hour). */
 static int on_socket_made(void *context, curl_socket_t fd, curlsocktype purpose)
 {
-    int on = 1, idle_s = HTTP_KEEPALIVE_S, probe_s = HTTP_KEEPALIVE_S / 3, most_ms = HTTP_UNACKNOWLEDGED_MAX_MS;
+    int on = 1, idle_s = HTTP_KEEPALIVE_S, probe_s = HTTP_KEEPALIVE_S / 3,
+        most_ms = HTTP_UNACKNOWLEDGED_MAX_MS;
     (void)context;
     (void)purpose;
     setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
@@ -141,7 +145,8 @@ static int set_tls(struct http_call *call, const struct http_tls *tls)
     if (tls->unverified) {
         failed |= curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 0L);
         failed |= curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 0L);
-        failed |= curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, 1L); /* nor by anybody who takes it for verified */
+        failed |=
+            curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, 1L); /* nor by anybody who takes it for verified */
         return failed;
     }
     if (tls->ca || tls->ca_file) { /* then these and no others: neither the system's bundle nor its folder */
@@ -157,12 +162,14 @@ static int set_tls(struct http_call *call, const struct http_tls *tls)
     return failed;
 }
 
-/* libcurl verifies the name in the URL. So the URL gets the name, the connection goes to where it went, and the Host header stays. */
+/* libcurl verifies the name in the URL. So the URL gets the name, the connection goes to where it went, and
+ * the Host header stays. */
 static int set_server_name(struct http_call *call, CURLU *url, const char *name)
 {
     char *host = NULL, *port = NULL, *renamed = NULL;
     char line[600] = "", header[600] = "";
-    int failed = curl_url_get(url, CURLUPART_HOST, &host, 0) || curl_url_get(url, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT);
+    int failed = curl_url_get(url, CURLUPART_HOST, &host, 0) ||
+                 curl_url_get(url, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT);
     if (!failed)
         failed = snprintf(line, sizeof line, "::%s:%s", host, port) >= (int)sizeof line ||
                  snprintf(header, sizeof header, "Host: %s:%s", host, port) >= (int)sizeof header ||
@@ -207,7 +214,8 @@ static int set_connection(struct http_call *call)
     failed |= curl_easy_setopt(easy, CURLOPT_PIPEWAIT, options->http2 ? 1L : 0L);
     failed |= curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, options->fresh_connection ? 1L : 0L);
     failed |= curl_easy_setopt(easy, CURLOPT_SOCKOPTFUNCTION, on_socket_made);
-    failed |= curl_easy_setopt(easy, CURLOPT_NOPROXY, "*"); /* what the environment says is for people's tools */
+    failed |=
+        curl_easy_setopt(easy, CURLOPT_NOPROXY, "*"); /* what the environment says is for people's tools */
     failed |= curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)HTTP_CONNECT_TIMEOUT_MS);
     return failed ? -1 : 0;
 }
@@ -238,5 +246,6 @@ int http_call_prepare(struct http_call *call, const char *user_agent, struct err
         return error_set(err, ERROR_NO_MEMORY, "%s: out of memory", call->subject);
     if (set_headers(call, err))
         return -1;
-    return set_options(call, user_agent) ? error_set(err, ERROR_NO_MEMORY, "%s: out of memory", call->subject) : 0;
+    return set_options(call, user_agent) ? error_set(err, ERROR_NO_MEMORY, "%s: out of memory", call->subject)
+                                         : 0;
 }

@@ -23,7 +23,8 @@ struct http_call {
     char curl_error[CURL_ERROR_SIZE];
 };
 
-/* Makes `easy` from the options. -1 when they are bad or memory is out; what was made stays in the call, to be freed. */
+/* Makes `easy` from the options. -1 when they are bad or memory is out; what was made stays in the call, to
+ * be freed. */
 int http_call_prepare(struct http_call *call, const char *user_agent, struct error *err);
 
 #endif

@@ -1,8 +1,9 @@
 /* HTTP requests with libcurl's multi socket interface on a libuv loop: see http_client.h.
  *
- * libcurl tells which sockets it waits for (on_socket) and when it wants to be woken (on_timer); the loop tells it what happened.
- * libcurl can't be called from inside its own callbacks, and callers may start and cancel from inside theirs, so both only
- * leave a mark, and a timer that is due at once (`later`) does the work from the loop. */
+ * libcurl tells which sockets it waits for (on_socket) and when it wants to be woken (on_timer); the loop
+ * tells it what happened. libcurl can't be called from inside its own callbacks, and callers may start and
+ * cancel from inside theirs, so both only leave a mark, and a timer that is due at once (`later`) does the
+ * work from the loop. */
 #include "proto/base/http_client.h"
 
 #include <assert.h>
@@ -16,8 +17,8 @@
 #include "proto/base/http_call.h"
 
 enum {
-    HTTP_IDLE_CONNECTIONS_MAX = 8,  /* kept open for the next request */
-    HTTP_CALLS_MAX = 4096,          /* under way at a time, one client */
+    HTTP_IDLE_CONNECTIONS_MAX = 8, /* kept open for the next request */
+    HTTP_CALLS_MAX = 4096,         /* under way at a time, one client */
     HTTP_RETRY_AFTER_MAX_S = 86400
 };
 
@@ -30,7 +31,7 @@ struct watched_socket {
 
 struct http_client {
     uv_loop_t *loop;
-    CURLM *multi; /* NULL after it broke for want of memory; made anew by the next call */
+    CURLM *multi;       /* NULL after it broke for want of memory; made anew by the next call */
     uv_timer_t timer;   /* libcurl's */
     uv_timer_t later;   /* due at once: calls to add, to end */
     uv_timer_t silence; /* the next look at silent streams */
@@ -44,7 +45,8 @@ struct http_client {
 
 static void on_later(uv_timer_t *timer);
 
-static const struct http_answer no_answer = {.content_type = "", .etag = "", .wanted = "", .retry_after_ms = -1, .body = ""};
+static const struct http_answer no_answer = {
+    .content_type = "", .etag = "", .wanted = "", .retry_after_ms = -1, .body = ""};
 
 /* The end of a call */
 
@@ -164,14 +166,16 @@ static void finish_call(struct http_call *call, CURLcode result)
         const char *why = call->curl_error[0] ? call->curl_error : curl_easy_strerror(result);
         error_set(&err, code_of(result), "%s: %s", call->subject, why);
         err.detail = (int)result;
-        finish_with_error(call, &err, result == CURLE_COULDNT_RESOLVE_HOST || result == CURLE_COULDNT_CONNECT ||
-                                          result == CURLE_SSL_CONNECT_ERROR || result == CURLE_PEER_FAILED_VERIFICATION);
+        finish_with_error(call, &err,
+                          result == CURLE_COULDNT_RESOLVE_HOST || result == CURLE_COULDNT_CONNECT ||
+                              result == CURLE_SSL_CONNECT_ERROR || result == CURLE_PEER_FAILED_VERIFICATION);
     } else {
         finish_with_answer(call);
     }
 }
 
-/* What libcurl has finished. A `done` may destroy the client, whose memory then still lives for this turn of the loop. */
+/* What libcurl has finished. A `done` may destroy the client, whose memory then still lives for this turn of
+ * the loop. */
 static void take_finished(struct http_client *client)
 {
     CURLMsg *message;
@@ -213,7 +217,8 @@ static void close_multi(struct http_client *client)
     uv_timer_stop(&client->timer);
 }
 
-/* libcurl gives a multi handle up whose callback found no memory: all that goes over it fails, and a new one is made. */
+/* libcurl gives a multi handle up whose callback found no memory: all that goes over it fails, and a new one
+ * is made. */
 static void break_multi(struct http_client *client)
 {
     struct error err;
@@ -318,7 +323,8 @@ static int open_multi(struct http_client *client)
     return 0;
 }
 
-/* Silence. One timer looks at all calls when the first could be due, so that a byte that comes costs no timer. */
+/* Silence. One timer looks at all calls when the first could be due, so that a byte that comes costs no
+ * timer. */
 
 static void on_silence(uv_timer_t *timer);
 
@@ -351,7 +357,7 @@ static void on_silence(uv_timer_t *timer)
         if (call->options.silence_ms > 0 &&
             now >= call->heard_ns + (uint64_t)call->options.silence_ms * 1000000) {
             end_later(call, ERROR_TIMEOUT, "nothing was heard for too long");
-                }
+        }
     watch_silence(client);
 }
 
@@ -359,7 +365,8 @@ static void on_silence(uv_timer_t *timer)
 
 static void add_call(struct http_client *client, struct http_call *call)
 {
-    if ((client->multi || open_multi(client) == 0) && curl_multi_add_handle(client->multi, call->easy) == CURLM_OK)
+    if ((client->multi || open_multi(client) == 0) &&
+        curl_multi_add_handle(client->multi, call->easy) == CURLM_OK)
         call->added = true;
     else
         error_set(&call->error, ERROR_NO_MEMORY, "%s: out of memory", call->subject);
@@ -388,7 +395,8 @@ static void on_later(uv_timer_t *timer)
 
 /* Making a call */
 
-static int check_options(const struct http_client *client, const struct http_call_options *options, struct error *err)
+static int check_options(const struct http_client *client, const struct http_call_options *options,
+                         struct error *err)
 {
     assert(options->done && options->timeout_ms >= 0 && options->silence_ms >= 0);
     if (client->closing)

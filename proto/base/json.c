@@ -1,7 +1,7 @@
-/* JSON trees on cJSON: see json.h. cJSON is lenient (numbers like 01, control characters as white space, bytes that are no
- * UTF-8) and recursive, so json_text.c checks the text before it sees it; and it prints with tabs and
- * turns 10^15 into 1e+15, so printing is our own. A container remembers in its `valueint`, which cJSON leaves
- * alone there, that an allocation below it failed. */
+/* JSON trees on cJSON: see json.h. cJSON is lenient (numbers like 01, control characters as white space,
+ * bytes that are no UTF-8) and recursive, so json_text.c checks the text before it sees it; and it prints
+ * with tabs and turns 10^15 into 1e+15, so printing is our own. A container remembers in its `valueint`,
+ * which cJSON leaves alone there, that an allocation below it failed. */
 #include "proto/base/json.h"
 
 #include <assert.h>
@@ -102,7 +102,8 @@ struct json *json_parse(const char *text, size_t length, size_t limit, struct er
     }
     if (json_scan(text, length, err))
         return NULL;
-    /* cJSON reads beyond the end of texts that aren't terminated (CVE-2023-53154), so it gets a terminated copy. */
+    /* cJSON reads beyond the end of texts that aren't terminated (CVE-2023-53154), so it gets a terminated
+     * copy. */
     char *copy = malloc(length + 1);
     if (!copy) {
         error_set(err, ERROR_NO_MEMORY, "out of memory reading JSON");
@@ -223,7 +224,8 @@ bool json_get_bool(const struct json *object, const char *key, bool fallback)
 
 /* Strict reading */
 
-/* Finds the value under key: 1 when it is there, 0 when it is absent or null and may be, -1 when it is needed. */
+/* Finds the value under key: 1 when it is there, 0 when it is absent or null and may be, -1 when it is
+ * needed. */
 static int find(const struct json *object, const char *key, enum json_need need, const struct json **value,
                 struct error *err)
 {
@@ -268,7 +270,8 @@ int json_read_int(const struct json *object, const char *key, enum json_need nee
     return 0;
 }
 
-int json_read_double(const struct json *object, const char *key, enum json_need need, double *out, struct error *err)
+int json_read_double(const struct json *object, const char *key, enum json_need need, double *out,
+                     struct error *err)
 {
     const struct json *value = NULL;
     int found = find(object, key, need, &value, err);
@@ -280,7 +283,8 @@ int json_read_double(const struct json *object, const char *key, enum json_need 
     return 0;
 }
 
-int json_read_bool(const struct json *object, const char *key, enum json_need need, bool *out, struct error *err)
+int json_read_bool(const struct json *object, const char *key, enum json_need need, bool *out,
+                   struct error *err)
 {
     const struct json *value = NULL;
     int found = find(object, key, need, &value, err);
@@ -462,6 +466,6 @@ int json_print(const struct json *json, enum json_style style, struct buffer *ou
         return error_set(err, ERROR_NO_MEMORY, "out of memory building JSON");
     if (printer.too_deep)
         return error_set(err, ERROR_TOO_LARGE, "JSON is nested deeper than %d", JSON_DEPTH_MAX);
-    return error_set(err, out->limit ? ERROR_TOO_LARGE : ERROR_NO_MEMORY, "no room for the JSON text (limit %zu)",
-                     out->limit);
+    return error_set(err, out->limit ? ERROR_TOO_LARGE : ERROR_NO_MEMORY,
+                     "no room for the JSON text (limit %zu)", out->limit);
 }

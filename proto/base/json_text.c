@@ -39,7 +39,8 @@ static int peek(const struct scan *scan)
     return scan->at < scan->length ? (unsigned char)scan->text[scan->at] : -1;
 }
 
-/* How many bytes the UTF-8 character at `text` has; 0 when it is none (RFC 3629: no overlong forms, no surrogates). */
+/* How many bytes the UTF-8 character at `text` has; 0 when it is none (RFC 3629: no overlong forms, no
+ * surrogates). */
 static size_t utf8_length(const unsigned char *text, size_t length)
 {
     unsigned char first = text[0];
@@ -202,7 +203,8 @@ int json_scan(const char *text, size_t length, struct error *err)
             continue;
         }
         if (++scan.count > 2 * JSON_COUNT_MAX) /* brackets count twice */
-            return error_set(err, ERROR_TOO_LARGE, "JSON of more than %d values (JSON_COUNT_MAX)", JSON_COUNT_MAX);
+            return error_set(err, ERROR_TOO_LARGE, "JSON of more than %d values (JSON_COUNT_MAX)",
+                             JSON_COUNT_MAX);
         if (scan_token(&scan, c))
             return -1;
     }

@@ -1,5 +1,5 @@
-/* Log lines on standard error: see log.h. Each line is one write(2), so that lines of several processes on one terminal or
- * file don't mix. */
+/* Log lines on standard error: see log.h. Each line is one write(2), so that lines of several processes on
+ * one terminal or file don't mix. */
 #include "proto/base/log.h"
 
 #include <stdarg.h>
@@ -54,8 +54,9 @@ void log_write(enum log_level level, const char *component, const char *format, 
     va_start(args, format);
     vsnprintf(message, sizeof message, format, args);
     va_end(args);
-    int head = snprintf(line, sizeof line, "%s %s %s%s%s: ", time_text(clock_wall_ms(&clock_system), at), names[level],
-                        log_program, component && *component ? "/" : "", component ? component : "");
+    int head =
+        snprintf(line, sizeof line, "%s %s %s%s%s: ", time_text(clock_wall_ms(&clock_system), at),
+                 names[level], log_program, component && *component ? "/" : "", component ? component : "");
     size_t used = append_escaped(line, (size_t)head, sizeof line - 1, message);
     line[used++] = '\n';
     ssize_t written = write(STDERR_FILENO, line, used);

@@ -1,5 +1,6 @@
-/* The log of a daemon: one line an event on standard error, `TIME LEVEL COMPONENT: sentence key=value …`. Libraries never
- * log; whoever decides does. What a terminal would obey instead of show is escaped in outside strings. */
+/* The log of a daemon: one line an event on standard error, `TIME LEVEL COMPONENT: sentence key=value …`.
+ * Libraries never log; whoever decides does. What a terminal would obey instead of show is escaped in outside
+ * strings. */
 #ifndef ATOLL_BASE_LOG_H
 #define ATOLL_BASE_LOG_H
 

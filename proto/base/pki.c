@@ -109,23 +109,25 @@ int pki_key_create(struct buffer *out, struct error *err)
 
 static int add_name(X509_NAME *subject, const char *field, const char *value)
 {
-    return !value || X509_NAME_add_entry_by_txt(subject, field, MBSTRING_UTF8, (const unsigned char *)value, -1, -1, 0) == 1;
+    return !value || X509_NAME_add_entry_by_txt(subject, field, MBSTRING_UTF8, (const unsigned char *)value,
+                                                -1, -1, 0) == 1;
 }
 
 static X509_REQ *make_request(EVP_PKEY *key, const char *organization, const char *unit, const char *name)
 {
     X509_REQ *request = X509_REQ_new();
     X509_NAME *subject = request ? X509_REQ_get_subject_name(request) : NULL;
-    if (subject && X509_REQ_set_version(request, X509_REQ_VERSION_1) && add_name(subject, "O", organization) &&
-        add_name(subject, "OU", unit) && add_name(subject, "CN", name) && X509_REQ_set_pubkey(request, key) &&
+    if (subject && X509_REQ_set_version(request, X509_REQ_VERSION_1) &&
+        add_name(subject, "O", organization) && add_name(subject, "OU", unit) &&
+        add_name(subject, "CN", name) && X509_REQ_set_pubkey(request, key) &&
         X509_REQ_sign(request, key, EVP_sha256()))
         return request;
     X509_REQ_free(request);
     return NULL;
 }
 
-int pki_request_create(const char *key_pem, const char *organization, const char *unit, const char *name, struct buffer *out,
-                       struct error *err)
+int pki_request_create(const char *key_pem, const char *organization, const char *unit, const char *name,
+                       struct buffer *out, struct error *err)
 {
     EVP_PKEY *key = read_key(key_pem, err);
     if (!key)
@@ -134,7 +136,8 @@ int pki_request_create(const char *key_pem, const char *organization, const char
     BIO *bio = BIO_new(BIO_s_mem());
     int result = -1;
     if (!request || !bio || PEM_write_bio_X509_REQ(bio, request) != 1)
-        error_set(err, ERROR_INVALID, "a certificate request for \"%.80s\" can't be made: a name has 1 to %d bytes", name,
+        error_set(err, ERROR_INVALID,
+                  "a certificate request for \"%.80s\" can't be made: a name has 1 to %d bytes", name,
                   PKI_NAME_MAX);
     else
         result = take_text(bio, out, err);
@@ -146,9 +149,10 @@ int pki_request_create(const char *key_pem, const char *organization, const char
 
 /* ---- reading ---- */
 
-/* One field of a subject; more than one of a kind, control characters and zero bytes are refused: what reads a name in another way
- * than we do must not exist. */
-static int read_field(const X509_NAME *subject, int field, char out[PKI_NAME_MAX + 1], const char *what, struct error *err)
+/* One field of a subject; more than one of a kind, control characters and zero bytes are refused: what reads
+ * a name in another way than we do must not exist. */
+static int read_field(const X509_NAME *subject, int field, char out[PKI_NAME_MAX + 1], const char *what,
+                      struct error *err)
 {
     unsigned char *text = NULL;
     int at = X509_NAME_get_index_by_NID(subject, field, -1), result = 0;
@@ -159,7 +163,8 @@ static int read_field(const X509_NAME *subject, int field, char out[PKI_NAME_MAX
         return error_set(err, ERROR_INVALID, "its subject has more than one %s", what);
     int length = ASN1_STRING_to_UTF8(&text, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at)));
     if (length < 0 || length > PKI_NAME_MAX)
-        result = error_set(err, ERROR_INVALID, "its %s can't be read, or has more than %d bytes", what, PKI_NAME_MAX);
+        result = error_set(err, ERROR_INVALID, "its %s can't be read, or has more than %d bytes", what,
+                           PKI_NAME_MAX);
     for (int i = 0; result == 0 && i < length; i++)
         if (text[i] < 0x20 || text[i] == 0x7f)
             result = error_set(err, ERROR_INVALID, "its %s has a control character", what);
@@ -219,7 +224,8 @@ static int facts_of(X509 *certificate, struct pki_facts *out, struct error *err)
     struct pki_facts facts = {0};
     unsigned char *der = NULL;
     int length = i2d_X509(certificate, &der);
-    if (hash_der(der, length, facts.hash, err) || hash_key(X509_get0_pubkey(certificate), facts.key_hash, err) ||
+    if (hash_der(der, length, facts.hash, err) ||
+        hash_key(X509_get0_pubkey(certificate), facts.key_hash, err) ||
         read_subject(X509_get_subject_name(certificate), &facts, err))
         return -1;
     write_serial(certificate, facts.serial);
@@ -247,10 +253,12 @@ int pki_request_facts(const char *pem, struct pki_facts *out, struct error *err)
     int result = 0;
     BIO_free(bio);
     if (!request)
-        return error_set(err, ERROR_INVALID, "this is no certificate request in PEM form of at most %d bytes", PKI_PEM_MAX);
+        return error_set(err, ERROR_INVALID, "this is no certificate request in PEM form of at most %d bytes",
+                         PKI_PEM_MAX);
     if (!key || X509_REQ_verify(request, key) != 1)
         result = error_set(err, ERROR_INVALID, "the certificate request is not signed by its own key");
-    else if (hash_key(key, facts.key_hash, err) || read_subject(X509_REQ_get_subject_name(request), &facts, err))
+    else if (hash_key(key, facts.key_hash, err) ||
+             read_subject(X509_REQ_get_subject_name(request), &facts, err))
         result = -1;
     int length = result ? 0 : i2d_X509_REQ(request, &der);
     if (result == 0 && hash_der(der, length, facts.hash, err))
@@ -273,13 +281,24 @@ int pki_check_pair(const char *certificate_pem, const char *key_pem, struct erro
     return result;
 }
 
+bool pki_certificate_bears(const char *certificate_pem, const char *name, bool as_name)
+{
+    X509 *certificate = read_certificate(certificate_pem, NULL);
+    bool bears = certificate &&
+                 ((!as_name && X509_check_ip_asc(certificate, name, 0) == 1) ||
+                  X509_check_host(certificate, name, 0, X509_CHECK_FLAG_NEVER_CHECK_SUBJECT, NULL) == 1);
+    X509_free(certificate);
+    return bears;
+}
+
 /* ---- bundles ---- */
 
 static int append_certificate(X509 *certificate, struct buffer *out, struct error *err)
 {
     BIO *bio = BIO_new(BIO_s_mem());
-    int result = bio && PEM_write_bio_X509(bio, certificate) == 1 ? take_text(bio, out, err)
-                                                                  : error_set(err, ERROR_NO_MEMORY, "no memory for a certificate");
+    int result = bio && PEM_write_bio_X509(bio, certificate) == 1
+                     ? take_text(bio, out, err)
+                     : error_set(err, ERROR_NO_MEMORY, "no memory for a certificate");
     BIO_free(bio);
     return result;
 }
@@ -297,7 +316,26 @@ int pki_bundle_pick(const char *bundle_pem, const char *hash, struct buffer *out
         X509_free(certificate);
     }
     BIO_free(bio);
-    return found ? result : error_set(err, ERROR_NOT_FOUND, "no certificate there has the SHA-256 %.16s…", hash);
+    return found ? result
+                 : error_set(err, ERROR_NOT_FOUND, "no certificate there has the SHA-256 %.16s…", hash);
+}
+
+bool pki_bundles_share(const char *bundle_pem, const char *other_pem)
+{
+    BIO *bio = open_text(other_pem);
+    X509 *certificate;
+    bool found = false;
+    while (bio && !found && (certificate = PEM_read_bio_X509(bio, NULL, NULL, NULL))) {
+        struct pki_facts facts;
+        struct buffer same;
+        buffer_init(&same, PKI_PEM_MAX);
+        found = facts_of(certificate, &facts, NULL) == 0 &&
+                pki_bundle_pick(bundle_pem, facts.hash, &same, NULL) == 0;
+        buffer_finish(&same);
+        X509_free(certificate);
+    }
+    BIO_free(bio);
+    return found;
 }
 
 int pki_check_signed_by(const char *certificate_pem, const char *bundle_pem, struct error *err)
@@ -308,10 +346,12 @@ int pki_check_signed_by(const char *certificate_pem, const char *bundle_pem, str
     BIO *bio = open_text(bundle_pem);
     int found = 0;
     while (bio && !found && (issuer = PEM_read_bio_X509(bio, NULL, NULL, NULL))) {
-        found = X509_check_issued(issuer, certificate) == X509_V_OK && X509_verify(certificate, X509_get0_pubkey(issuer)) == 1;
+        found = X509_check_issued(issuer, certificate) == X509_V_OK &&
+                X509_verify(certificate, X509_get0_pubkey(issuer)) == 1;
         X509_free(issuer);
     }
     BIO_free(bio);
     X509_free(certificate);
-    return found ? 0 : error_set(err, ERROR_REFUSED, "the certificate is signed by none of the federation's CAs");
+    return found ? 0
+                 : error_set(err, ERROR_REFUSED, "the certificate is signed by none of the federation's CAs");
 }

@@ -22,6 +22,7 @@ size_t printable_point(const unsigned char *text, uint32_t *out)
 
 bool printable_is_not(uint32_t point)
 {
-    return point < 0x20 || point == 0x061c || (point >= 0x7f && point <= 0x9f) || point == 0x200e || point == 0x200f || point == 0x2028 ||
-           point == 0x2029 || (point >= 0x202a && point <= 0x202e) || (point >= 0x2066 && point <= 0x2069);
+    return point < 0x20 || point == 0x061c || (point >= 0x7f && point <= 0x9f) || point == 0x200e ||
+           point == 0x200f || point == 0x2028 || point == 0x2029 || (point >= 0x202a && point <= 0x202e) ||
+           (point >= 0x2066 && point <= 0x2069);
 }

@@ -1,5 +1,6 @@
-/* What whoever is taken for the controller answers to the command line: nothing may crash it, and nothing reaches the terminal
- * that a terminal would obey instead of show (a member's name with an escape sequence, for one). */
+/* What whoever is taken for the controller answers to the command line: nothing may crash it, and nothing
+ * reaches the terminal that a terminal would obey instead of show (a member's name with an escape sequence,
+ * for one). */
 #include <assert.h>
 #include <string.h>
 

@@ -1,5 +1,6 @@
-/* The configuration document of whoever answers, which the controller edits and sends back: no bytes may crash it; an edit that
- * changes nothing leaves all that was understood as it was, but for a version one higher, and a change changes what was meant. */
+/* The configuration document of whoever answers, which the controller edits and sends back: no bytes may
+ * crash it; an edit that changes nothing leaves all that was understood as it was, but for a version one
+ * higher, and a change changes what was meant. */
 #include <assert.h>
 #include <string.h>
 
@@ -17,9 +18,10 @@ static bool same_tags(const struct config_member *a, const struct config_member 
 
 static bool same_member(const struct config_member *a, const struct config_member *b)
 {
-    return a->id == b->id && !strcmp(a->host, b->host) && a->votes == b->votes && a->priority == b->priority &&
-           a->hidden == b->hidden && a->arbiter_only == b->arbiter_only && a->newly_added == b->newly_added &&
-           a->secondary_delay_secs == b->secondary_delay_secs && same_tags(a, b);
+    return a->id == b->id && !strcmp(a->host, b->host) && a->votes == b->votes &&
+           a->priority == b->priority && a->hidden == b->hidden && a->arbiter_only == b->arbiter_only &&
+           a->newly_added == b->newly_added && a->secondary_delay_secs == b->secondary_delay_secs &&
+           same_tags(a, b);
 }
 
 static bool same_setting(const struct setting *a, const struct setting *b)

@@ -1,4 +1,5 @@
-/* What somebody writes to an agent's control socket: any line is an order within its bounds, or refused with a sentence. */
+/* What somebody writes to an agent's control socket: any line is an order within its bounds, or refused with
+ * a sentence. */
 #include <assert.h>
 #include <string.h>
 

@@ -1,6 +1,7 @@
-/* Whoever reaches the controller's port: any bytes as requests one after the other, to a real controller with the real planner on
- * virtual time; only sockets, store and MongoDB are stand-ins. Each request is answered exactly once, no body crashes it, and after
- * each the controller comes to rest. It has a spec of three zones to begin with. */
+/* Whoever reaches the controller's port: any bytes as requests one after the other, to a real controller with
+ * the real planner on virtual time; only sockets, store and MongoDB are stand-ins. Each request is answered
+ * exactly once, no body crashes it, and after each the controller comes to rest. It has a spec of three zones
+ * to begin with. */
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,7 +17,8 @@ enum { REQUESTS_MAX = 16, TICKS_MAX = 1000 };
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const char three_zones[] =
-    "{apiVersion: atoll/v1, kind: Federation, metadata: {name: test}, spec: {zones: [{name: z1, driver: local}, "
+    "{apiVersion: atoll/v1, kind: Federation, metadata: {name: test}, spec: {zones: [{name: z1, driver: "
+    "local}, "
     "{name: z2, driver: local}, {name: z3, driver: local}], sets: [{name: mongo, image: 'mongo:7.0', "
     "members: [{zone: z1}, {zone: z2}, {zone: z3}]}]}}";
 
@@ -77,7 +79,8 @@ int http_respond(struct http_server *server, uint64_t id, const struct http_resp
     return 0;
 }
 
-int http_respond_error(struct http_server *server, uint64_t id, int status, const char *code, const char *message)
+int http_respond_error(struct http_server *server, uint64_t id, int status, const char *code,
+                       const char *message)
 {
     (void)server;
     assert(status >= 400 && status < 600 && *code && *message);
@@ -85,8 +88,8 @@ int http_respond_error(struct http_server *server, uint64_t id, int status, cons
     return 0;
 }
 
-int http_respond_error_with(struct http_server *server, uint64_t id, int status, const char *code, const char *message,
-                            const char *const *headers)
+int http_respond_error_with(struct http_server *server, uint64_t id, int status, const char *code,
+                            const char *message, const char *const *headers)
 {
     for (size_t i = 0; headers && headers[i]; i++)
         assert(!strpbrk(headers[i], "\r\n"));
@@ -115,7 +118,8 @@ unsigned http_server_count(const struct http_server *server, enum http_standing 
     return 0;
 }
 
-int http_stream_begin(struct http_server *server, uint64_t id, const char *content_type, const char *const *headers)
+int http_stream_begin(struct http_server *server, uint64_t id, const char *content_type,
+                      const char *const *headers)
 {
     (void)server, (void)content_type, (void)headers;
     answered(id, 200);
@@ -137,7 +141,8 @@ int http_stream_end(struct http_server *server, uint64_t id)
 
 /* ---- in place of store, MongoDB and time ---- */
 
-static int load(struct store *store, struct arena *arena, const struct store_record **out, size_t *count, struct error *err)
+static int load(struct store *store, struct arena *arena, const struct store_record **out, size_t *count,
+                struct error *err)
 {
     (void)store, (void)arena, (void)err;
     *out = NULL;
@@ -166,8 +171,8 @@ static int log_end(struct store *store, int64_t id, const char *text, size_t len
     return log_append(store, text, length, &id, err);
 }
 
-static int log_read(struct store *store, int64_t before, size_t most, struct arena *arena, const struct store_line **out, size_t *count,
-                    struct error *err)
+static int log_read(struct store *store, int64_t before, size_t most, struct arena *arena,
+                    const struct store_line **out, size_t *count, struct error *err)
 {
     (void)store, (void)before, (void)most, (void)arena, (void)err;
     *out = NULL;
@@ -175,7 +180,8 @@ static int log_read(struct store *store, int64_t before, size_t most, struct are
     return 0;
 }
 
-static int start(struct mongo *mongo, uint64_t id, const char *set, const struct action *action, const struct mongo_login *login, struct error *err)
+static int start(struct mongo *mongo, uint64_t id, const char *set, const struct action *action,
+                 const struct mongo_login *login, struct error *err)
 {
     (void)mongo, (void)id, (void)set, (void)action, (void)login, (void)err;
     return 0;
@@ -277,7 +283,8 @@ static size_t ask(const char *data, size_t size, uint64_t id)
     char *body;
     if (http_fields_parse(&fields, data, size, &why) != 1)
         return 0;
-    size_t left = size - fields.head_length, length = fields.content_length < left ? (size_t)fields.content_length : left;
+    size_t left = size - fields.head_length,
+           length = fields.content_length < left ? (size_t)fields.content_length : left;
     body = malloc(length + 1);
     assert(body);
     memcpy(body, data + fields.head_length, length);

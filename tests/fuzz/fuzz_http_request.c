@@ -1,5 +1,5 @@
-/* Any bytes are a request's head, too few, or refused with a status and a sentence; what was read stays within its bounds, and
- * the same head is read the same when it comes alone. */
+/* Any bytes are a request's head, too few, or refused with a status and a sentence; what was read stays
+ * within its bounds, and the same head is read the same when it comes alone. */
 #include <assert.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -23,7 +23,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         assert(result <= -400 && result > -600 && why && *why);
     if (result != 1)
         return 0;
-    assert(fields.head_length <= size && fields.header_count <= HTTP_HEADER_LINES_MAX && fields.query_count <= HTTP_QUERY_MAX);
+    assert(fields.head_length <= size && fields.header_count <= HTTP_HEADER_LINES_MAX &&
+           fields.query_count <= HTTP_QUERY_MAX);
     check_text(fields.method);
     check_text(fields.path);
     for (size_t i = 0; i < fields.header_count; i++) {

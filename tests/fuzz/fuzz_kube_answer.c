@@ -1,6 +1,6 @@
-/* What an API server, or a proxy before it, answers: the first three bytes are the HTTP status, then j for JSON; the rest is the
- * body. Nothing may crash its reading; a good status with what can't be read, and every other status, is an error with words that
- * have no control characters of a body that was no JSON. */
+/* What an API server, or a proxy before it, answers: the first three bytes are the HTTP status, then j for
+ * JSON; the rest is the body. Nothing may crash its reading; a good status with what can't be read, and every
+ * other status, is an error with words that have no control characters of a body that was no JSON. */
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>

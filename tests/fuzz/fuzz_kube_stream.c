@@ -1,5 +1,6 @@
-/* What a server may send as a watch or a list, in pieces of any size: no bytes may crash the cutter or pass its bounds, and
- * objects are the same whatever the pieces. The first byte says the kind and the size of the pieces. */
+/* What a server may send as a watch or a list, in pieces of any size: no bytes may crash the cutter or pass
+ * its bounds, and objects are the same whatever the pieces. The first byte says the kind and the size of the
+ * pieces. */
 #include <assert.h>
 #include <stdint.h>
 #include <string.h>

@@ -1,5 +1,5 @@
-/* What a file that is called a kubeconfig may hold, and what an exec plugin may print: no bytes may crash the reader or take long;
- * what is read keeps what the header promises. A byte 0x1e parts the two. */
+/* What a file that is called a kubeconfig may hold, and what an exec plugin may print: no bytes may crash the
+ * reader or take long; what is read keeps what the header promises. A byte 0x1e parts the two. */
 #include <assert.h>
 #include <string.h>
 #include <strings.h>
@@ -37,7 +37,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     } else {
         assert(err.code != ERROR_NONE && *err.message);
     }
-    if (cut && exec_credential_read(cut + 1, size - first - 1, "client.authentication.k8s.io/v1", &credential, &err) == 0) {
+    if (cut && exec_credential_read(cut + 1, size - first - 1, "client.authentication.k8s.io/v1", &credential,
+                                    &err) == 0) {
         assert(credential.token || (credential.certificate && credential.key));
         exec_credential_finish(&credential);
     }

@@ -1,6 +1,6 @@
-/* What an agent reads of whoever answers at a member's address: no reply may crash it, and whatever it says, the view of it can be
- * sent: a report that the controller refuses would silence the whole zone. The first byte says the question: s replSetGetStatus,
- * h hello, v buildInfo, anything else replSetGetConfig. */
+/* What an agent reads of whoever answers at a member's address: no reply may crash it, and whatever it says,
+ * the view of it can be sent: a report that the controller refuses would silence the whole zone. The first
+ * byte says the question: s replSetGetStatus, h hello, v buildInfo, anything else replSetGetConfig. */
 #include <assert.h>
 #include <string.h>
 
@@ -13,15 +13,16 @@ static void check_report(const struct mongod_view *view, struct arena *arena)
 {
     struct error err = {0};
     struct report again;
-    struct report_member member = {.holding = {.set = "mongo",
-                                               .ordinal = 1,
-                                               .disk = {.name = "", .id = "", .replica_set_id = "", .size_bytes = -1, .used_bytes = -1},
-                                               .address = "",
-                                               .pod = {.name = "", .node = "", .image_id = "", .last_exit = ""},
-                                               .problem = {.code = "", .message = ""},
-                                               .last_repair = ""},
-                                   .mongod = *view,
-                                   .waiting = {.code = "", .message = ""}};
+    struct report_member member = {
+        .holding = {.set = "mongo",
+                    .ordinal = 1,
+                    .disk = {.name = "", .id = "", .replica_set_id = "", .size_bytes = -1, .used_bytes = -1},
+                    .address = "",
+                    .pod = {.name = "", .node = "", .image_id = "", .last_exit = ""},
+                    .problem = {.code = "", .message = ""},
+                    .last_repair = ""},
+        .mongod = *view,
+        .waiting = {.code = "", .message = ""}};
     struct report report = {.zone = "z",
                             .run_id = "r",
                             .version = "1",

@@ -1,5 +1,5 @@
-/* A stream of Server-Sent Events in pieces: nothing may crash its reading, events are the same whatever the pieces, and each fits
- * the bound. The first byte is the size of the pieces. */
+/* A stream of Server-Sent Events in pieces: nothing may crash its reading, events are the same whatever the
+ * pieces, and each fits the bound. The first byte is the size of the pieces. */
 #include <assert.h>
 #include <stdint.h>
 #include <string.h>

@@ -1,5 +1,6 @@
-/* What a controller finds in its store at the start: whatever the rows hold, it starts or says why it doesn't, and a ledger
- * that was read is read again the same after it was written. Rows are "KEY\nDATA", with a line "%%" between them. */
+/* What a controller finds in its store at the start: whatever the rows hold, it starts or says why it
+ * doesn't, and a ledger that was read is read again the same after it was written. Rows are "KEY\nDATA", with
+ * a line "%%" between them. */
 #include <assert.h>
 #include <string.h>
 
@@ -31,8 +32,8 @@ static void split(const char *text, size_t length, struct arena *arena, struct r
         const char *line = memchr(text, '\n', (size_t)(last - text));
         if (!line || line - text > STORE_KEY_MAX)
             break;
-        out->records[out->count++] =
-            (struct store_record){arena_string_n(arena, text, (size_t)(line - text)), line + 1, (size_t)(last - line - 1)};
+        out->records[out->count++] = (struct store_record){arena_string_n(arena, text, (size_t)(line - text)),
+                                                           line + 1, (size_t)(last - line - 1)};
         text = stop ? stop + sizeof between - 1 : end;
     }
 }

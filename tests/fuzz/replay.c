@@ -1,5 +1,5 @@
-/* Gives a fuzz target the files that it is called with, and those of folders: the seeds and all that was ever found are a test
- * in every build, by any compiler. `replay_NAME PATH...` */
+/* Gives a fuzz target the files that it is called with, and those of folders: the seeds and all that was ever
+ * found are a test in every build, by any compiler. `replay_NAME PATH...` */
 #include <dirent.h>
 #include <stdint.h>
 #include <stdio.h>

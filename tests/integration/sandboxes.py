@@ -29,7 +29,6 @@ spec:
   sets:
     - name: mongo
       image: mongo:7.0
-      auth: true
       settings: {electionTimeoutMillis: 1000, heartbeatIntervalMillis: 200}
       members:
         - {zone: us-east1-b, labels: {instance: rod}}

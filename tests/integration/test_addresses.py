@@ -93,7 +93,7 @@ def no_primary_anywhere(well, hosts):
     """Asks the members themselves, by what their addresses are now."""
     def is_so():
         for host in hosts.values():
-            with whole.direct(well, host) as client:
+            with whole.direct(well, host, **whole.any_host(well)) as client:
                 if client.admin.command("isMaster").get("ismaster"):
                     return False
         return True

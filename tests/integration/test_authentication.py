@@ -95,7 +95,7 @@ def test_a_keyfile_is_exchanged_while_a_client_writes(well):
     host = whole.primary_of(well.status())["host"]
     for key, code in ((old, 18), (new, None)):
         with pymongo.MongoClient(f"mongodb://{host}/?directConnection=true", username="__system", password=key.strip(), authSource="local",
-                                 serverSelectionTimeoutMS=20000) as client:
+                                 serverSelectionTimeoutMS=20000, **whole.trusting(well)) as client:
             if code:
                 with pytest.raises(pymongo.errors.OperationFailure) as raised:
                     client.admin.command("ping")
@@ -107,7 +107,7 @@ def test_a_keyfile_is_exchanged_while_a_client_writes(well):
 
 
 def test_auth_off_says_so(new_sandbox):
-    sandbox = new_sandbox(spec=whole.SPEC.replace("      auth: true\n", ""))
+    sandbox = new_sandbox(spec=whole.SPEC.replace("image: mongo:7.0", "image: mongo:7.0\n      auth: false"))
     sandbox.up()
     status = whole.healthy(sandbox)
     assert whole.the_set(status)["auth"] is False

@@ -34,8 +34,9 @@ def mortal(new_sandbox, bin_dir, work_dir):
     shutil.copy(bin_dir / "atoll", programs / "atoll")  # it looks for the others beside itself
     wrapper = programs / "atoll-controller"
     wrapper.write_text(f"""#!/bin/bash
-moment=() here={programs}
-if [ -f "$here/die-at" ]; then
+moment=() here={programs} listen=" $* " && listen=${{listen##* --listen }} && listen=${{listen%% *}}
+# One whose port another has ends at once and is started again with another port: that is not the life that is meant.
+if [ -f "$here/die-at" ] && ! (exec 3<>"/dev/tcp/${{listen/://}}") 2>/dev/null; then
     moment=(--die-at "$(cat "$here/die-at")")
     mv "$here/die-at" "$here/was-told"
 fi

@@ -175,13 +175,25 @@ def client_of(sandbox, name="mongo", **options):
     return pymongo.MongoClient(uri, **{"serverSelectionTimeoutMS": 20000, "w": "majority", "retryWrites": True, **options})
 
 
+def trusting(sandbox, tls=True):
+    """What a client of the members needs, so that it believes them."""
+    return {"tls": True, "tlsCAFile": str(sandbox.dir / "controller" / "ca.pem")} if tls else {}
+
+
+def any_host(sandbox):
+    """For who asks a member at an address for which it can't have a certificate yet."""
+    return {"tlsAllowInvalidHostnames": True} if sandbox.encrypted else {}
+
+
 def direct(sandbox, host, **options):
     """A client of this one member, as the set's first administrator."""
     if not hasattr(sandbox, "admin"):  # also of use while the controller stands still
-        sandbox.admin = pymongo.uri_parser.parse_uri(sandbox.atoll("connection-string", "mongo", "--with-password").stdout.strip())
+        uri = sandbox.atoll("connection-string", "mongo", "--with-password").stdout.strip()
+        sandbox.admin, sandbox.encrypted = pymongo.uri_parser.parse_uri(uri), "tls=true" in uri
     admin = sandbox.admin
     login = {"username": admin["username"], "password": admin["password"]} if admin["username"] else {}
-    return pymongo.MongoClient(f"mongodb://{host}/", **{"serverSelectionTimeoutMS": SELECTION_MS, "socketTimeoutMS": SELECTION_MS, **login, **options})
+    return pymongo.MongoClient(f"mongodb://{host}/", **{"serverSelectionTimeoutMS": SELECTION_MS, "socketTimeoutMS": SELECTION_MS,
+                                                        **trusting(sandbox, sandbox.encrypted), **login, **options})
 
 
 def config_of(sandbox, name="mongo"):

@@ -29,6 +29,7 @@ class Run:
         self.idle = last is None  # a pod without mongod: only reported as running
         self.address, self.ip = (None, None) if self.idle else (facts.loopback(last), facts.pod_ip(last))
         self.disks, self.command, self.env = [], None, {}
+        self.brought = {}  # which version of its Secrets it has
         self.process, self.started_at, self.began = None, 0.0, None
         self.ready, self.restarts, self.last_exit = False, 0, None
         self.backoff, self.next_start = BACKOFF_FIRST_SECS, 0.0
@@ -125,6 +126,8 @@ class Kubelet:
         run.pod = pod
         if run.command is None and not run.idle:
             self.create(run)
+        elif not run.idle:
+            self.refresh(run)
         self.report(run)
         run.reported = pod["metadata"]["resourceVersion"]
 
@@ -163,6 +166,12 @@ class Kubelet:
         except NotReady as lacking:
             run.waiting = lacking.reason if lacking.reason.startswith(("Create", "Init")) else "ContainerCreating"
             self.zone.event(pod, lacking.reason, str(lacking))
+
+    def refresh(self, run):
+        try:
+            pod_files.refresh_secrets(self.zone, run.pod, run.folder, run.brought)
+        except NotReady as lacking:  # it keeps what it has
+            self.zone.event(run.pod, lacking.reason, str(lacking))
 
     def run_init(self, run, container, folders):
         """With this machine's programs, on the pod's folders: enough for copying a key file."""

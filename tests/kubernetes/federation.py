@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import time
+import urllib.parse
 
 import pymongo
 import yaml
@@ -50,6 +51,7 @@ class Federation:
     def __init__(self, folder, name, places, compute, project=True):
         self.folder, self.name, self.places, self.compute, self.project = folder, name, places, compute, project
         self.processes, self.url = {}, None
+        self.dir = folder / "controller"
         folder.mkdir(parents=True, exist_ok=True)
 
     # ---- programs ----
@@ -66,18 +68,30 @@ class Federation:
         self.places[zone].zone.kubectl("apply", "-f", "-", stdin=json.dumps(items))
 
     def start_controller(self):
-        url = self.folder / "controller" / "control-url"
+        url, passphrase = self.dir / "control-url", self.folder / "passphrase"
         url.unlink(missing_ok=True)
+        self.write_secret(passphrase, "the passphrase of these tests\n")
         port = re.search(r":(\d+)$", self.url).group(1) if self.url else 0
         self.processes["controller"] = processes.start(
-            [BIN / "atoll-controller", "--dir", self.folder / "controller", "--listen", f"127.0.0.1:{port}", "--tls", "off", "--egress", "127.0.0.1/32"],
+            [BIN / "atoll-controller", "--dir", self.dir, "--listen", f"127.0.0.1:{port}", "--ca-passphrase-file", passphrase,
+             "--admin-file", self.dir / "admin.pem", "--egress", "127.0.0.1/32"],
             self.folder / "controller.log")
         self.url = wait_until(lambda: url.exists() and url.read_text().strip(), "the controller listens")
 
+    @staticmethod
+    def write_secret(file, text):
+        file.touch(mode=0o600)
+        file.write_text(text)
+        return file
+
     def start_agent(self, zone):
+        folder = self.folder / "zones" / zone
         more = ["--compute-url", self.compute.url] if self.project else []
+        if not (folder / "identity.pem").exists():
+            token = self.atoll("zone", "join-token", zone, "--pre-approved").stdout
+            more += ["--join-token-file", self.write_secret(self.folder / f"{zone}.token", token)]
         self.processes[zone] = processes.start(
-            [BIN / AGENT, "--dir", self.folder / "zones" / zone, "--zone", zone, "--controller", self.url, "--driver", "kubernetes",
+            [BIN / AGENT, "--dir", folder, "--zone", zone, "--controller", self.url, "--driver", "kubernetes",
              "--kubeconfig", self.places[zone].zone.agent_kubeconfig, "--namespace", self.name, *more],
             self.folder / f"{zone}.log", env={"GCE_METADATA_HOST": self.compute.url.partition("//")[2]})
 
@@ -96,7 +110,9 @@ class Federation:
     # ---- what people do ----
 
     def atoll(self, *words, check=True, timeout=300):
-        done = subprocess.run([BIN / "atoll", *map(str, words), "--controller", self.url], capture_output=True, text=True, timeout=timeout)
+        admin = {"HOME": str(self.folder), "ATOLL_CONTROLLER": self.url, "ATOLL_CA_FILE": str(self.dir / "ca.pem"),
+                 "ATOLL_CERTIFICATE_FILE": str(self.dir / "admin.pem")}
+        done = subprocess.run([BIN / "atoll", *map(str, words)], env=os.environ | admin, capture_output=True, text=True, timeout=timeout)
         assert not check or done.returncode == 0, f"atoll {' '.join(map(str, words))}: exit {done.returncode}\n{done.stdout}{done.stderr}\n{self.logs()}"
         return done
 
@@ -105,7 +121,7 @@ class Federation:
         members = members or [(zone, {}) for zone in self.places]
         zones = [{"name": zone, "namespace": self.name, "egress": [place.facts["egress"], place.facts["podRange"]]}
                  | ({"project": place.facts["project"]} if self.project else {}) for zone, place in self.places.items()]
-        the_set = {"name": self.name, "image": "mongo:7.0", "auth": True, "storage": {"size": "1Gi", "type": "pd-ssd"},
+        the_set = {"name": self.name, "image": "mongo:7.0", "storage": {"size": "1Gi", "type": "pd-ssd"},
                    "settings": {"electionTimeoutMillis": 2000, "heartbeatIntervalMillis": 500},
                    "members": [{"zone": zone, **more} for zone, more in members], **of_set}
         return {"apiVersion": "atoll/v1", "kind": "Federation", "metadata": {"name": self.name}, "spec": {"zones": zones, "sets": [the_set]}}
@@ -148,11 +164,17 @@ class Federation:
     # ---- data ----
 
     def client(self):
+        """The primary alone, as the first administrator; it believes the federation's CA, as the connection string says."""
         primary = wait_until(lambda: next((member["host"] for member in self.set_status()["members"] if member["state"] == "PRIMARY"), None),
                              "there is a primary")
-        admin = pymongo.uri_parser.parse_uri(self.atoll("connection-string", self.name, "--with-password").stdout.strip())
-        return pymongo.MongoClient(primary, directConnection=True, serverSelectionTimeoutMS=5000, socketTimeoutMS=5000,
-                                   username=admin["username"], password=admin["password"])
+        options = self.connection_options()
+        return pymongo.MongoClient(primary, directConnection=True, serverSelectionTimeoutMS=5000, socketTimeoutMS=5000, **options)
+
+    def connection_options(self):
+        said = urllib.parse.urlsplit(self.atoll("connection-string", self.name, "--with-password").stdout.strip())
+        options = dict(urllib.parse.parse_qsl(said.query))
+        assert options["tls"] == "true"
+        return {"username": said.username, "password": urllib.parse.unquote(said.password), "tls": True, "tlsCAFile": options["tlsCAFile"]}
 
     def write(self, count=20):
         with self.client() as client:

@@ -2,7 +2,10 @@
 mount paths, variables and the listening address rewritten to them."""
 import base64
 import os
+import pathlib
 import re
+import shutil
+import time
 
 from emulated_storage import NotReady
 from kube_client import field
@@ -34,30 +37,69 @@ def make_volumes(zone, pod, folder):
 
 
 def write_files(zone, pod, volume, place):
-    """A Secret or ConfigMap as files. Under fsGroup they are readable for the group, as kubelet makes them."""
+    """A Secret or ConfigMap as files."""
     kind, source = ("secrets", volume["secret"]) if "secret" in volume else ("configmaps", volume["configMap"])
-    name = source.get("secretName") or source.get("name")
-    data = read_data(zone, pod, kind, name, source.get("optional", False))
+    data = read_data(zone, pod, kind, source.get("secretName") or source.get("name"), source.get("optional", False))
+    exchange(place, chosen_files(pod, kind, source, data))
+    return place
+
+
+def chosen_files(pod, kind, source, data):
+    """{path: (content, mode)}. Under fsGroup they are readable for the group, as kubelet makes them."""
     mode = source.get("defaultMode", 0o644) | (0o440 if field(pod, "spec", "securityContext", "fsGroup") is not None else 0)
     chosen = source.get("items") or [{"key": key, "path": key} for key in data]
-    place.mkdir(parents=True, exist_ok=True)
     for item in chosen:
         if item["key"] not in data:
-            raise NotReady("FailedMount", f'{kind[:-1]} "{name}" has no key "{item["key"]}"')
-        file = place / item["path"]
+            raise NotReady("FailedMount", f'{kind[:-1]} "{source.get("secretName") or source.get("name")}" has no key "{item["key"]}"')
+    return {item["path"]: (data[item["key"]], item.get("mode", mode)) for item in chosen}
+
+
+def exchange(place, files):
+    """All at once, as kubelet does: each name leads through the link ..data to a folder, and another folder takes its place."""
+    place.mkdir(parents=True, exist_ok=True)
+    fresh, link, making = place / f"..{time.time_ns()}", place / "..data", place / "..data_tmp"
+    for path, (content, mode) in files.items():
+        file = fresh / path
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.unlink(missing_ok=True)
         with open(os.open(file, os.O_CREAT | os.O_WRONLY, 0o600), "wb") as output:
-            output.write(data[item["key"]])
-        file.chmod(item.get("mode", mode))
-    return place
+            output.write(content)
+        file.chmod(mode)
+    former = place / os.readlink(link) if link.is_symlink() else None
+    making.unlink(missing_ok=True)
+    making.symlink_to(fresh.name)
+    making.rename(link)
+    for first in {pathlib.PurePath(path).parts[0] for path in files}:
+        if not (place / first).is_symlink():
+            (place / first).symlink_to(f"..data/{first}")
+    if former is not None:
+        shutil.rmtree(former, ignore_errors=True)
+
+
+def refresh_secrets(zone, pod, folder, brought):
+    """Brings what has changed in Secrets into a pod that runs, a while after it changed; not by subPath, which is never refreshed, and no
+    file that only an init container copied. `brought`: {volume: resourceVersion}."""
+    for volume in field(pod, "spec", "volumes", default=[]):
+        source = volume.get("secret")
+        thing = source and zone.secrets.get(pod["metadata"]["namespace"], source["secretName"])
+        version = thing and thing["metadata"]["resourceVersion"]
+        if not thing or brought.get(volume["name"]) == version or not zone.due("refresh", (pod["metadata"]["uid"], volume["name"], version)):
+            continue
+        files = chosen_files(pod, "secrets", source, decoded(thing))
+        place = folder / "volumes" / volume["name"]
+        if any(not (place / path).is_file() or (place / path).read_bytes() != content for path, (content, _) in files.items()):
+            exchange(place, files)
+        brought[volume["name"]] = version
+
+
+def decoded(secret):
+    return {key: base64.b64decode(value) for key, value in field(secret, "data", default={}).items()}
 
 
 def read_data(zone, pod, kind, name, optional=False):
     thing = zone.client.find(f"/api/v1/namespaces/{pod['metadata']['namespace']}/{kind}/{name}")
     if thing is None and not optional:
         raise NotReady("FailedMount", f'{kind[:-1]} "{name}" not found')
-    data = {key: base64.b64decode(value) for key, value in field(thing, "data", default={}).items()} if kind == "secrets" else {}
+    data = decoded(thing) if kind == "secrets" else {}
     if kind == "configmaps":
         data = {key: value.encode() for key, value in field(thing, "data", default={}).items()}
     return data

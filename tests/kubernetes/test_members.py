@@ -1,5 +1,6 @@
 """Members by hand, with kubectl: what an agent will find when it does the same."""
 import socket
+import time
 
 import pymongo
 import pytest
@@ -187,6 +188,29 @@ def test_an_init_container_copies_a_secret_that_mongod_would_refuse(place):
     assert (volumes / "secret" / "keyfile").stat().st_mode & 0o777 == 0o440, "under fsGroup the group may read it"
     assert (volumes / "key" / "keyfile").stat().st_mode & 0o777 == 0o400
     assert (volumes / "key" / "keyfile").read_text() == "c2VjcmV0"
+
+
+def test_a_secrets_new_content_comes_into_a_running_pod_a_while_later(current_place):
+    place = current_place
+    secret = lambda text: {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "two", "namespace": place.name},  # noqa: E731
+                           "stringData": {"a": f"{text}-a", "b": f"{text}-b"}}
+    place.make_disk()
+    things = objects.member(place.facts, place.set, 1, namespace=place.name, securityContext={"fsGroup": 999})
+    things[2]["spec"]["template"]["spec"]["volumes"].append({"name": "two", "secret": {"secretName": "two", "defaultMode": 0o400}})
+    place.apply(secret("old"), *things)
+    pod = place.wait_ready()
+    files = place.zone.folder / "pods" / pod["metadata"]["uid"] / "volumes" / "two"
+    place.fault("delay", step="refresh", ms=-1)
+    try:
+        place.apply(secret("new"))
+        time.sleep(1)  # nothing may happen in it
+        assert [(files / name).read_text() for name in "ab"] == ["old-a", "old-b"]
+    finally:
+        place.fault("delay", step="refresh", ms=1500)
+    wait_until(lambda: (files / "b").read_text() == "new-b", "the new content comes")
+    assert (files / "a").read_text() == "new-a", "all at once"
+    assert (files / "a").stat().st_mode & 0o777 == 0o440
+    assert place.ready_pod()["metadata"]["uid"] == pod["metadata"]["uid"]
 
 
 def test_foreign_pods_are_reported_as_running(place):

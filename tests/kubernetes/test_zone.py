@@ -1,11 +1,17 @@
 """The kubernetes driver against real control planes: a set comes up, and whatever is done to it, it is healthy again with the same
 ids and no lost data."""
+import base64
 import contextlib
-
+import hashlib
+import json
 import os
+import pathlib
+import re
+import ssl
 import subprocess
 import time
 
+import pymongo
 import pytest
 import yaml
 
@@ -104,6 +110,103 @@ def test_services_admit_the_other_zones_the_controller_the_users_and_their_own_c
     spec["spec"]["zones"][1]["egress"].append("192.0.2.9/32")
     federation.apply(spec)
     wait_until(lambda: "192.0.2.9/32" in ranges(), "the Service follows the other zone's addresses")
+
+
+# ---- members speak TLS ----
+
+def shown_by(address):
+    """The certificate that a member shows, DER, whoever signed it."""
+    return ssl.PEM_cert_to_DER_cert(ssl.get_server_certificate((address, 27017), timeout=5))
+
+
+def shown_id(address):
+    try:
+        return hashlib.sha256(shown_by(address)).hexdigest()
+    except OSError:
+        return None
+
+
+def refused(address, **options):
+    """Whether a client gets no answer: one that speaks no TLS, or believes somebody else."""
+    with pymongo.MongoClient(address, 27017, serverSelectionTimeoutMS=2000, directConnection=True, **options) as client:
+        try:
+            return not client.admin.command("isMaster")
+        except pymongo.errors.PyMongoError:
+            return True
+
+
+def with_base64_read(text):
+    """The text, and after it what its words of base64 say: so Secrets hide what they hold."""
+    return text + "".join(base64.b64decode(word + "=" * (-len(word) % 4)).decode(errors="replace") for word in re.findall(r"[A-Za-z0-9+/]{40,}", text)
+                          if len(word) % 4 != 1)
+
+
+def holders(place, lines):
+    """Kind and name of all objects in the namespace, whatever kinds there are, that hold one of the lines; and of all that were searched."""
+    kinds = place.zone.kubectl("api-resources", "--namespaced", "--verbs=list", "-o", "name").stdout.split()
+    listed = json.loads(place.zone.kubectl("get", ",".join(kinds), "-n", place.name, "-o", "json", "--show-managed-fields").stdout)
+    texts = {f"{item['kind']} {item['metadata']['name']}": with_base64_read(json.dumps(item)) for item in listed["items"]}
+    return {name for name, text in texts.items() if any(line in text for line in lines)}, set(texts)
+
+
+def tls_secret(place, ordinal):
+    secret = place.client.get(place.path("secrets", f"{place.name}-node{ordinal}-tls"))
+    return {key: base64.b64decode(value).decode() for key, value in secret["data"].items()}
+
+
+def test_members_speak_tls_alone_and_their_keys_are_in_their_secrets_alone(healthy):
+    trust = healthy.connection_options()["tlsCAFile"]
+    for ordinal, place in enumerate(healthy.places.values(), start=1):
+        address, secret = place.address(ordinal), tls_secret(place, ordinal)
+        assert refused(address), "a plain connection"
+        assert refused(address, tls=True), "a client that believes the system's CAs"
+        assert not refused(address, tls=True, tlsCAFile=trust)
+        certificate, _, key = secret["member.pem"].partition("-----BEGIN PRIVATE KEY-----")
+        assert ssl.PEM_cert_to_DER_cert(certificate) == shown_by(address)
+        assert secret["ca.pem"] == pathlib.Path(trust).read_text()
+        lines = [line for line in key.splitlines() if len(line) > 20 and "-----" not in line]
+        holding, searched = holders(place, lines)
+        assert f"ReplicationController {place.name}-rc{ordinal}" in searched and any(name.startswith("Pod ") for name in searched)
+        assert holding == {f"Secret {place.name}-node{ordinal}-tls"}
+        assert not any(line in log.read_text(errors="replace") for log in healthy.folder.glob("*.log") for line in lines)
+
+
+def test_a_moved_address_has_its_certificate_without_a_restart(new_federation):
+    federation = new_federation(project=False)
+    federation.apply()
+    place, name = federation.places[FIRST], f"{federation.name}-node1"
+    pod, before = place.ready_pod(1), shown_id(place.address(1))
+    process = place.status(pod)["pid"]
+    template = place.client.get(place.path("replicationcontrollers", f"{place.name}-rc1"))["spec"]["template"]
+    moved = place.fault("move-address", member=name)["address"]
+    wait_until(lambda: shown_id(moved) not in (None, before), "the member shows another certificate")
+    wait_until(lambda: federation.member(1)["host"] == f"{moved}:27017", "and is known by its new address")
+    federation.wait_healthy()
+    assert not refused(moved, tls=True, tlsCAFile=federation.connection_options()["tlsCAFile"]), "the certificate bears the new address"
+    assert place.ready_pod(1)["metadata"]["uid"] == pod["metadata"]["uid"] and place.status(pod)["pid"] == process, "nothing was restarted"
+    controller = place.client.get(place.path("replicationcontrollers", f"{place.name}-rc1"))
+    assert controller["spec"]["template"] == template
+    assert controller["metadata"]["annotations"]["atoll.dev/certificate-id"] == shown_id(moved)
+    assert "changed by somebody else" not in federation.events()
+
+
+def test_a_member_that_leaves_takes_its_secrets_along(new_federation):
+    federation = new_federation((FIRST,))
+    federation.apply()
+    place = federation.places[FIRST]
+    assert {f"secret/{place.name}-node1-{what}" for what in ("keyfile", "tls")} <= kubectl_names(place, "secrets")
+    federation.apply(federation.spec([(FIRST, {"state": "absent"})], state="absent"), wait=False)
+    wait_until(lambda: not any(f"{place.name}-node1" in name for name in kubectl_names(place, "secrets,rc")), "no Secret is left")
+
+
+def test_members_of_a_federation_without_tls_have_no_certificates(new_federation):
+    federation = new_federation((FIRST,))
+    spec = federation.spec()
+    spec["spec"]["tls"] = False
+    federation.apply(spec)
+    place = federation.places[FIRST]
+    assert not refused(place.address(1))
+    assert f"secret/{place.name}-node1-tls" not in kubectl_names(place, "secrets")
 
 
 # ---- what happens to people ----
@@ -274,7 +377,12 @@ def test_the_api_server_accepts_what_render_prints(place, compute, tmp_path, pro
                           capture_output=True, text=True, check=True).stdout
     accepted = place.zone.kubectl("apply", "--server-side", "--field-manager=atoll", "--dry-run=server", "-f", "-", stdin=text).stdout
     assert len(accepted.splitlines()) == (6 if project else 5)
-    assert "Secrets" in text.partition("---")[0]
+    assert "Secrets (keyfile, and certificate with key)" in text.partition("---")[0]
+    pod = next(each for each in yaml.safe_load_all(text) if each and each["kind"] == "ReplicationController")["spec"]["template"]["spec"]
+    volume = next(each for each in pod["volumes"] if each["name"] == "tls")
+    assert volume["secret"] == {"secretName": f"{federation.name}-node1-tls", "defaultMode": 0o440}
+    assert {"name": "tls", "mountPath": "/run/atoll/tls", "readOnly": True} in pod["containers"][0]["volumeMounts"]
+    assert "--tlsCertificateKeyFile /run/atoll/tls/member.pem" in " ".join(pod["containers"][0]["command"])
 
 
 # ---- a laptop ----

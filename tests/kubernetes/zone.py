@@ -75,7 +75,7 @@ class Knobs:
         return {"pod": run.name}
 
     def do_delay(self, request):
-        """{"step": schedule|volume|start|ready|address|terminate, "ms": N}: each object waits there for N ms; -1 for ever, 0 no longer"""
+        """{"step": schedule|volume|start|ready|address|terminate|refresh, "ms": N}: each object waits there for N ms; -1 for ever, 0 no longer"""
         if request.get("step") not in STEPS:
             raise ValueError(f"step is one of {', '.join(STEPS)}")
         self.emulator.set_delay(request["step"], int(request["ms"]))

@@ -21,7 +21,8 @@ TICK_SECS = 0.1            # while something is under way
 IDLE_TICK_SECS = 0.5       # else; also how late the end of a mongod is noticed
 COMMAND_TIMEOUT_SECS = 20
 EVENTS_KEPT = 1000         # of those that aren't told twice
-STEPS = ("schedule", "volume", "start", "ready", "address", "terminate")
+STEPS = ("schedule", "volume", "start", "ready", "address", "terminate", "refresh")
+REFRESH_MS = 1500          # until a Secret's new content is in a pod; kubelet takes up to a minute and its cache's time
 
 
 class ZoneEmulator:
@@ -29,13 +30,13 @@ class ZoneEmulator:
         self.facts = facts
         self.client = KubeClient(kubeconfig)
         self.woken, self.ended, self.commands = threading.Event(), threading.Event(), queue.Queue()
-        self.delays, self.since, self.told, self.image_ids = {}, {}, {}, {}
+        self.delays, self.since, self.told, self.image_ids = {"refresh": REFRESH_MS}, {}, {}, {}
         self.busy = False
         self.version = (0, 0)
         mirror = lambda path: Mirror(self.client, path, self.woken.set)  # noqa: E731
         self.nodes, self.pods, self.services = mirror("/api/v1/nodes"), mirror("/api/v1/pods"), mirror("/api/v1/services")
         self.claims, self.volumes = mirror("/api/v1/persistentvolumeclaims"), mirror("/api/v1/persistentvolumes")
-        self.endpoints = mirror("/api/v1/endpoints")
+        self.endpoints, self.secrets = mirror("/api/v1/endpoints"), mirror("/api/v1/secrets")
         self.scheduler, self.storage, self.kubelet = Scheduler(self), Storage(self), Kubelet(self)
         self.balancer = Balancer(self, forwarding, Sources(facts.folder.parent, facts.name, self.pod_ip_of))
 
@@ -45,7 +46,7 @@ class ZoneEmulator:
         """Nodes and the default class exist when this returns."""
         said = self.client.get("/version")
         self.version = (int(said["major"]), int(re.match(r"\d+", said["minor"]).group()))
-        for mirror in (self.nodes, self.pods, self.services, self.claims, self.volumes, self.endpoints):
+        for mirror in (self.nodes, self.pods, self.services, self.claims, self.volumes, self.endpoints, self.secrets):
             if not mirror.synced.wait(30):
                 raise TimeoutError(f"no answer to GET {mirror.path}")
         self.storage.ensure_class()

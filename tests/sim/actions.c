@@ -9,6 +9,8 @@
 enum stage { STAGE_READ, STAGE_SEND, STAGE_COMMIT_OLD, STAGE_COMMIT_NEW, STAGE_ANSWER, STAGE_READ_BACK };
 enum {
     POLL_MS = 200,
+    CATCH_UP_MS = 10000,
+    CODE_EXCEEDED = 262,
     CODE_TIMEOUT = 50,
     CODE_NOT_COMMITTED = 308,
     CODE_NOT_INITIALIZED = 94,
@@ -52,10 +54,19 @@ static void again(struct world *world, struct sim_action *action, enum stage sta
     world_at(world, &next);
 }
 
+/* What act/mongo.c dials with: a key of the keyfile; the CA's certificates, and none of its own. */
+static void take_login(const struct brain *brain, const struct mongo_login *login, struct papers *out)
+{
+    const struct authority *authority = &brain->image.authority;
+    *out = (struct papers){.keys = {papers_key(login->password)}};
+    if (login->tls)
+        out->believes = UINT32_C(1) << (authority->issuer & 31) |
+                        (authority->other ? UINT32_C(1) << (authority->other & 31) : 0);
+}
+
 static int start(struct mongo *mongo, uint64_t id, const char *set, const struct action *wanted,
                  const struct mongo_login *login, struct error *err)
 {
-    (void)login;
     struct brain *brain = brain_of(mongo);
     struct world *world = brain->world;
     (void)set;
@@ -72,6 +83,7 @@ static int start(struct mongo *mongo, uint64_t id, const char *set, const struct
                                       .kind = wanted->kind,
                                       .base = config_of(&wanted->base),
                                       .config = config_of(&wanted->config)};
+        take_login(brain, login, &action->papers);
         snprintf(action->host, sizeof action->host, "%s", wanted->host);
         snprintf(action->process, sizeof action->process, "%s", wanted->process);
         again(world, action, STAGE_READ, chance_between(&world->chance, 2, 60));
@@ -115,6 +127,18 @@ static void fail(struct world *world, struct sim_action *action, int code, const
     again(world, action, STAGE_READ_BACK, delay_ms);
 }
 
+static struct member_slot *there(struct world *world, const struct sim_action *action)
+{
+    struct member_slot *slot = node_dial(world, CONTROLLER_PLACE, action->host);
+    return slot && papers_agree(world, &action->papers, &slot->loaded, action->host) ? slot : NULL;
+}
+
+static struct member_slot *there_and_back(struct world *world, const struct sim_action *action)
+{
+    struct member_slot *slot = there(world, action);
+    return slot && node_replies(world, slot, CONTROLLER_PLACE) ? slot : NULL;
+}
+
 static bool is_meant(const struct sim_action *action, const struct member_slot *slot)
 {
     struct arena arena;
@@ -126,7 +150,7 @@ static bool is_meant(const struct sim_action *action, const struct member_slot *
 
 static void read_back(struct world *world, struct sim_action *action)
 {
-    struct member_slot *slot = node_at(world, CONTROLLER_PLACE, action->host);
+    struct member_slot *slot = there_and_back(world, action);
     if (!slot || !is_meant(action, slot) || !slot->disk.data->config.version) {
         finish(world, action, NULL, false);
         return;
@@ -147,7 +171,7 @@ static struct member_slot *target_of(struct world *world, struct sim_action *act
 
 static void read_first(struct world *world, struct sim_action *action)
 {
-    struct member_slot *slot = node_at(world, CONTROLLER_PLACE, action->host);
+    struct member_slot *slot = there_and_back(world, action);
     if (!slot) {
         snprintf(action->message, sizeof action->message, "nobody answers");
         action->kind = ACTION_NONE;
@@ -189,7 +213,10 @@ static void send_step_down(struct world *world, struct sim_action *action, struc
 {
     check_stepping_down(world, slot);
     int code = node_step_down(world, slot);
-    if (code)
+    if (code == CODE_EXCEEDED && world->now_ms < action->deadline_ms - MONGO_COMMAND_TIMEOUT_MS + CATCH_UP_MS)
+        again(world, action, STAGE_SEND,
+              POLL_MS); /* secondaryCatchUpPeriodSecs: it waits for somebody to catch up */
+    else if (code)
         fail(world, action, code, "it did not step down", 500);
     else
         again(world, action, STAGE_ANSWER, 20);
@@ -206,11 +233,22 @@ static void send_initiate(struct world *world, struct sim_action *action, struct
         again(world, action, STAGE_ANSWER, chance_between(&world->chance, 5, 800));
 }
 
+/* The user is a write of no interest here, but only a primary takes it. */
+static void send_make_admin(struct world *world, struct sim_action *action, const struct member_slot *slot)
+{
+    enum { CODE_NOT_PRIMARY = 10107 };
+    if (slot->node.state != MEMBER_PRIMARY)
+        fail(world, action, CODE_NOT_PRIMARY, "not primary", 5);
+    else
+        again(world, action, STAGE_ANSWER, 20);
+}
+
 static void send_it(struct world *world, struct sim_action *action)
 {
-    struct member_slot *slot = node_there(world, CONTROLLER_PLACE, action->host);
+    struct member_slot *slot = there(world, action);
+    if (!action->sent)
+        action->deadline_ms = world->now_ms + MONGO_COMMAND_TIMEOUT_MS - 1000;
     action->sent = true;
-    action->deadline_ms = world->now_ms + MONGO_COMMAND_TIMEOUT_MS - 1000;
     if (!slot || slot != target_of(world, action)) {
         lose_answer(world, action);
         return;
@@ -219,8 +257,11 @@ static void send_it(struct world *world, struct sim_action *action)
         send_step_down(world, action, slot);
     else if (action->kind == ACTION_INITIATE)
         send_initiate(world, action, slot);
+    else if (action->kind == ACTION_MAKE_ADMIN)
+        send_make_admin(world, action, slot);
     else {
         check_reconfiguration(world, slot, &slot->disk.data->config, &action->config);
+        check_followed(world, &slot->disk.data->config, &action->config);
         again(world, action, STAGE_COMMIT_OLD, 1);
     }
 }
@@ -272,7 +313,7 @@ static void answer(struct world *world, struct sim_action *action)
 {
     if (action->kind == ACTION_NONE)
         finish(world, action, NULL, false);
-    else if (!target_of(world, action) || !node_at(world, CONTROLLER_PLACE, action->host))
+    else if (!target_of(world, action) || !there_and_back(world, action))
         lose_answer(world, action);
     else
         again(world, action, STAGE_READ_BACK, 5);

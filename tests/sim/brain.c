@@ -95,17 +95,22 @@ static int plan(const struct plan_input *input, struct arena *arena, struct plan
 
 void brain_start(struct brain *brain)
 {
-    const struct controller_environment environment = {.clock = &sim_clock,
-                                                       .random = &sim_random,
-                                                       .store = &brain->store,
-                                                       .mongo = &brain->mongo,
-                                                       .plan = plan,
-                                                       .wake_at = wake_at,
-                                                       .intent_changed = intent_changed,
-                                                       .status_changed = status_changed,
-                                                       .event_happened = event_happened,
-                                                       .context = brain};
+    const struct controller_environment environment = {
+        .clock = &sim_clock,
+        .random = &sim_random,
+        .store = &brain->store,
+        .mongo = &brain->mongo,
+        .plan = plan,
+        .wake_at = wake_at,
+        .intent_changed = intent_changed,
+        .status_changed = status_changed,
+        .event_happened = event_happened,
+        .context = brain,
+        .random_text = brain->world->auth ? authority_random_text : NULL,
+        .certify = brain->world->tls ? authority_certify : NULL,
+        .trusted = brain->world->tls ? authority_trusted : NULL};
     struct error err = {0};
+    authority_begin(brain);
     brain->life++;
     brain->heard = 0;
     brain->intended_before = false;
@@ -193,12 +198,24 @@ void brain_apply(struct brain *brain)
     buffer_finish(&text);
 }
 
-/* The phase that the status shows; -1 when it shows none. */
-enum set_phase brain_phase(struct brain *brain)
+static const struct plan *shown_plan(struct brain *brain)
 {
     struct federation_view view;
     if (!brain->controller)
-        return (enum set_phase) - 1;
+        return NULL;
     controller_view(brain->controller, &view);
-    return view.set_count && view.sets[0].plan ? view.sets[0].plan->phase : (enum set_phase) - 1;
+    return view.set_count ? view.sets[0].plan : NULL;
+}
+
+int brain_row(struct brain *brain)
+{
+    const struct plan *plan = shown_plan(brain);
+    return plan ? plan->rule : 0;
+}
+
+/* The phase that the status shows; -1 when it shows none. */
+enum set_phase brain_phase(struct brain *brain)
+{
+    const struct plan *plan = shown_plan(brain);
+    return plan ? plan->phase : (enum set_phase) - 1;
 }

@@ -160,6 +160,13 @@ static bool controller_fault(struct world *world, struct planned_fault *fault, s
             return true;
         }
         return false;
+    case FAULT_KEYFILE_ROTATED:
+        return brain->controller && controller_rotate_keyfile(brain->controller, "mongo", NULL) == 0;
+    case FAULT_CA_EXCHANGED:
+        if (!world->tls || world->exchanges || brain->image.authority.other)
+            return false;
+        world->exchanges++;
+        return true;
     case FAULT_CLOCK_JUMP:
         world->clock_offset_ms += chance_between(chance, -600000, 600000);
         return true;

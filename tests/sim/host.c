@@ -21,6 +21,8 @@ static int64_t wall(void *context)
 
 static const struct clock agent_clock = {monotonic, wall, NULL};
 
+static const struct member_slot nobody; /* runs nothing */
+
 /* ---- the environment ---- */
 
 static void wake_at(void *context, int64_t monotonic_ms)
@@ -90,6 +92,8 @@ static void probe(void *context, uint64_t id, const struct agent_probe *what)
     struct site *site = context;
     if (!agent_effect(site))
         return;
+    site->identities[what->ordinal].password = papers_key(what->keyfile);
+    site->identities[what->ordinal].reload = what->reload;
     struct happening ask = {.at_ms = site->world->now_ms + chance_between(&site->world->chance, 2, 20),
                             .kind = H_PROBE,
                             .who = site->zone,
@@ -97,6 +101,63 @@ static void probe(void *context, uint64_t id, const struct agent_probe *what)
                             .id = id,
                             .life = site->life};
     world_at(site->world, &ask);
+}
+
+/* ---- members' keys, as member_keys.c keeps them: files of the agent's ---- */
+
+/* The CAs before are believed beside the new ones when these have none of them: after a controller lost its
+ * own. */
+static uint32_t take_authorities(struct site *site, uint32_t now)
+{
+    uint32_t known = site->authorities | site->former_authorities;
+    if (now && now != site->authorities) {
+        site->former_authorities = now & known ? 0 : known;
+        site->authorities = now;
+    }
+    return site->authorities | site->former_authorities;
+}
+
+static const char *print_authorities(uint32_t bits, struct arena *arena)
+{
+    struct buffer text;
+    buffer_init(&text, 0);
+    buffer_append_text(&text, "ca");
+    for (int i = 0; i < 32; i++)
+        if (bits >> i & 1)
+            buffer_printf(&text, " %d", i);
+    const char *copy = arena_string(arena, buffer_text(&text));
+    buffer_finish(&text);
+    return copy;
+}
+
+static int *key_of(struct site *site, const char *node)
+{
+    const char *digits = node + strcspn(node, "0123456789");
+    return &site->identities[strtol(digits, NULL, 10) % (ORDINALS_MAX + 1)].key;
+}
+
+static int identify(void *context, const struct intent_member *member, const char *ca, struct arena *arena,
+                    struct member_identity *out, struct error *err)
+{
+    struct site *site = context;
+    struct papers shown;
+    int *key = key_of(site, member->node);
+    if (!*key && !agent_effect(site))
+        return error_set(err, ERROR_IO, "the machine went down");
+    if (!*key)
+        *key = ++site->world->serials;
+    uint32_t now = papers_authorities(ca), believed = take_authorities(site, now);
+    bool has = papers_read(member->certificate, &shown);
+    *out = (struct member_identity){.key = arena_printf(arena, "key %d", *key),
+                                    .request = arena_printf(arena, "request for %d", *key),
+                                    .ca = print_authorities(believed, arena),
+                                    .fits = has && shown.key == *key && now >> (shown.issuer & 31) & 1};
+    return 0;
+}
+
+static void forget_identity(void *context, const char *node)
+{
+    *key_of(context, node) = 0;
 }
 
 /* ---- life ---- */
@@ -110,6 +171,8 @@ void agent_host_start(struct site *site)
                                                   .context = site,
                                                   .send = link_send,
                                                   .probe = probe,
+                                                  .identify = identify,
+                                                  .forget_identity = forget_identity,
                                                   .save = save,
                                                   .load = load,
                                                   .wake_at = wake_at,
@@ -145,6 +208,8 @@ void agent_host_forget(struct site *site)
         free(site->files[i].text);
         site->files[i] = (struct saved){.length = 0};
     }
+    memset(site->identities, 0, sizeof site->identities);
+    site->authorities = site->former_authorities = 0;
     site->accepted_epoch = 0; /* it can't know better: only what its controller tells it next */
     world_trace(site->world, site->name, "the agent's files are gone");
 }
@@ -157,6 +222,18 @@ void agent_host_wake(struct site *site, const struct happening *happening)
     agent_bury(site);
 }
 
+/* The agent dials over a route of its own, so that the certificate need not bear it; it knows the keyfile of
+ * its intent. */
+bool agent_host_admits(const struct member_slot *slot)
+{
+    const struct site *site = &the_world->sites[slot->zone];
+    uint64_t password = site->identities[slot->ordinal].password;
+    const struct papers *papers = &slot->loaded;
+    bool believed =
+        !papers->serial || (site->authorities | site->former_authorities) >> (papers->issuer & 31) & 1;
+    return believed && (password == papers->keys[0] || (password && password == papers->keys[1]));
+}
+
 void agent_host_probe(struct site *site, const struct happening *happening)
 {
     if (!site->agent || happening->life != site->life)
@@ -164,7 +241,11 @@ void agent_host_probe(struct site *site, const struct happening *happening)
     struct arena arena;
     struct mongod_view view;
     arena_init(&arena, 0);
-    node_view(site->world, &site->world->slots[happening->other], &arena, &view);
+    struct member_slot *slot = &site->world->slots[happening->other];
+    bool admitted = agent_host_admits(slot);
+    if (admitted && site->identities[slot->ordinal].reload && slot->node.up)
+        papers_load_certificate(&slot->loaded, &slot->brought);
+    node_view(site->world, admitted ? slot : &nobody, &arena, &view);
     agent_probe_done(site->agent, happening->id, &arena, &view);
     agent_bury(site);
 }

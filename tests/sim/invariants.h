@@ -17,6 +17,11 @@ void check_reconfiguration(struct world *world, const struct member_slot *target
 /* `base`: what it changes; NULL at a birth */
 void check_ids(struct world *world, const struct configuration *base, const struct configuration *config);
 void check_outage(struct world *world, struct member_slot *slot, const char *what);
+/* A configuration names no address that its member has no certificate for. */
+void check_followed(struct world *world, const struct configuration *base,
+                    const struct configuration *config);
+void check_understood(
+    struct world *world); /* who could hear one another does, but for certificates and keyfiles */
 void check_stepping_down(struct world *world, const struct member_slot *slot);
 void check_vote_taken(struct world *world, const struct configuration *base,
                       const struct configuration *config);

@@ -118,7 +118,10 @@ void link_answer(struct world *world, const struct happening *happening)
     if (!site->agent || happening->life != site->life)
         return;
     memcpy(&said, happening->text, sizeof said);
-    struct link_answer result = {.err = happening->length ? &err : NULL, .epoch = said.epoch, .report_wanted = said.report_wanted};
+    struct link_answer result = {.err = happening->length ? &err : NULL,
+                                 .epoch = said.epoch,
+                                 .report_wanted = said.report_wanted,
+                                 .keys_wanted = said.keys_wanted};
     agent_link_answer(site->agent, (enum link_message)happening->other, happening->id, &result);
     agent_bury(site);
 }

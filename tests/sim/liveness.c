@@ -32,6 +32,9 @@ static bool member_settled(const struct world *world, const struct configuration
         return !slot->pod && !slot->controller && !slot->service;
     if (slot->disk_stale || slot->service_stale || slot->controller_stale)
         return false; /* what somebody edited is put right */
+    if (!papers_bear(world, &slot->loaded, slot->address) || slot->loaded.serial != slot->brought.serial ||
+        strcmp(slot->loaded.key_id, slot->brought.key_id) != 0)
+        return false;
     return entry && serves(slot) && entry->votes == wish->votes && entry->priority == wish->priority &&
            entry->arbiter == wish->arbiter && (*entry->tag != 0) == (wish->tagged && !wish->arbiter);
 }
@@ -45,15 +48,19 @@ static bool has_primary(const struct world *world)
 }
 
 /* With a zone lost for good the set is Degraded, also when the spec takes away what nobody can take down
- * there; or, to a controller that has never heard of that zone, Joining. */
+ * there; or, to a controller that has never heard of that zone, Joining. Where whom the spec takes away had
+ * left before, or who holds them was never heard, it is Healthy. */
 static bool phase_fits(const struct world *world, enum set_phase phase)
 {
-    bool missing = false;
-    for (int i = 1; i <= ORDINALS_MAX; i++)
-        missing |= world->wishes[i].named && world->sites[world->slots[i].zone].lost;
-    if (!missing)
-        return phase == PHASE_HEALTHY;
-    return phase == PHASE_DEGRADED || phase == PHASE_JOINING;
+    bool missing = false, left = false;
+    for (int i = 1; i <= ORDINALS_MAX; i++) {
+        bool lost = world->wishes[i].named && world->sites[world->slots[i].zone].lost;
+        missing |= lost && wish_counts(world, i);
+        left |= lost && !wish_counts(world, i);
+    }
+    if (!missing && phase == PHASE_HEALTHY)
+        return true;
+    return (missing || left) && (phase == PHASE_DEGRADED || phase == PHASE_JOINING);
 }
 
 bool check_settled(struct world *world)
@@ -63,6 +70,8 @@ bool check_settled(struct world *world)
     enum set_phase phase = brain_phase(&world->brains[0]);
     if (!config || !has_primary(world) || !phase_fits(world, phase))
         return false;
+    if (!world->lost_for_good && (world->exchanges || world->brains[0].image.authority.other))
+        return false; /* an exchange of the CA comes to its end */
     for (int i = 1; i <= ORDINALS_MAX; i++) {
         bool reachable = !world->sites[world->slots[i].zone].lost;
         wanted += wish_counts(world, i);
@@ -99,6 +108,15 @@ void check_never_settled(struct world *world)
                  find_rule(plan, 216) || find_rule(plan, 229))) {
         world->operator_needed = true; /* nor whose an entry is after the store was lost */
         return;
+    }
+    const struct configuration *config = newest_committed(world);
+    for (int i = 1; i <= ORDINALS_MAX; i++) {
+        const struct papers *loaded = &world->slots[i].loaded, *brought = &world->slots[i].brought;
+        if (config && world->wishes[i].named && !member_settled(world, config, i))
+            world_trace(world, "end", "node%d is not what the spec wants", i);
+        if (world->slots[i].node.up)
+            world_trace(world, "end", "node%d: certificate %d, has loaded %d; keyfile %s, has loaded %s", i,
+                        brought->serial, loaded->serial, brought->key_id, loaded->key_id);
     }
     violate(world, 11, "%lld s after the last fault the set is %s: (row %d) %s",
             (long long)(world->now_ms - world->settle_from_ms) / 1000,

@@ -258,7 +258,9 @@ int main(int argc, char **argv)
         .run = {.seed = 1, .histories = 1000, .jobs = (int)sysconf(_SC_NPROCESSORS_ONLN)}};
     if (read_options(argc, argv, &choices))
         return 2;
-    int failed = choices.story ? stories_run(choices.story, &(struct story_options){choices.rewrite, choices.histories}) : 0;
+    int failed = choices.story
+                     ? stories_run(choices.story, &(struct story_options){choices.rewrite, choices.histories})
+                     : 0;
     if (failed || (choices.story && !choices.histories))
         return failed ? 1 : 0;
     if (choices.shrink && !choices.trace)

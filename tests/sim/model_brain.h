@@ -4,6 +4,7 @@
 
 #include "controller/controller.h"
 #include "tests/sim/model_mongod.h"
+#include "tests/sim/model_trust.h"
 
 struct world;
 
@@ -16,6 +17,7 @@ struct record {
 struct disk_image {
     struct record records[RECORDS_MAX];
     size_t count;
+    struct authority authority;
 };
 
 struct brain {
@@ -26,9 +28,11 @@ struct brain {
     struct controller *controller; /* NULL: it is dead */
     uint64_t life, wake;
     struct disk_image image;
-    int fuse;             /* effects until it dies in the middle of a step; -1: none */
-    bool dying;           /* nothing that it does has an effect any more */
-    bool dying_before;    /* already before the effect that is looked at */
+    int fuse;          /* effects until it dies in the middle of a step; -1: none */
+    bool dying;        /* nothing that it does has an effect any more */
+    bool dying_before; /* already before the effect that is looked at */
+    int trusted_issuer, trusted_other;
+    char trusted[32];     /* what authority_trusted() said last */
     int fails;            /* its disk is full */
     unsigned heard;       /* zones that have reported in this life, as bits */
     bool intended_before; /* a former life made a birth's intention durable */
@@ -40,6 +44,7 @@ struct sim_action {
     int brain, target; /* ordinal; 0: nobody answers there */
     enum action_kind kind;
     struct configuration base, config;
+    struct papers papers; /* by which the controller dials */
     char host[HOST_MAX], process[32];
     int64_t deadline_ms;
     int stage, code;
@@ -55,6 +60,7 @@ bool brain_effect(struct brain *brain); /* whether an effect of it still counts 
 void brain_result(struct brain *brain, const struct mongo_result *result);
 extern const struct random sim_random;
 enum set_phase brain_phase(struct brain *brain);
+int brain_row(struct brain *brain); /* of the set, as the status shows it; 0: none */
 
 /* vault.c: the store's disk */
 extern const struct store_functions vault_functions;

@@ -75,9 +75,13 @@ struct config_record {
 void node_start(struct world *world, struct member_slot *slot);
 void node_stop(struct world *world, struct member_slot *slot);
 void node_turn(struct world *world, const struct happening *happening);
-struct member_slot *node_at(struct world *world, int from, const char *host); /* who answers there; NULL */
-struct member_slot *node_there(struct world *world, int from,
-                               const char *host); /* who gets a request there */
+/* Who gets a request at an address, whether it has anything to say to whom dials or not; `from`: a zone, or
+ * the controller's place. */
+struct member_slot *node_dial(struct world *world, int from, const char *host);
+bool node_replies(const struct world *world, const struct member_slot *slot, int to); /* its packets pass */
+/* A member dials: who hears it, and who answers it. NULL also where certificates or keyfiles don't fit. */
+struct member_slot *node_there(struct world *world, const struct member_slot *from, const char *host);
+struct member_slot *node_at(struct world *world, const struct member_slot *from, const char *host);
 struct peer *node_peer(struct node *node, int id);
 void node_hear_term(struct world *world, struct member_slot *slot, int64_t term);
 void node_install(struct world *world, struct member_slot *slot, const struct configuration *config);

@@ -4,6 +4,7 @@
 #define ATOLL_SIM_MODEL_ZONE_H
 
 #include "tests/sim/model_mongod.h"
+#include "tests/sim/model_trust.h"
 #include "zone-agent/agent.h"
 
 struct world;
@@ -31,6 +32,8 @@ struct member_slot {
     int64_t restarts,
         lost_self_ms; /* `lost_self_ms`: since when its mongod does not find itself at its own address */
     struct node node;
+    int64_t disowned_ms;           /* since when its own agent is not let in */
+    struct papers brought, loaded; /* certificate and keyfile: beside its pod, and in its mongod */
     /* Faults in force; counters, since they may overlap. */
     int no_address, no_pod, slow_start, slow_sync, slow_disk, no_quota, too_stale, other_version, disk_failed,
         foreign_object;
@@ -44,9 +47,20 @@ struct slot_seen {
         terminating;
     bool foreign, disk_stale, service_stale, controller_stale;
     char disk_id[UUID_TEXT_MAX], mark[25], address[HOST_MAX];
-    int replicas;
+    int replicas, serial;
+    char key_id[KEYFILE_ID_MAX], brought_key_id[KEYFILE_ID_MAX];
     uint64_t life;
     int64_t restarts;
+};
+
+/* What an agent has of a member's identity, and wants of it: the key is a file of its own. */
+struct identity {
+    int key;           /* 0: none was made */
+    int wanted_serial; /* of the intent's certificate; 0: none yet */
+    char wanted_key_id[KEYFILE_ID_MAX];
+    bool named;        /* by the intent */
+    uint64_t password; /* the last probe's */
+    bool reload;
 };
 
 struct saved {
@@ -64,6 +78,8 @@ struct site {
     uint64_t life, wake;
     int64_t complete_ms; /* when the driver has seen the zone once after its start */
     struct saved files[2];
+    struct identity identities[ORDINALS_MAX + 1];
+    uint32_t authorities, former_authorities; /* that its members are to believe; a file, too */
     struct slot_seen seen[ORDINALS_MAX + 1];
     int fuse;               /* effects until the agent dies in the middle of a step; -1: none */
     bool dying;             /* nothing that it does has an effect any more */
@@ -91,6 +107,7 @@ void agent_host_forget(struct site *site); /* its files are gone */
 bool agent_effect(struct site *site);      /* whether an effect of it still counts */
 void agent_bury(struct site *site);        /* after each call into it: what began dying in that is dead now */
 void agent_host_wake(struct site *site, const struct happening *happening);
+bool agent_host_admits(const struct member_slot *slot); /* its mongod, its zone's agent */
 void agent_host_probe(struct site *site, const struct happening *happening);
 
 /* site.c: what a zone holds, and the simulated driver */

@@ -17,7 +17,7 @@ static bool passes(const struct world *world, int from, int to)
     return from == to || world->blocked[from][to] == 0;
 }
 
-struct member_slot *node_there(struct world *world, int from, const char *host)
+struct member_slot *node_dial(struct world *world, int from, const char *host)
 {
     if (*world->foreign_host && strcmp(host, world->foreign_host) == 0)
         return passes(world, from, world->slots[0].zone) ? &world->slots[0] : NULL;
@@ -29,10 +29,21 @@ struct member_slot *node_there(struct world *world, int from, const char *host)
     return NULL;
 }
 
-struct member_slot *node_at(struct world *world, int from, const char *host)
+bool node_replies(const struct world *world, const struct member_slot *slot, int to)
+{
+    return passes(world, slot->zone, to);
+}
+
+struct member_slot *node_there(struct world *world, const struct member_slot *from, const char *host)
+{
+    struct member_slot *slot = node_dial(world, from->zone, host);
+    return slot && papers_agree(world, &from->loaded, &slot->loaded, host) ? slot : NULL;
+}
+
+struct member_slot *node_at(struct world *world, const struct member_slot *from, const char *host)
 {
     struct member_slot *slot = node_there(world, from, host);
-    return slot && passes(world, slot->zone, from) ? slot : NULL;
+    return slot && passes(world, slot->zone, from->zone) ? slot : NULL;
 }
 
 struct peer *node_peer(struct node *node, int id)
@@ -53,6 +64,7 @@ void node_start(struct world *world, struct member_slot *slot)
     *node = (struct node){.up = true, .life = life, .self = -1, .primary_id = -1, .state = MEMBER_STARTUP};
     node->election_ms = world->now_ms + ELECTION_TIMEOUT_MS + chance_between(&world->chance, 0, 1500);
     node->majority_ms = world->now_ms;
+    slot->loaded = slot->brought;
     check_started_empty(world, slot);
     if (data->config.version) {
         struct configuration config = data->config;
@@ -143,10 +155,10 @@ static void see_peer(struct world *world, struct node *node, int id, struct memb
 
 static void heartbeat(struct world *world, struct member_slot *slot, const struct entry *entry)
 {
-    struct member_slot *there = node_there(world, slot->zone, entry->host);
+    struct member_slot *there = node_there(world, slot, entry->host);
     if (there == slot || (there && !same_set(slot, there)))
         there = NULL;
-    struct member_slot *answered = there ? node_at(world, slot->zone, entry->host) : NULL;
+    struct member_slot *answered = there ? node_at(world, slot, entry->host) : NULL;
     int id = entry->id;
     if (there) { /* the request has come, whether its answer does or not */
         struct configuration config = slot->disk.data->config;
@@ -213,13 +225,13 @@ static void follow_primary(struct world *world, struct member_slot *slot)
 {
     const struct configuration *config = &slot->disk.data->config;
     const struct entry *entry = config_find(config, slot->node.primary_id);
-    struct member_slot *primary = entry ? node_at(world, slot->zone, entry->host) : NULL;
+    struct member_slot *primary = entry ? node_at(world, slot, entry->host) : NULL;
     if (primary && primary != slot && primary->node.state == MEMBER_PRIMARY && same_set(slot, primary)) {
         node_replicate(world, slot, primary);
         return;
     }
     for (int i = 0; i < config->count; i++) { /* or from whoever is ahead: chaining is on by default */
-        struct member_slot *other = node_at(world, slot->zone, config->entries[i].host);
+        struct member_slot *other = node_at(world, slot, config->entries[i].host);
         bool fits = other && other != slot && other->node.state == MEMBER_SECONDARY && same_set(slot, other);
         if (fits && node_compare_logs(other->disk.data, slot->disk.data) > 0) {
             node_replicate(world, slot, other);

@@ -122,7 +122,8 @@ const struct configuration *newest_held(const struct world *world)
 static int find_self(const struct world *world, const struct member_slot *slot,
                      const struct configuration *config)
 {
-    bool led = slot->service && strcmp(slot->address, world->foreign_host) != 0;
+    bool led = slot->service && strcmp(slot->address, world->foreign_host) != 0 &&
+               papers_bear(world, &slot->loaded, slot->address);
     for (int i = 0; i < config->count && led; i++)
         if (strcmp(config->entries[i].host, slot->address) == 0)
             return i;
@@ -251,7 +252,7 @@ int node_initiate(struct world *world, struct member_slot *slot, const struct co
     if (!config->entries[self].votes || config->entries[self].priority <= 0)
         return refuse(message, CODE_NOT_ELECTABLE, "this node is not electable in it");
     for (int i = 0; i < config->count; i++) {
-        struct member_slot *other = node_at(world, slot->zone, config->entries[i].host);
+        struct member_slot *other = node_at(world, slot, config->entries[i].host);
         if (!other || (other != slot && other->disk.data->config.version))
             return refuse(message, CODE_NODE_NOT_FOUND, "a member can't be reached, or is initialized");
     }
@@ -295,7 +296,7 @@ int node_reconfigure(struct world *world, struct member_slot *slot, const struct
     if (self < 0 || config->entries[self].priority <= 0)
         return refuse(message, CODE_NOT_ELECTABLE, "this node is not electable in it");
     for (int i = 0; i < config->count; i++) {
-        struct member_slot *other = i == self ? slot : node_at(world, slot->zone, config->entries[i].host);
+        struct member_slot *other = i == self ? slot : node_at(world, slot, config->entries[i].host);
         const struct configuration *theirs = other ? &other->disk.data->config : NULL;
         if (theirs && theirs->version && strcmp(theirs->set_id, now->set_id) != 0)
             return refuse(message, CODE_INCOMPATIBLE, "a member belongs to another set");

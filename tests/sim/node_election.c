@@ -34,7 +34,7 @@ static struct member_slot *voter_of(struct world *world, struct member_slot *slo
     const struct entry *voter = &slot->disk.data->config.entries[entry];
     if (!voter->votes || entry == slot->node.self)
         return NULL;
-    struct member_slot *there = node_at(world, slot->zone, voter->host);
+    struct member_slot *there = node_at(world, slot, voter->host);
     return there == slot || (there && !there->ordinal) ? NULL : there; /* slot 0 is another set's */
 }
 
@@ -96,7 +96,7 @@ int node_step_down(struct world *world, struct member_slot *slot)
     if (slot->node.state != MEMBER_PRIMARY)
         return CODE_NOT_PRIMARY;
     for (int i = 0; i < config.count && !next; i++) {
-        struct member_slot *other = node_at(world, slot->zone, config.entries[i].host);
+        struct member_slot *other = node_at(world, slot, config.entries[i].host);
         bool fits = other && other != slot && config.entries[i].votes && config.entries[i].priority > 0 &&
                     other->node.state == MEMBER_SECONDARY;
         if (fits && node_compare_logs(other->disk.data, slot->disk.data) >= 0)

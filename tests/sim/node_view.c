@@ -85,9 +85,15 @@ void node_view(struct world *world, const struct member_slot *slot, struct arena
                                 .term = -1,
                                 .primary_id = -1,
                                 .optime = {.term = -1},
-                                .config = {.set = "", .term = -1, .replica_set_id = ""}};
+                                .config = {.set = "", .term = -1, .replica_set_id = ""},
+                                .certificate_id = ""};
     if (!slot->node.up)
         return;
+    if (slot->loaded.serial) {
+        const struct site *site = &world->sites[slot->zone];
+        out->certificate_id = arena_printf(arena, "certificate %d", slot->loaded.serial);
+        out->certificate_foreign = !(site->authorities >> (slot->loaded.issuer & 31) & 1);
+    }
     const struct data *data = slot->disk.data;
     out->problem = "";
     out->version = slot->other_version ? (world->modern ? "6.0.19" : "4.2.24")

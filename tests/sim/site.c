@@ -32,6 +32,9 @@ static void see(const struct world *world, const struct member_slot *slot, struc
                                .disk_stale = slot->disk_stale && slot->disk.exists,
                                .service_stale = slot->service_stale && slot->service,
                                .controller_stale = slot->controller_stale && slot->controller};
+    seen->serial = slot->brought.serial;
+    memcpy(seen->key_id, slot->loaded.key_id, sizeof seen->key_id);
+    memcpy(seen->brought_key_id, slot->brought.key_id, sizeof seen->brought_key_id);
     memcpy(seen->disk_id, slot->disk.id, sizeof seen->disk_id);
     memcpy(seen->mark, slot->disk.mark, sizeof seen->mark);
     memcpy(seen->address, slot->address, sizeof seen->address);
@@ -62,7 +65,15 @@ void site_told(struct world *world, const struct happening *happening)
     agent_bury(site);
 }
 
-static struct member_holding holding_of(const struct slot_seen *seen, int ordinal, struct arena *arena)
+/* What the intent has and the member does not. */
+static bool is_late(const struct slot_seen *seen, const struct identity *identity)
+{
+    return identity->named && ((identity->wanted_serial && identity->wanted_serial != seen->serial) ||
+                               strcmp(identity->wanted_key_id, seen->brought_key_id) != 0);
+}
+
+static struct member_holding holding_of(const struct slot_seen *seen, const struct identity *identity,
+                                        int ordinal, struct arena *arena)
 {
     enum disk_state state = !seen->disk_exists  ? DISK_ABSENT
                             : seen->disk_failed ? DISK_FAILED
@@ -90,14 +101,15 @@ static struct member_holding holding_of(const struct slot_seen *seen, int ordina
                 .ready = seen->ready,
                 .terminating = seen->terminating,
                 .restarts = seen->restarts,
-                .last_exit = ""},
+                .last_exit = "",
+                .key_id = seen->running ? arena_string(arena, seen->key_id) : ""},
         .problem = seen->foreign ? (struct problem){"foreign_object", "the Service is somebody else's", 125}
                                  : (struct problem){.code = "", .message = ""},
         .last_repair = "",
         .foreign = seen->foreign,
         .disk_stale = seen->disk_stale,
         .service_stale = seen->service_stale,
-        .controller_stale = seen->controller_stale};
+        .controller_stale = seen->controller_stale || (seen->controller && is_late(seen, identity))};
 }
 
 static void observe(struct driver *driver, struct arena *arena, struct holdings *out)
@@ -110,7 +122,7 @@ static void observe(struct driver *driver, struct arena *arena, struct holdings 
     for (int i = 1; i <= ORDINALS_MAX && out->complete; i++) {
         const struct slot_seen *seen = &site->seen[i];
         if (seen->disk_exists || seen->service || seen->controller || seen->pod)
-            members[out->member_count++] = holding_of(seen, i, arena);
+            members[out->member_count++] = holding_of(seen, &site->identities[i], i, arena);
     }
 }
 
@@ -179,13 +191,15 @@ static int bind_disk(struct member_slot *slot, const struct intent_member *wante
     return 0;
 }
 
-static int scale(struct world *world, struct member_slot *slot, const struct intent_member *wanted,
-                 int replicas, struct error *err)
+static int scale(struct world *world, struct member_slot *slot, const struct step *step, int replicas,
+                 struct error *err)
 {
-    if (replicas && bind_disk(slot, wanted, err))
+    if (replicas && bind_disk(slot, step->member, err))
         return -1;
     if (!replicas)
         check_outage(world, slot, "is stopped");
+    if (step->kind != STEP_SCALE_TO_ZERO)
+        papers_take(&slot->brought, step);
     slot->controller = true;
     slot->replicas = replicas;
     return 0;
@@ -201,6 +215,7 @@ static int take_away(struct member_slot *slot, bool service, struct error *err)
     } else {
         slot->controller = false;
         slot->replicas = 0;
+        slot->brought = (struct papers){.serial = 0};
     }
     return 0;
 }
@@ -236,13 +251,14 @@ static int do_step(struct world *world, struct member_slot *slot, const struct s
         return 0;
     case STEP_UPDATE_CONTROLLER: /* a running pod, and how many there are, are left as they are */
         slot->controller_stale = false;
+        papers_take(&slot->brought, step);
         return 0;
     case STEP_CREATE_CONTROLLER:
-        return scale(world, slot, wanted, wanted->run == RUN_UP ? 1 : 0, err);
+        return scale(world, slot, step, wanted->run == RUN_UP ? 1 : 0, err);
     case STEP_SCALE_TO_ONE:
-        return scale(world, slot, wanted, 1, err);
+        return scale(world, slot, step, 1, err);
     case STEP_SCALE_TO_ZERO:
-        return scale(world, slot, wanted, 0, err);
+        return scale(world, slot, step, 0, err);
     case STEP_DELETE_CONTROLLER:
         return take_away(slot, false, err);
     case PLANTED_DELETE_DISK:
@@ -302,7 +318,17 @@ void site_step(struct world *world, const struct happening *happening)
 
 static void intend(struct driver *driver, const struct intent *intent)
 {
-    (void)driver, (void)intent;
+    struct site *site = site_of(driver);
+    for (int i = 0; i <= ORDINALS_MAX; i++)
+        site->identities[i].named = false;
+    for (size_t i = 0; i < intent->member_count; i++) {
+        const struct intent_member *wanted = &intent->members[i];
+        struct identity *identity = &site->identities[wanted->ordinal];
+        identity->named = true;
+        identity->wanted_serial = papers_serial(wanted->certificate_id);
+        if (strcmp(identity->wanted_key_id, wanted->key_id) != 0) /* this is asked very often */
+            snprintf(identity->wanted_key_id, sizeof identity->wanted_key_id, "%s", wanted->key_id);
+    }
 }
 
 const struct driver_functions site_functions = {

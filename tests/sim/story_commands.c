@@ -196,6 +196,21 @@ static void forget(struct world *world)
 }
 
 /* lose | copy | restore | fill | free */
+static int rotate(struct telling *telling, const struct words *words, struct error *err)
+{
+    (void)words;
+    struct controller *controller = telling->world->brains[0].controller;
+    return controller ? controller_rotate_keyfile(controller, "mongo", err)
+                      : error_set(err, ERROR_CONFLICT, "there is no controller");
+}
+
+static int exchange(struct telling *telling, const struct words *words, struct error *err)
+{
+    (void)words, (void)err;
+    telling->world->exchanges++; /* a person does the first step, and each next one when it is allowed */
+    return 0;
+}
+
 static int store(struct telling *telling, const struct words *words, struct error *err)
 {
     struct world *world = telling->world;
@@ -289,6 +304,8 @@ static const struct {
     {"remove", 2, 2, edit},
     {"want", 2, 2, edit},
     {"store", 2, 2, store},
+    {"rotate", 2, 2, rotate},
+    {"exchange", 2, 2, exchange},
     {"tell", 2, 2, tell_agents},
     {"hush", 2, 2, tell_agents},
     {"fault", 6, 6, fault},
@@ -322,7 +339,8 @@ int story_arrange(struct world *world, const struct story *story, struct error *
         members = story_number(story_setting(story, "members", "3"), ORDINALS_MAX);
     const char *version = story_setting(story, "version", "7.0");
     for (size_t i = 0; i < story->setting_count; i++) {
-        static const char *const known[] = {"zones", "members", "version", "seed", "begins", "runs-on"};
+        static const char *const known[] = {
+            "zones", "members", "version", "seed", "begins", "runs-on", "tls", "auth", "certificates-due"};
         bool found = false;
         for (size_t k = 0; k < sizeof known / sizeof *known; k++)
             found |= strcmp(known[k], story->settings[i].key) == 0;
@@ -335,6 +353,9 @@ int story_arrange(struct world *world, const struct story *story, struct error *
                          ORDINALS_MAX);
     world->zone_count = zones;
     world->modern = strcmp(version, "4.4") >= 0;
+    world->tls = strcmp(story_setting(story, "tls", "true"), "true") == 0;
+    world->auth = strcmp(story_setting(story, "auth", "true"), "true") == 0;
+    world->certificates_due_ms = 1000 * strtol(story_setting(story, "certificates-due", "0"), NULL, 10);
     for (int ordinal = 1; ordinal <= members; ordinal++) {
         int zone = (ordinal - 1) % zones;
         world->wishes[ordinal] = (struct wish){.named = true, .zone = zone, .votes = 1, .priority = 1};

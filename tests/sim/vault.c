@@ -38,11 +38,13 @@ void image_finish(struct disk_image *image)
     for (size_t i = 0; i < image->count; i++)
         free(image->records[i].data);
     image->count = 0;
+    image->authority = (struct authority){.issuer = 0};
 }
 
 void image_copy(struct disk_image *to, const struct disk_image *from)
 {
     image_finish(to);
+    to->authority = from->authority;
     for (size_t i = 0; i < from->count; i++) {
         struct store_record record = {from->records[i].key, from->records[i].data, from->records[i].length};
         image_put(to, &record);

@@ -20,6 +20,10 @@ void wishes_init(struct world *world)
     struct chance *chance = &world->chance;
     world->zone_count = 3 + (chance_of(chance, 25) ? 2 * (int)chance_between(chance, 0, 1) : 0);
     world->modern = chance_of(chance, 60);
+    world->tls = chance_of(chance, 75);
+    world->auth = chance_of(chance, 80);
+    if (chance_of(chance, 30))
+        world->certificates_due_ms = 15000;
     int members = world->zone_count == 5 || chance_of(chance, 15) ? 5 : 3;
     for (int ordinal = 1; ordinal <= members; ordinal++)
         wish_member(world, ordinal);
@@ -55,11 +59,13 @@ static void write_member(const struct world *world, int ordinal, struct buffer *
 
 void wishes_write(const struct world *world, struct buffer *out)
 {
-    buffer_append_text(out,
-                       "apiVersion: atoll/v1\nkind: Federation\nmetadata: {name: sim}\nspec:\n  zones:\n");
+    buffer_append_text(out, "apiVersion: atoll/v1\nkind: Federation\nmetadata: {name: sim}\nspec:\n");
+    buffer_printf(out, "  tls: %s\n  zones:\n", world->tls ? "true" : "false");
     for (int zone = 0; zone < world->zone_count; zone++)
         buffer_printf(out, "    - {name: z%d, driver: local}\n", zone + 1);
-    buffer_printf(out, "  sets:\n    - name: mongo\n      image: mongo:7.0\n%s      members:\n",
+    buffer_printf(out,
+                  "  sets:\n    - name: mongo\n      image: mongo:%s\n      auth: %s\n%s      members:\n",
+                  world->modern ? "7.0" : "4.0", world->auth ? "true" : "false",
                   world->set_absent ? "      state: absent\n" : "");
     for (int ordinal = 1; ordinal <= ORDINALS_MAX; ordinal++)
         if (world->wishes[ordinal].named)
@@ -121,7 +127,8 @@ bool wishes_edit(struct world *world, struct chance *chance)
     int ordinal = (int)chance_between(chance, 1, ORDINALS_MAX);
     int what = (int)chance_between(chance, 0, 11);
     if (what >= 4 && what <= 6 && find_absent(world) && chance_of(chance, 60))
-        ordinal = find_absent(world); /* who comes back is told less often than who leaves, and is the harder one */
+        ordinal =
+            find_absent(world); /* who comes back is told less often than who leaves, and is the harder one */
     struct wish *wish = &world->wishes[ordinal];
     if (what <= 3)
         return add_member(world) && (what > 1 || add_member(world) || true);

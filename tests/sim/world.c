@@ -12,6 +12,7 @@ enum {
     QUIET_FOR_MS = 2000,     /* so long before the next fault is drawn near */
     SETTLE_MOST_MS = 300000, /* after the last fault has ended: invariant 11's bound */
     OPERATOR_COMES_AFTER_MS = 20000,
+    OPERATOR_RESTARTS_AFTER_MS = 5000,
     HAPPENINGS_MOST = 400000, /* a history that never comes to rest is a bug of its own */
 };
 
@@ -207,18 +208,72 @@ static void restart_lost(struct world *world, struct member_slot *slot)
         pod_kill(world, slot, 500);
 }
 
+static bool said_for_long(struct world *world, int64_t *since_ms, bool now, int64_t for_ms)
+{
+    if (!now || !*since_ms)
+        *since_ms = now ? world->now_ms : 0;
+    return *since_ms && world->now_ms - *since_ms > for_ms;
+}
+
+/* A member that its own agent has lost the CA of, since store and agent's files went together, is silent to
+ * it: row 223. */
+static void restart_disowned(struct world *world, struct member_slot *slot)
+{
+    bool disowned =
+        slot->node.up && world->forgotten && world->sites[slot->zone].agent && !agent_host_admits(slot);
+    if (said_for_long(world, &slot->disowned_ms, disowned, OPERATOR_COMES_AFTER_MS))
+        pod_kill(world, slot, 500);
+}
+
+/* Row 87: with two voters somebody must take one away; row 86: the same, when one of three is lost for good.
+ */
+static void restart_stale(struct world *world)
+{
+    for (int i = 1; i <= ORDINALS_MAX; i++) {
+        struct member_slot *slot = &world->slots[i];
+        bool stale = strcmp(slot->loaded.key_id, slot->brought.key_id) != 0 ||
+                     slot->loaded.serial != slot->brought.serial;
+        if (!slot->node.up || !stale)
+            continue;
+        world_trace(world, "person", "restarts %s, since nobody else may", slot_name(slot));
+        pod_kill(world, slot, 500);
+        return;
+    }
+}
+
+/* Row 55: old servers whose CA is lost are all started anew at one moment. */
+static void restart_all(struct world *world)
+{
+    world_trace(world, "person", "restarts all members, so that they load certificates of the new CA");
+    for (int i = 1; i <= ORDINALS_MAX; i++)
+        if (world->slots[i].node.up)
+            pod_kill(world, &world->slots[i], 500);
+}
+
 /* What a person is asked to do in the end. */
 static void operate(struct world *world)
 {
+    int row = brain_row(&world->brains[0]);
     /* Where a zone is gone too, nobody knows enough to say AddressesLost; the members' own rows tell. */
     bool lost = world->now_ms > world->settle_from_ms + (world->lost_for_good ? 60000 : 0) &&
-                (world->lost_for_good || brain_phase(&world->brains[0]) == PHASE_ADDRESSES_LOST);
-    for (int i = 1; i <= ORDINALS_MAX; i++)
+                (world->lost_for_good || row == 57 || row == 59 || row == 73 ||
+                 brain_phase(&world->brains[0]) == PHASE_ADDRESSES_LOST);
+    for (int i = 1; i <= ORDINALS_MAX; i++) {
         restart_lost(world, &world->slots[i]);
-    if (!lost || !world->addresses_lost_ms)
-        world->addresses_lost_ms = lost ? world->now_ms : 0;
-    else if (world->now_ms - world->addresses_lost_ms > OPERATOR_COMES_AFTER_MS)
+        restart_disowned(world, &world->slots[i]);
+    }
+    if (said_for_long(world, &world->addresses_lost_ms, lost, OPERATOR_COMES_AFTER_MS))
         faults_give_addresses_back(world);
+    if (said_for_long(world, &world->ca_lost_ms, row == 55, OPERATOR_COMES_AFTER_MS)) {
+        restart_all(world);
+        world->ca_lost_ms = 0;
+    }
+    if (said_for_long(world, &world->few_voters_ms, row == 87 || (row == 86 && world->lost_for_good),
+                      OPERATOR_RESTARTS_AFTER_MS)) {
+        restart_stale(world);
+        world->few_voters_ms = 0;
+    }
+    authority_exchange(world);
 }
 
 static void happen(struct world *world, const struct happening *happening)
@@ -256,6 +311,7 @@ static void happen(struct world *world, const struct happening *happening)
         break;
     case H_CHECK:
         check_status(world);
+        check_understood(world);
         operate(world);
         world_later(world, CHECK_EVERY_MS, H_CHECK, 0, 0);
         break;

@@ -7,6 +7,7 @@
 #include "tests/sim/chance.h"
 #include "tests/sim/invariants.h"
 #include "tests/sim/model_brain.h"
+#include "tests/sim/model_trust.h"
 #include "tests/sim/model_zone.h"
 #include "tests/sim/queue.h"
 
@@ -34,7 +35,12 @@ struct world {
     bool tracing;
     struct buffer *trace;
     int zone_count;
-    bool modern; /* 4.4 and later: configuration terms and commitment */
+    bool modern; /* 4.4 and later: configuration terms and commitment; and 5.0: certificates are loaded
+                    without a restart */
+    bool tls, auth;
+    int64_t certificates_due_ms; /* the least that one is left as it is; 0: for as long as a history lasts */
+    int serials, authorities;    /* handed out */
+    int exchanges;               /* of the CA that a person wants */
     struct wish wishes[ORDINALS_MAX + 1];
     bool set_absent;
     int next_address;
@@ -68,10 +74,10 @@ struct world {
     int64_t lost_ms[ORDINALS_MAX + 1];     /* when its disk was last lost */
     int64_t down_since_ms[ORDINALS_MAX + 1];
     bool lost_for_good, operator_needed, swapped, forgotten;
-    int64_t bad_since_ms[8];   /* one for each thing that can be bad; 0: it is good */
-    int64_t said_healthy_ms;   /* since when the status says so; 0: it doesn't */
-    int64_t healthy_since_ms;  /* the status says so and it is so */
-    int64_t addresses_lost_ms; /* since when the status says so */
+    int64_t bad_since_ms[8];  /* one for each thing that can be bad; 0: it is good */
+    int64_t said_healthy_ms;  /* since when the status says so; 0: it doesn't */
+    int64_t healthy_since_ms; /* the status says so and it is so */
+    int64_t addresses_lost_ms, ca_lost_ms, few_voters_ms, unheard_ms; /* since when the status says so */
     int reconfigurations, elections, crashes;
 };
 

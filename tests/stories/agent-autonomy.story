@@ -21,7 +21,9 @@ wait healthy
     mongo-node1 is primary by the word of the others, but no word comes from the agent of zone z1: nothing is changed until it does. (row 52)
     Set mongo is Reconfiguring; it was Degraded.
     mongo-node3 has moved from address 3a to address 3b: the configuration follows, under the same _id. (row 50)
+    Set mongo is Degraded; it was Reconfiguring.
     mongo-node3 is reached at address 3b; it was address 3a.
+    Set mongo is Reconfiguring; it was Degraded.
     Set mongo is Healthy; it was Reconfiguring.
 expect births 1
 expect node3 id 2

@@ -5,7 +5,7 @@ begins: healthy
 move-all-addresses
 wait phase AddressesLost
     Set mongo is Reconfiguring; it was Healthy.
-    mongo-node3 has moved from address 3a to address 3b: the configuration follows, under the same _id. (row 50)
+    mongo-node2 has moved from address 2a to address 2b: the configuration follows, under the same _id. (row 50)
     The reconfigure of set mongo failed: nobody answers.
     The last command (reconfigure: nobody answers) failed; it is worked out anew soon. (row 44)
     Set mongo is AddressesLost; it was Reconfiguring.
@@ -24,9 +24,9 @@ wait healthy
     Set mongo is Degraded; it was QuorumLost.
     No primary is seen: the members are electing one, or can't be seen. (row 43)
     Set mongo is QuorumLost; it was Degraded.
-    Too many voters are down for a majority: mongo-node2, mongo-node3. Nothing is forced: bring them back. (row 42)
+    Too many voters are down for a majority: mongo-node1, mongo-node2. Nothing is forced: bring them back. (row 42)
     Set mongo is Degraded; it was QuorumLost.
     Set mongo is Reconfiguring; it was Degraded.
-    mongo-node1 is the primary of set mongo.
+    mongo-node2 is the primary of set mongo.
     Set mongo is Healthy; it was Reconfiguring.
 expect births 1

@@ -21,6 +21,7 @@ wait healthy
     No primary is seen: the members are electing one, or can't be seen. (row 43)
     Set mongo is Joining; it was Initiating.
     mongo-node1 is the primary of set mongo.
+    The set's first administrator is made, on mongo-node1. (row 83)
     Set mongo is Reconfiguring; it was Joining.
     Set mongo is Healthy; it was Reconfiguring.
 expect births 1

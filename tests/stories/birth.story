@@ -17,6 +17,7 @@ wait healthy
     Set mongo is Degraded; it was Initiating.
     Set mongo is Joining; it was Degraded.
     mongo-node1 is the primary of set mongo.
+    The set's first administrator is made, on mongo-node1. (row 83)
     Set mongo is Reconfiguring; it was Joining.
     * Set mongo is Healthy; it was Reconfiguring.
 expect births 1

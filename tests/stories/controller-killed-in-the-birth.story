@@ -22,7 +22,9 @@ wait healthy
     mongo-node1 was told to initiate the set and has not answered since; only it may be told again. (row 24)
     Set mongo is Joining; it was Initiating.
     mongo-node1 is the primary of set mongo.
-    Set mongo is Degraded; it was Joining.
+    Set mongo is Reconfiguring; it was Joining.
+    The set's first administrator is made, on mongo-node1. (row 83)
+    Set mongo is Degraded; it was Reconfiguring.
     Set mongo is Healthy; it was Degraded.
 expect births 1
 expect node1 id 0

@@ -5,7 +5,7 @@ begins: healthy
 foreign-disk node3
 wait row 10
     Set mongo is Degraded; it was Healthy.
-    mongo-node3 belongs to another replica set (disk mongodb-disk3 belongs to replica set ffffffffffffffffffffffff, not 00000000fd5f051d8ffac562: mongo-rc3 is set to no pod), so nothing is changed: give it another disk or take it out of the spec. (row 10)
+    mongo-node3 belongs to another replica set (disk mongodb-disk3 belongs to replica set ffffffffffffffffffffffff, not 0000000016fd3109173fc434: mongo-rc3 is set to no pod), so nothing is changed: give it another disk or take it out of the spec. (row 10)
     mongo-node3 belongs to another replica set: give it another disk or take it out of the spec. (row 203)
 wait 30 seconds
 expect row 203
@@ -18,7 +18,5 @@ wait healthy
     mongo-node3 has the data: it gets its vote. (row 81)
     Set mongo is Reconfiguring; it was Joining.
     Priorities, tags or settings differ from the spec and are set (mongo-node3). (row 82)
-    Set mongo is Joining; it was Reconfiguring.
-    Set mongo is Reconfiguring; it was Joining.
     Set mongo is Healthy; it was Reconfiguring.
 expect node3 id 2

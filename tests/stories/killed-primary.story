@@ -9,7 +9,7 @@ wait phase Degraded
     No primary is seen: the members are electing one, or can't be seen. (row 43)
 wait healthy
     Set mongo is Reconfiguring; it was Degraded.
-    mongo-node3 is the primary of set mongo.
+    mongo-node2 is the primary of set mongo.
     * Set mongo is Healthy; it was Reconfiguring.
 expect never row 60
 expect never row 80

@@ -20,6 +20,7 @@ wait healthy
     Set mongo is Degraded; it was Initiating.
     Set mongo is Joining; it was Degraded.
     mongo-node1 is the primary of set mongo.
+    The set's first administrator is made, on mongo-node1. (row 83)
     Set mongo is Reconfiguring; it was Joining.
     Set mongo is Healthy; it was Reconfiguring.
 kill controller
@@ -33,10 +34,13 @@ wait 60 seconds
     No report yet from zones z1, z2, z3: the set is initiated only when every zone has proven that its member is new. To start without one, take its members out of the spec. (row 30)
     Set mongo is Degraded; it was Provisioning.
     No primary is seen: the members are electing one, or can't be seen. (row 43)
+    The store knew no keyfile of set mongo; the one that its zones have is taken over, and the first administrator gets a new password.
 expect births 1
 hear z1
 wait healthy
     mongo-node1 is the primary of set mongo.
-    Set mongo is Healthy; it was Degraded.
+    Set mongo is Reconfiguring; it was Degraded.
+    The set's first administrator is made, on mongo-node1. (row 83)
+    Set mongo is Healthy; it was Reconfiguring.
 expect births 1
 expect never row 23

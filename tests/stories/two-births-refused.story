@@ -27,14 +27,20 @@ apply
 wait 60 seconds
     Set mongo is Provisioning; it was not looked at before.
     No report yet from zones z1, z2, z3: the set is initiated only when every zone has proven that its member is new. To start without one, take its members out of the spec. (row 30)
-    Zone z2 had accepted epoch 1: this controller goes on with epoch 2.
+    Zone z3 had accepted epoch 1: this controller goes on with epoch 2.
+    A member of set mongo in zone z3 gets no certificate: mongo-node3 shows a certificate of another CA.
     Set mongo is Degraded; it was Provisioning.
     No primary is seen: the members are electing one, or can't be seen. (row 43)
+    The store knew no keyfile of set mongo; the one that its zones have is taken over, and the first administrator gets a new password.
+    A member of set mongo in zone z2 gets no certificate: mongo-node2 shows a certificate of another CA.
 expect births 1
 heal z1
 wait healthy
     Set mongo is Joining; it was Degraded.
-    mongo-node2 is the primary of set mongo.
-    Set mongo is Degraded; it was Joining.
-    Set mongo is Healthy; it was Degraded.
+    mongo-node3 is the primary of set mongo.
+    Set mongo is Reconfiguring; it was Joining.
+    Set mongo is Degraded; it was Reconfiguring.
+    Set mongo is Reconfiguring; it was Degraded.
+    The set's first administrator is made, on mongo-node3. (row 83)
+    Set mongo is Healthy; it was Reconfiguring.
 expect births 1

@@ -15,16 +15,20 @@ wait healthy
 move-address node2
 wait healthy
     Set mongo is Reconfiguring; it was Healthy.
+    mongo-node2 has moved from address 2a to address 2b, and loads the certificate for that only when it is started: it is restarted, and then followed. (row 58)
+    Set mongo is Degraded; it was Reconfiguring.
+    Set mongo is Reconfiguring; it was Degraded.
     mongo-node2 has moved from address 2a to address 2b: the configuration follows, under the same _id. (row 50)
+    Set mongo is Degraded; it was Reconfiguring.
     mongo-node2 is reached at address 2b; it was address 2a.
-    Set mongo is Healthy; it was Reconfiguring.
+    Set mongo is Healthy; it was Degraded.
 kill primary
 wait healthy
     Set mongo is Degraded; it was Healthy.
     No primary of set mongo is seen; it was mongo-node1.
     No primary is seen: the members are electing one, or can't be seen. (row 43)
     Set mongo is Healthy; it was Degraded.
-    mongo-node3 is the primary of set mongo.
+    mongo-node2 is the primary of set mongo.
 remove node4
     Revision 3 of the federation was applied: 1 change.
 wait healthy

@@ -1,19 +1,19 @@
-/* Stands before the C library (LD_PRELOAD) and lets the nth allocation, or the nth effect on files and sockets, fail. Only those
- * are counted that our own code asked for, itself or through a library: the innermost frame of the program's stack that belongs to
- * the program itself must lie in a function of production code. Which functions those are is said by a file of ranges, made by
- * torture.py. What mongo-c-driver and OpenSSL allocate is left alone: the former ends the process by design when memory is out, the
- * latter allocates a million times to make one key; nor does the stack of a new thread (libuv ends the process without its workers).
+/* Stands before the C library (LD_PRELOAD) and lets the nth allocation, or the nth effect on files and
+ * sockets, fail. Only those are counted that our own code asked for, itself or through a library: the
+ * innermost frame of the program's stack that belongs to the program itself must lie in a function of
+ * production code. Which functions those are is said by a file of ranges, made by torture.py. What
+ * mongo-c-driver and OpenSSL allocate is left alone: the former ends the process by design when memory is
+ * out, the latter allocates a million times to make one key; nor does the stack of a new thread (libuv ends
+ * the process without its workers).
  *
- *   ATOLL_TORTURE_MAP     lines "START END KIND", hexadecimal offsets, sorted; KIND is T (tests), P (production) or E (production, and
- *                         where a simulator enters it)
- *   ATOLL_TORTURE_ENTERED 1: only what happens within an E counts
- *   ATOLL_TORTURE_KIND    memory or effect
- *   ATOLL_TORTURE_AT      which one fails, from 1; 0: none, they are only counted, and the report gets "site N" for each that is
- *                         the first one from another way through production code
- *   ATOLL_TORTURE_FORK    instead: several, ascending ("3,17,40"). At each a copy of the process goes on in which it fails, and is
- *                         waited for; only for programs that touch nothing outside of themselves
- *   ATOLL_TORTURE_REPORT  a file that gets "failed NAME ADDRESS…" and at the end "counted N"; of each copy "ended N STATUS" (as
- *                         waitpid() says it), while what it wrote goes to the file REPORT.N
+ *   ATOLL_TORTURE_MAP     lines "START END KIND", hexadecimal offsets, sorted; KIND is T (tests), P
+ * (production) or E (production, and where a simulator enters it) ATOLL_TORTURE_ENTERED 1: only what happens
+ * within an E counts ATOLL_TORTURE_KIND    memory or effect ATOLL_TORTURE_AT      which one fails, from 1; 0:
+ * none, they are only counted, and the report gets "site N" for each that is the first one from another way
+ * through production code ATOLL_TORTURE_FORK    instead: several, ascending ("3,17,40"). At each a copy of
+ * the process goes on in which it fails, and is waited for; only for programs that touch nothing outside of
+ * themselves ATOLL_TORTURE_REPORT  a file that gets "failed NAME ADDRESS…" and at the end "counted N"; of
+ * each copy "ended N STATUS" (as waitpid() says it), while what it wrote goes to the file REPORT.N
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -39,7 +39,15 @@
 
 #define STACK_WORDS_MAX (((size_t)8 << 20) / sizeof(uintptr_t))
 
-enum { RANGES_MAX = 65536, FRAMES_MAX = 48, EARLY_BYTES = 65536, FOREIGN_MAX = 16, COPY_SECONDS_MAX = 60, SITES_MAX = 65536, SITE_FRAMES = 6 };
+enum {
+    RANGES_MAX = 65536,
+    FRAMES_MAX = 48,
+    EARLY_BYTES = 65536,
+    FOREIGN_MAX = 16,
+    COPY_SECONDS_MAX = 60,
+    SITES_MAX = 65536,
+    SITE_FRAMES = 6
+};
 
 struct range {
     uintptr_t start, end;
@@ -54,7 +62,7 @@ static struct {
     atomic_ulong counted;
     int report;
     ino_t shown[STDERR_FILENO + 1]; /* where stdout and stderr went at the start */
-    uintptr_t base, first, last; /* of the program's own text */
+    uintptr_t base, first, last;    /* of the program's own text */
     struct range ranges[RANGES_MAX];
     size_t range_count;
     struct range loop;                 /* libuv */
@@ -89,9 +97,9 @@ static bool is_early(const void *pointer)
 }
 
 /* The next definition of NAME, in a static variable of the function that asks. */
-#define NEXT(type, name, parameters)                                                                          \
-    static type(*next_##name) parameters;                                                                     \
-    if (!next_##name)                                                                                         \
+#define NEXT(type, name, parameters)                                                                         \
+    static type(*next_##name) parameters;                                                                    \
+    if (!next_##name)                                                                                        \
     next_##name = (type(*) parameters)(uintptr_t)find_next(#name)
 
 /* volatile: the compiler believes that dlsym() never comes back into this file. */
@@ -161,7 +169,8 @@ static void walk_stack(struct asking *out)
     void *frames[FRAMES_MAX];
     bool decided = false;
     int count = backtrace(frames, FRAMES_MAX);
-    for (int i = 1; i < count && out->count < SITE_FRAMES && take_frame(out, (uintptr_t)frames[i] - 1, &decided); i++)
+    for (int i = 1;
+         i < count && out->count < SITE_FRAMES && take_frame(out, (uintptr_t)frames[i] - 1, &decided); i++)
         ;
 }
 
@@ -179,7 +188,8 @@ static void walk_frames(struct asking *out, uintptr_t caller, const uintptr_t *f
     }
 }
 
-/* Whether production code asked; `caller` is where the call came from, `frame` the frame of who was called. */
+/* Whether production code asked; `caller` is where the call came from, `frame` the frame of who was called.
+ */
 static bool is_ours(uintptr_t caller, const uintptr_t *frame, struct asking *out)
 {
     *out = (struct asking){.count = 0};
@@ -219,7 +229,8 @@ static void say_failed(const char *name)
     for (int i = 1; i < count && length < (int)sizeof line - 24; i++) {
         uintptr_t address = (uintptr_t)frames[i] - 1;
         if (address >= torture.first && address < torture.last)
-            length += snprintf(line + length, sizeof line - (size_t)length, " %lx", (unsigned long)(address - torture.base));
+            length += snprintf(line + length, sizeof line - (size_t)length, " %lx",
+                               (unsigned long)(address - torture.base));
     }
     line[length++] = '\n';
     if (torture.report >= 0 && write(torture.report, line, (size_t)length) < 0)
@@ -341,7 +352,8 @@ EXPORT void *realloc(void *pointer, size_t size)
         size_t left = (size_t)(early + EARLY_BYTES - (char *)pointer);
         return out ? memcpy(out, pointer, size < left ? size : left) : NULL;
     }
-    if (size && !is_loop(__builtin_return_address(0)) && fails(true, "realloc", __builtin_return_address(0), __builtin_frame_address(0)))
+    if (size && !is_loop(__builtin_return_address(0)) &&
+        fails(true, "realloc", __builtin_return_address(0), __builtin_frame_address(0)))
         return errno = ENOMEM, NULL;
     return next_realloc(pointer, size);
 }
@@ -373,7 +385,9 @@ EXPORT char *strndup(const char *text, size_t length)
 EXPORT int posix_memalign(void **out, size_t alignment, size_t size)
 {
     NEXT(int, posix_memalign, (void **, size_t, size_t));
-    return fails(true, "posix_memalign", __builtin_return_address(0), __builtin_frame_address(0)) ? ENOMEM : next_posix_memalign(out, alignment, size);
+    return fails(true, "posix_memalign", __builtin_return_address(0), __builtin_frame_address(0))
+               ? ENOMEM
+               : next_posix_memalign(out, alignment, size);
 }
 
 /* ---- effects ---- */
@@ -389,69 +403,72 @@ static bool has_mode(int flags)
     return (flags & O_CREAT) || (flags & O_TMPFILE) == O_TMPFILE;
 }
 
-#define OPENING(name)                                                                                         \
-    EXPORT int name(const char *path, int flags, ...)                                                         \
-    {                                                                                                         \
-        va_list arguments;                                                                                    \
-        va_start(arguments, flags);                                                                           \
-        unsigned mode = has_mode(flags) ? va_arg(arguments, unsigned) : 0;                                    \
-        va_end(arguments);                                                                                    \
-        NEXT(int, name, (const char *, int, ...));                                                              \
-        if (fails(false, #name, __builtin_return_address(0), __builtin_frame_address(0)))                                                                              \
-            return errno = torture.at % 2 ? EMFILE : EIO, -1;                                                 \
-        return next_##name(path, flags, mode);                                                                \
+#define OPENING(name)                                                                                        \
+    EXPORT int name(const char *path, int flags, ...)                                                        \
+    {                                                                                                        \
+        va_list arguments;                                                                                   \
+        va_start(arguments, flags);                                                                          \
+        unsigned mode = has_mode(flags) ? va_arg(arguments, unsigned) : 0;                                   \
+        va_end(arguments);                                                                                   \
+        NEXT(int, name, (const char *, int, ...));                                                           \
+        if (fails(false, #name, __builtin_return_address(0), __builtin_frame_address(0)))                    \
+            return errno = torture.at % 2 ? EMFILE : EIO, -1;                                                \
+        return next_##name(path, flags, mode);                                                               \
     }
 
 OPENING(open)
 OPENING(open64)
 
-#define OPENING_AT(name)                                                                                      \
-    EXPORT int name(int folder, const char *path, int flags, ...)                                             \
-    {                                                                                                         \
-        va_list arguments;                                                                                    \
-        va_start(arguments, flags);                                                                           \
-        unsigned mode = has_mode(flags) ? va_arg(arguments, unsigned) : 0;                                    \
-        va_end(arguments);                                                                                    \
-        NEXT(int, name, (int, const char *, int, ...));                                                         \
-        if (fails(false, #name, __builtin_return_address(0), __builtin_frame_address(0)))                                                                              \
-            return errno = torture.at % 2 ? EMFILE : EIO, -1;                                                 \
-        return next_##name(folder, path, flags, mode);                                                        \
+#define OPENING_AT(name)                                                                                     \
+    EXPORT int name(int folder, const char *path, int flags, ...)                                            \
+    {                                                                                                        \
+        va_list arguments;                                                                                   \
+        va_start(arguments, flags);                                                                          \
+        unsigned mode = has_mode(flags) ? va_arg(arguments, unsigned) : 0;                                   \
+        va_end(arguments);                                                                                   \
+        NEXT(int, name, (int, const char *, int, ...));                                                      \
+        if (fails(false, #name, __builtin_return_address(0), __builtin_frame_address(0)))                    \
+            return errno = torture.at % 2 ? EMFILE : EIO, -1;                                                \
+        return next_##name(folder, path, flags, mode);                                                       \
     }
 
 OPENING_AT(openat)
 OPENING_AT(openat64)
 
 /* A function of this type, with these parameters, that fails with -1 and this errno. */
-#define FAILING(type, name, parameters, arguments, error)                                                     \
-    EXPORT type name parameters                                                                               \
-    {                                                                                                         \
-        NEXT(type, name, parameters);                                                                          \
-        if (fails(false, #name, __builtin_return_address(0), __builtin_frame_address(0)))                                                                              \
-            return errno = (error), (type)-1;                                                                 \
-        return next_##name arguments;                                                                         \
+#define FAILING(type, name, parameters, arguments, error)                                                    \
+    EXPORT type name parameters                                                                              \
+    {                                                                                                        \
+        NEXT(type, name, parameters);                                                                        \
+        if (fails(false, #name, __builtin_return_address(0), __builtin_frame_address(0)))                    \
+            return errno = (error), (type)-1;                                                                \
+        return next_##name arguments;                                                                        \
     }
 
 /* libuv wakes itself up by pipes of its own, and ends the process when one of them fails. */
 static bool is_own_pipe(int fd, void *caller)
 {
     struct stat status;
-    return is_loop(caller) && fstat(fd, &status) == 0 && !S_ISREG(status.st_mode) && !S_ISSOCK(status.st_mode);
+    return is_loop(caller) && fstat(fd, &status) == 0 && !S_ISREG(status.st_mode) &&
+           !S_ISSOCK(status.st_mode);
 }
 
-#define FAILING_IO(name, parameters, arguments, error)                                                        \
-    EXPORT ssize_t name parameters                                                                            \
-    {                                                                                                         \
-        NEXT(ssize_t, name, parameters);                                                                      \
-        if (!is_own_pipe(fd, __builtin_return_address(0)) && fails(false, #name, __builtin_return_address(0), __builtin_frame_address(0))) \
-            return errno = (error), -1;                                                                       \
-        return next_##name arguments;                                                                         \
+#define FAILING_IO(name, parameters, arguments, error)                                                       \
+    EXPORT ssize_t name parameters                                                                           \
+    {                                                                                                        \
+        NEXT(ssize_t, name, parameters);                                                                     \
+        if (!is_own_pipe(fd, __builtin_return_address(0)) &&                                                 \
+            fails(false, #name, __builtin_return_address(0), __builtin_frame_address(0)))                    \
+            return errno = (error), -1;                                                                      \
+        return next_##name arguments;                                                                        \
     }
 
 FAILING_IO(read, (int fd, void *data, size_t length), (fd, data, length), EIO)
 FAILING(ssize_t, pread64, (int fd, void *data, size_t length, off64_t at), (fd, data, length, at), EIO)
 FAILING_IO(write, (int fd, const void *data, size_t length), (fd, data, length), disk_error())
 FAILING_IO(writev, (int fd, const struct iovec *data, int count), (fd, data, count), disk_error())
-FAILING(ssize_t, pwrite64, (int fd, const void *data, size_t length, off64_t at), (fd, data, length, at), disk_error())
+FAILING(ssize_t, pwrite64, (int fd, const void *data, size_t length, off64_t at), (fd, data, length, at),
+        disk_error())
 FAILING(int, fsync, (int fd), (fd), disk_error())
 FAILING(int, fdatasync, (int fd), (fd), disk_error())
 FAILING(int, ftruncate64, (int fd, off64_t length), (fd, length), disk_error())
@@ -460,17 +477,21 @@ FAILING(int, unlink, (const char *path), (path), EIO)
 FAILING(int, mkdir, (const char *path, mode_t mode), (path, mode), disk_error())
 FAILING(int, pipe2, (int fds[2], int flags), (fds, flags), EMFILE)
 FAILING(int, socket, (int domain, int type, int protocol), (domain, type, protocol), EMFILE)
-FAILING(int, bind, (int fd, const struct sockaddr *address, socklen_t length), (fd, address, length), EADDRINUSE)
+FAILING(int, bind, (int fd, const struct sockaddr *address, socklen_t length), (fd, address, length),
+        EADDRINUSE)
 FAILING(int, listen, (int fd, int backlog), (fd, backlog), EADDRINUSE)
-FAILING(int, connect, (int fd, const struct sockaddr *address, socklen_t length), (fd, address, length), ECONNREFUSED)
-FAILING(int, accept4, (int fd, struct sockaddr *address, socklen_t *length, int flags), (fd, address, length, flags), EMFILE)
+FAILING(int, connect, (int fd, const struct sockaddr *address, socklen_t length), (fd, address, length),
+        ECONNREFUSED)
+FAILING(int, accept4, (int fd, struct sockaddr *address, socklen_t *length, int flags),
+        (fd, address, length, flags), EMFILE)
 
 /* ---- life ---- */
 
 static int look_at_object(struct dl_phdr_info *info, size_t size, void *context)
 {
     bool *program_seen = context;
-    static const char *const left_alone[] = {"/libbson-1.0", "/libmongoc-1.0", "/libcrypto.so", "/libssl.so", "/ld-linux"};
+    static const char *const left_alone[] = {"/libbson-1.0", "/libmongoc-1.0", "/libcrypto.so", "/libssl.so",
+                                             "/ld-linux"};
     bool foreign = false;
     for (size_t i = 0; i < sizeof left_alone / sizeof *left_alone; i++)
         foreign = foreign || strstr(info->dlpi_name, left_alone[i]);
@@ -508,7 +529,8 @@ static void read_map(const char *path)
 
 __attribute__((constructor)) static void begin(void)
 {
-    const char *map = getenv("ATOLL_TORTURE_MAP"), *kind = getenv("ATOLL_TORTURE_KIND"), *at = getenv("ATOLL_TORTURE_AT");
+    const char *map = getenv("ATOLL_TORTURE_MAP"), *kind = getenv("ATOLL_TORTURE_KIND"),
+               *at = getenv("ATOLL_TORTURE_AT");
     const char *report = getenv("ATOLL_TORTURE_REPORT");
     void *frames[2];
     bool program_seen = false;
@@ -529,7 +551,7 @@ __attribute__((constructor)) static void begin(void)
     }
     read_map(map);
     dl_iterate_phdr(look_at_object, &program_seen);
-    backtrace(frames, 2); /* loads its library now */
+    backtrace(frames, 2);   /* loads its library now */
     unsetenv("LD_PRELOAD"); /* not for the programs that this one starts */
     torture.ready = true;
     inside = false;

@@ -62,7 +62,8 @@ static uint32_t wanted_facts(const struct intent_member *wanted)
 {
     return F(NAMED) | fact(F(UP), wanted->run == RUN_UP) | fact(F(HELD), wanted->run == RUN_HELD) |
            fact(F(ABSENT), wanted->run == RUN_ABSENT) | fact(F(ID_NAMED), is_set(wanted->disk_id)) |
-           fact(F(MARK_WANTED), is_set(wanted->replica_set_id));
+           fact(F(MARK_WANTED), is_set(wanted->replica_set_id)) | fact(F(TLS), wanted->tls) |
+           fact(F(CERTIFICATE), is_set(wanted->certificate));
 }
 
 static uint32_t disk_facts(const struct disk_holding *disk)

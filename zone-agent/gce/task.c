@@ -342,6 +342,13 @@ static void act_on_answer(struct task *task, const struct http_answer *answer, c
     arena_finish(&arena);
 }
 
+/* An attempt that the deadline cut short says nothing new of what is in the way. */
+static bool cut_short(const struct task *task, const struct error *err)
+{
+    return err && err->code == ERROR_TIMEOUT && task->problem.code &&
+           compute_now(task->compute) >= task->deadline_ms;
+}
+
 static void on_answer(void *context, const struct http_answer *answer, const struct error *err)
 {
     struct task *task = context;
@@ -356,6 +363,8 @@ static void on_answer(void *context, const struct http_answer *answer, const str
     compute_wake(task->compute); /* there is room for another */
     if (task->canceled || (err && err->code == ERROR_CANCELED))
         task_finish_canceled(task);
+    else if (cut_short(task, err))
+        finish_with_problem(task);
     else
         act_on_answer(task, answer, err);
 }

@@ -27,9 +27,11 @@ static enum error_code code_of(int status)
     }
 }
 
-int kube_answer_error(int status, const char *reason, const char *message, const char *subject, struct error *err)
+int kube_answer_error(int status, const char *reason, const char *message, const char *subject,
+                      struct error *err)
 {
-    error_set(err, code_of(status), "%s: %d%s%s%s%s", subject, status, *reason ? " " : "", reason, *message ? ": " : "", message);
+    error_set(err, code_of(status), "%s: %d%s%s%s%s", subject, status, *reason ? " " : "", reason,
+              *message ? ": " : "", message);
     err->detail = status;
     return -1;
 }
@@ -46,13 +48,14 @@ static const char *first_words(const struct http_answer *answer, char *text, siz
     return text;
 }
 
-void kube_answer_read(const struct http_answer *answer, const char *subject, struct json **body, struct error *err,
-                      struct kube_answer *out)
+void kube_answer_read(const struct http_answer *answer, const char *subject, struct json **body,
+                      struct error *err, struct kube_answer *out)
 {
     bool is_good = answer->status >= 200 && answer->status < 300;
     bool says_json = strstr(answer->content_type, "json") != NULL;
     char words[200];
-    *body = says_json && answer->length ? json_parse(answer->body, answer->length, KUBE_ANSWER_BYTES_MAX, err) : NULL;
+    *body = says_json && answer->length ? json_parse(answer->body, answer->length, KUBE_ANSWER_BYTES_MAX, err)
+                                        : NULL;
     bool is_status = *body && strcmp(json_get_text(*body, "kind", ""), "Status") == 0;
     *out = (struct kube_answer){
         .status = answer->status,
@@ -83,7 +86,8 @@ static bool heals(const struct kube_attempt *attempt)
     bool idempotent = strcmp(attempt->method, "POST") != 0;
     switch (attempt->status) {
     case 0:
-        if (attempt->code != ERROR_UNREACHABLE && attempt->code != ERROR_TIMEOUT && attempt->code != ERROR_PROTOCOL)
+        if (attempt->code != ERROR_UNREACHABLE && attempt->code != ERROR_TIMEOUT &&
+            attempt->code != ERROR_PROTOCOL)
             return false; /* a certificate that does not verify, too large an answer: the same again */
         return idempotent || attempt->unsent;
     case 429: /* turned away before anything was done */

@@ -6,13 +6,15 @@
 #include "proto/base/clock.h"
 #include "zone-agent/kubernetes/client.h"
 
-/* Reads an HTTP answer into `out`, whose pointers go into *body (to be destroyed) and *err (filled when status is not 2xx, or the body
- * can't be read). `subject` begins the error's message: "PATCH /api/v1/…". */
-void kube_answer_read(const struct http_answer *answer, const char *subject, struct json **body, struct error *err,
-                      struct kube_answer *out);
+/* Reads an HTTP answer into `out`, whose pointers go into *body (to be destroyed) and *err (filled when
+ * status is not 2xx, or the body can't be read). `subject` begins the error's message: "PATCH /api/v1/…". */
+void kube_answer_read(const struct http_answer *answer, const char *subject, struct json **body,
+                      struct error *err, struct kube_answer *out);
 
-/* The error that stands for a refusal with this HTTP status; `reason` and `message` of the Status, or "". Returns -1. */
-int kube_answer_error(int status, const char *reason, const char *message, const char *subject, struct error *err);
+/* The error that stands for a refusal with this HTTP status; `reason` and `message` of the Status, or "".
+ * Returns -1. */
+int kube_answer_error(int status, const char *reason, const char *message, const char *subject,
+                      struct error *err);
 
 /* What the server asked to wait, in its header or in the Status' details; -1 when it did not. */
 int64_t kube_answer_retry_after_ms(const struct http_answer *answer, const struct json *body);

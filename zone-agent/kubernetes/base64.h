@@ -4,8 +4,9 @@
 
 #include <stddef.h>
 
-/* The bytes with a zero behind them, to be freed (after clearing them, when they are secret); NULL when memory is out or `text`
- * is no base64. White space between the characters is skipped, as writers of YAML break long lines. */
+/* The bytes with a zero behind them, to be freed (after clearing them, when they are secret); NULL when
+ * memory is out or `text` is no base64. White space between the characters is skipped, as writers of YAML
+ * break long lines. */
 char *base64_decode(const char *text, size_t *length);
 
 /* The text, to be freed; NULL when memory is out. */

@@ -1,5 +1,5 @@
-/* Requests to an API server: see client.h. A call waits in a list until it may be sent; `work` is a timer that is due when the
- * first of them can go on. */
+/* Requests to an API server: see client.h. A call waits in a list until it may be sent; `work` is a timer
+ * that is due when the first of them can go on. */
 #include "zone-agent/kubernetes/client.h"
 
 #include <assert.h>
@@ -25,8 +25,8 @@ struct kube_call {
     struct http_call *http;      /* NULL while it waits */
     uint64_t version;            /* of the credentials that it was sent with */
     unsigned attempts;
-    bool fresh;    /* the last connection may be dead */
-    bool refused;  /* was answered 401 once */
+    bool fresh;   /* the last connection may be dead */
+    bool refused; /* was answered 401 once */
     bool canceled;
     bool answered; /* `done` was called; only libcurl still has to let go */
 };
@@ -100,8 +100,9 @@ static void wake(struct kube_client *client, int64_t in_ms)
         uv_timer_start(&client->work, on_work, (uint64_t)in_ms, 0);
 }
 
-int kube_client_dial(struct kube_client *client, const char *path, const char *content_type, struct http_call_options *options,
-                     struct http_call **out, uint64_t *version, struct error *err)
+int kube_client_dial(struct kube_client *client, const char *path, const char *content_type,
+                     struct http_call_options *options, struct http_call **out, uint64_t *version,
+                     struct error *err)
 {
     struct kube_identity identity;
     char url[KUBE_URL_MAX], typed[128];
@@ -171,7 +172,8 @@ static void after_answer(struct kube_call *call, const struct http_answer *http)
     char subject[256];
     subject_of(call, subject);
     kube_answer_read(http, subject, &body, &err, &answer);
-    struct kube_attempt attempt = {.status = http->status, .retry_after_ms = kube_answer_retry_after_ms(http, body)};
+    struct kube_attempt attempt = {.status = http->status,
+                                   .retry_after_ms = kube_answer_retry_after_ms(http, body)};
     bool is_good = answer.err == NULL;
     if (is_good || (!try_other_credentials(call, http->status) && !try_again(call, &attempt)))
         finish(call, &answer);
@@ -211,8 +213,8 @@ static void send_call(struct kube_call *call, int64_t now_ms)
         .done = on_http_done,
         .context = call,
     };
-    int result = kube_client_dial(client, call->path, call->body ? call->content_type : NULL, &options, &call->http,
-                                  &call->version, &err);
+    int result = kube_client_dial(client, call->path, call->body ? call->content_type : NULL, &options,
+                                  &call->http, &call->version, &err);
     if (result == 0) {
         client->in_flight++;
         client->held++;
@@ -264,7 +266,8 @@ static void on_work(uv_timer_t *timer)
         else if (now_ms >= call->deadline_at)
             finish_late(call);
         else {
-            call->due_at = INT64_MAX; /* until it is known when it goes on: after an attempt, or with credentials */
+            call->due_at =
+                INT64_MAX; /* until it is known when it goes on: after an attempt, or with credentials */
             send_call(call, now_ms);
         }
     }
@@ -283,7 +286,8 @@ static void on_credentials_changed(void *context)
 
 /* What callers call */
 
-static int check_request(const struct kube_client *client, const struct kube_request *request, struct error *err)
+static int check_request(const struct kube_client *client, const struct kube_request *request,
+                         struct error *err)
 {
     assert(request->done && request->method && request->path);
     if (client->closing)
@@ -291,9 +295,11 @@ static int check_request(const struct kube_client *client, const struct kube_req
     if (strlen(request->method) >= sizeof(((struct kube_call *)0)->method))
         return error_set(err, ERROR_INVALID, "not a method: %.20s", request->method);
     if (*request->path != '/' || strlen(request->path) > KUBE_PATH_MAX || strpbrk(request->path, " \t\r\n#"))
-        return error_set(err, ERROR_INVALID, "not a path of at most %d bytes: %.200s", KUBE_PATH_MAX, request->path);
+        return error_set(err, ERROR_INVALID, "not a path of at most %d bytes: %.200s", KUBE_PATH_MAX,
+                         request->path);
     if (request->length > KUBE_ANSWER_BYTES_MAX)
-        return error_set(err, ERROR_TOO_LARGE, "%s: a body of more than %d bytes", request->path, KUBE_ANSWER_BYTES_MAX);
+        return error_set(err, ERROR_TOO_LARGE, "%s: a body of more than %d bytes", request->path,
+                         KUBE_ANSWER_BYTES_MAX);
     if (client->call_count >= KUBE_REQUESTS_MAX)
         return error_set(err, ERROR_TOO_LARGE, "more than %d Kubernetes requests wait", KUBE_REQUESTS_MAX);
     return 0;
@@ -330,7 +336,8 @@ uint64_t kube_request_start(struct kube_client *client, const struct kube_reques
         return 0;
     call->client = client;
     call->id = ++client->last_id;
-    call->deadline_at = clock_monotonic_ms(client->clock) + (request->deadline_ms > 0 ? request->deadline_ms : KUBE_DEADLINE_MS);
+    call->deadline_at = clock_monotonic_ms(client->clock) +
+                        (request->deadline_ms > 0 ? request->deadline_ms : KUBE_DEADLINE_MS);
     while (*end)
         end = &(*end)->next;
     *end = call;
@@ -360,8 +367,9 @@ const char *kube_client_namespace(const struct kube_client *client)
     return kube_credentials_config(client->credentials)->namespace_name;
 }
 
-struct kube_client *kube_client_create(uv_loop_t *loop, struct http_client *http, const struct kube_config *config,
-                                       const struct clock *clock, const struct random *random, struct error *err)
+struct kube_client *kube_client_create(uv_loop_t *loop, struct http_client *http,
+                                       const struct kube_config *config, const struct clock *clock,
+                                       const struct random *random, struct error *err)
 {
     struct kube_client *client = calloc(1, sizeof *client);
     if (!client) {

@@ -26,8 +26,9 @@ struct kube_credentials {
     int64_t plugin_failed_ms, plugin_began_ms;
 };
 
-struct kube_credentials *kube_credentials_create(uv_loop_t *loop, const struct kube_config *config, const struct clock *clock,
-                                                 void (*changed)(void *context), void *context, struct error *err)
+struct kube_credentials *kube_credentials_create(uv_loop_t *loop, const struct kube_config *config,
+                                                 const struct clock *clock, void (*changed)(void *context),
+                                                 void *context, struct error *err)
 {
     struct kube_credentials *credentials = calloc(1, sizeof *credentials);
     if (!credentials) {
@@ -100,7 +101,8 @@ static int read_secret(const char *path, size_t limit, char **out, struct error 
     return failed;
 }
 
-static int read_pem(struct kube_credentials *credentials, const char *path, const char *what, char **known, struct error *err)
+static int read_pem(struct kube_credentials *credentials, const char *path, const char *what, char **known,
+                    struct error *err)
 {
     char *text;
     if (!path)
@@ -175,8 +177,10 @@ static void on_plugin_done(void *context, struct exec_credential *credential, co
     struct kube_credentials *credentials = context;
     struct error problem = {.code = ERROR_NONE};
     credentials->plugin = NULL;
-    if (!err && credential->expires_wall_ms && credential->expires_wall_ms <= clock_wall_ms(credentials->clock))
-        error_set(&problem, ERROR_REFUSED, "%s: the exec plugin %s gives a credential that has expired (are the clocks right?)",
+    if (!err && credential->expires_wall_ms &&
+        credential->expires_wall_ms <= clock_wall_ms(credentials->clock))
+        error_set(&problem, ERROR_REFUSED,
+                  "%s: the exec plugin %s gives a credential that has expired (are the clocks right?)",
                   credentials->config.source, credentials->config.exec.command);
     else if (!err)
         take_token(credentials, credential->token, &problem);
@@ -209,12 +213,14 @@ static int start_plugin(struct kube_credentials *credentials, struct error *err)
     int64_t now_ms = clock_monotonic_ms(credentials->clock);
     if (credentials->plugin)
         return 1;
-    if (credentials->plugin_error.code != ERROR_NONE && now_ms - credentials->plugin_failed_ms < KUBE_CREDENTIALS_RETRY_MS) {
+    if (credentials->plugin_error.code != ERROR_NONE &&
+        now_ms - credentials->plugin_failed_ms < KUBE_CREDENTIALS_RETRY_MS) {
         *err = credentials->plugin_error;
         return -1;
     }
     credentials->plugin_began_ms = now_ms;
-    credentials->plugin = exec_plugin_run(credentials->loop, &credentials->config, on_plugin_done, credentials, err);
+    credentials->plugin =
+        exec_plugin_run(credentials->loop, &credentials->config, on_plugin_done, credentials, err);
     if (credentials->plugin)
         return 1;
     credentials->plugin_error = *err;
@@ -229,7 +235,8 @@ static int refresh_plugin(struct kube_credentials *credentials, struct error *er
         return 0;
     struct error problem = {.code = ERROR_NONE};
     bool good = !credentials->stale && has_plugin_credential(credentials, 0);
-    if (good && clock_monotonic_ms(credentials->clock) - credentials->plugin_began_ms < KUBE_CREDENTIALS_RETRY_MS)
+    if (good &&
+        clock_monotonic_ms(credentials->clock) - credentials->plugin_began_ms < KUBE_CREDENTIALS_RETRY_MS)
         return 0; /* it gives credentials of a short life: it need not run for each request */
     int result = start_plugin(credentials, &problem);
     if (good)

@@ -1,5 +1,5 @@
-/* Who we are to the API server at this moment. Files are read again every minute and after a refusal (tokens of service accounts
- * rotate hourly); an exec plugin's credential is kept until it expires or is refused. */
+/* Who we are to the API server at this moment. Files are read again every minute and after a refusal (tokens
+ * of service accounts rotate hourly); an exec plugin's credential is kept until it expires or is refused. */
 #ifndef ATOLL_KUBERNETES_CREDENTIALS_H
 #define ATOLL_KUBERNETES_CREDENTIALS_H
 
@@ -27,8 +27,9 @@ struct kube_identity {
 };
 
 /* Copies `config`. `changed` is called from the loop when a get that said 1 can be made again. */
-struct kube_credentials *kube_credentials_create(uv_loop_t *loop, const struct kube_config *config, const struct clock *clock,
-                                                 void (*changed)(void *context), void *context, struct error *err);
+struct kube_credentials *kube_credentials_create(uv_loop_t *loop, const struct kube_config *config,
+                                                 const struct clock *clock, void (*changed)(void *context),
+                                                 void *context, struct error *err);
 void kube_credentials_destroy(struct kube_credentials *credentials);
 
 const struct kube_config *kube_credentials_config(const struct kube_credentials *credentials);
@@ -36,7 +37,8 @@ const struct kube_config *kube_credentials_config(const struct kube_credentials 
 /* 0: here they are; 1: a plugin is being asked; -1: there are none now, `err` says why. */
 int kube_credentials_get(struct kube_credentials *credentials, struct kube_identity *out, struct error *err);
 
-/* The server answered 401 to this version. True when asking again can help: files or a plugin may have better ones. */
+/* The server answered 401 to this version. True when asking again can help: files or a plugin may have better
+ * ones. */
 bool kube_credentials_refused(struct kube_credentials *credentials, uint64_t version);
 
 #endif

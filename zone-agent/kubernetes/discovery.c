@@ -19,7 +19,8 @@ static int read_discovery(struct kube_server *server, const struct json *body, s
 
 static const struct {
     const char *path;
-    int (*read)(struct kube_server *server, const struct json *body, struct error *err); /* body NULL: there is no such group */
+    int (*read)(struct kube_server *server, const struct json *body,
+                struct error *err); /* body NULL: there is no such group */
 } questions[] = {
     {"/version", read_version},
     {"/apis/policy", read_policy},
@@ -72,7 +73,8 @@ static void on_answer(void *context, uint64_t id, const struct kube_answer *answ
 
 static int ask(struct discovery *discovery, struct error *err)
 {
-    struct kube_request request = {.method = "GET", .path = questions[discovery->step].path, .done = on_answer, .context = discovery};
+    struct kube_request request = {
+        .method = "GET", .path = questions[discovery->step].path, .done = on_answer, .context = discovery};
     return kube_request_start(discovery->client, &request, err) ? 0 : -1;
 }
 
@@ -93,8 +95,8 @@ static void on_answer(void *context, uint64_t id, const struct kube_answer *answ
 }
 
 int kube_discover(struct kube_client *client,
-                  void (*done)(void *context, const struct kube_server *server, const struct error *err), void *context,
-                  struct error *err)
+                  void (*done)(void *context, const struct kube_server *server, const struct error *err),
+                  void *context, struct error *err)
 {
     struct discovery *discovery = calloc(1, sizeof *discovery);
     if (!discovery)
@@ -125,7 +127,10 @@ uint64_t kube_apply_start(struct kube_client *client, const struct kube_apply *a
         return 0;
     }
     buffer_init(&text, KUBE_ANSWER_BYTES_MAX);
-    struct kube_request request = {.method = "PATCH", .path = path, .content_type = "application/apply-patch+yaml", .done = apply->done,
+    struct kube_request request = {.method = "PATCH",
+                                   .path = path,
+                                   .content_type = "application/apply-patch+yaml",
+                                   .done = apply->done,
                                    .context = apply->context};
     if (json_print(apply->object, JSON_COMPACT, &text, err) == 0) {
         request.body = text.data;

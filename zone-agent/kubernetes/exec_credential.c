@@ -9,7 +9,8 @@
 #include "zone-agent/kubernetes/base64.h"
 #include "zone-agent/kubernetes/kube_config.h"
 
-/* Days since 1970 of a date of the Gregorian calendar (March is the first month, so that the leap day is the last). */
+/* Days since 1970 of a date of the Gregorian calendar (March is the first month, so that the leap day is the
+ * last). */
 static int64_t days_of(int64_t year, int month, int day)
 {
     year -= month <= 2;
@@ -26,8 +27,8 @@ static int read_offset(const char *text, int *minutes)
     *minutes = 0;
     if ((sign == 'Z' || sign == 'z') && !text[1])
         return 0;
-    if ((sign != '+' && sign != '-') || sscanf(text + 1, "%2d:%2d%n", &hour, &minute, &end) != 2 || text[1 + end] ||
-        end != 5 || hour < 0 || hour > 23 || minute < 0 || minute > 59)
+    if ((sign != '+' && sign != '-') || sscanf(text + 1, "%2d:%2d%n", &hour, &minute, &end) != 2 ||
+        text[1 + end] || end != 5 || hour < 0 || hour > 23 || minute < 0 || minute > 59)
         return -1;
     *minutes = (sign == '-' ? -1 : 1) * (hour * 60 + minute);
     return 0;
@@ -37,10 +38,12 @@ int64_t rfc3339_ms(const char *text)
 {
     int year, month, day, hour, minute, second, end = 0, offset;
     int64_t milliseconds = 0, scale = 100;
-    if (sscanf(text, "%4d-%2d-%2d%*1[Tt ]%2d:%2d:%2d%n", &year, &month, &day, &hour, &minute, &second, &end) != 6 || !end)
+    if (sscanf(text, "%4d-%2d-%2d%*1[Tt ]%2d:%2d:%2d%n", &year, &month, &day, &hour, &minute, &second,
+               &end) != 6 ||
+        !end)
         return -1;
-    if (year < 1970 || month < 1 || month > 12 || day < 1 || day > 31 || hour < 0 || hour > 23 || minute < 0 ||
-        minute > 59 || second < 0 || second > 60)
+    if (year < 1970 || month < 1 || month > 12 || day < 1 || day > 31 || hour < 0 || hour > 23 ||
+        minute < 0 || minute > 59 || second < 0 || second > 60)
         return -1;
     text += end;
     if (*text == '.')
@@ -69,22 +72,28 @@ static int check_credential(const struct exec_credential *read, const struct jso
     if (read->token && strpbrk(read->token, "\r\n \t"))
         return error_set(err, ERROR_PROTOCOL, "its token is not one word");
     if (!read->certificate != !read->key)
-        return error_set(err, ERROR_PROTOCOL, "clientCertificateData and clientKeyData come together or not at all");
-    if (read->certificate && (!strstr(read->certificate, "-----BEGIN ") || !strstr(read->key, "PRIVATE KEY") || strstr(read->key, "ENCRYPTED")))
-        return error_set(err, ERROR_PROTOCOL, "clientCertificateData and clientKeyData must be PEM, without a passphrase");
+        return error_set(err, ERROR_PROTOCOL,
+                         "clientCertificateData and clientKeyData come together or not at all");
+    if (read->certificate && (!strstr(read->certificate, "-----BEGIN ") ||
+                              !strstr(read->key, "PRIVATE KEY") || strstr(read->key, "ENCRYPTED")))
+        return error_set(err, ERROR_PROTOCOL,
+                         "clientCertificateData and clientKeyData must be PEM, without a passphrase");
     if (expires && rfc3339_ms(expires) < 0)
         return error_set(err, ERROR_PROTOCOL, "its expirationTimestamp is no time like 2026-11-23T08:00:00Z");
     return 0;
 }
 
-static int read_status(const struct json *json, const char *api_version, struct exec_credential *out, struct error *err)
+static int read_status(const struct json *json, const char *api_version, struct exec_credential *out,
+                       struct error *err)
 {
     const struct json *status = json_get(json, "status");
-    const char *version = json_get_text(json, "apiVersion", ""), *expires = json_get_text(status, "expirationTimestamp", NULL);
+    const char *version = json_get_text(json, "apiVersion", ""),
+               *expires = json_get_text(status, "expirationTimestamp", NULL);
     if (strcmp(json_get_text(json, "kind", ""), "ExecCredential"))
         return error_set(err, ERROR_PROTOCOL, "it printed no ExecCredential");
     if (strcmp(version, api_version))
-        return error_set(err, ERROR_PROTOCOL, "it printed an ExecCredential of \"%.60s\", but the kubeconfig says %s", version,
+        return error_set(err, ERROR_PROTOCOL,
+                         "it printed an ExecCredential of \"%.60s\", but the kubeconfig says %s", version,
                          api_version);
     if (copy_word(status, "token", &out->token, err) ||
         copy_word(status, "clientCertificateData", &out->certificate, err) ||
@@ -94,8 +103,8 @@ static int read_status(const struct json *json, const char *api_version, struct 
     return 0;
 }
 
-int exec_credential_read(const char *text, size_t length, const char *api_version, struct exec_credential *out,
-                         struct error *err)
+int exec_credential_read(const char *text, size_t length, const char *api_version,
+                         struct exec_credential *out, struct error *err)
 {
     struct exec_credential read = {.token = NULL};
     struct json *json = json_parse(text, length, EXEC_CREDENTIAL_BYTES_MAX, err);

@@ -16,9 +16,10 @@ struct exec_credential {
     int64_t expires_wall_ms; /* 0: not said; then it is good until the server refuses it */
 };
 
-/* -1 when it is none of `api_version`, or has neither token nor certificate. On success the caller finishes it. */
-int exec_credential_read(const char *text, size_t length, const char *api_version, struct exec_credential *out,
-                         struct error *err);
+/* -1 when it is none of `api_version`, or has neither token nor certificate. On success the caller finishes
+ * it. */
+int exec_credential_read(const char *text, size_t length, const char *api_version,
+                         struct exec_credential *out, struct error *err);
 
 /* Overwrites, then frees. */
 void exec_credential_finish(struct exec_credential *credential);

@@ -1,5 +1,6 @@
-/* An exec plugin's process: see exec_plugin.h. It runs in a process group of its own, so that killing it reaches what it
- * started. It is over when it has exited and its pipes are at their end, or at the deadline. */
+/* An exec plugin's process: see exec_plugin.h. It runs in a process group of its own, so that killing it
+ * reaches what it started. It is over when it has exited and its pipes are at their end, or at the deadline.
+ */
 #include "zone-agent/kubernetes/exec_plugin.h"
 
 #include <signal.h>
@@ -95,11 +96,12 @@ static int read_output(struct exec_plugin *plugin, struct exec_credential *crede
     if (plugin->exit_signal)
         return error_set(err, ERROR_IO, "it was killed by signal %d: %s", plugin->exit_signal, complaint);
     if (plugin->exit_status)
-        return error_set(err, ERROR_IO, "it failed with exit status %d: %s", (int)plugin->exit_status, complaint);
+        return error_set(err, ERROR_IO, "it failed with exit status %d: %s", (int)plugin->exit_status,
+                         complaint);
     if (plugin->out.cut)
         return error_set(err, ERROR_TOO_LARGE, "it printed more than %d bytes", EXEC_CREDENTIAL_BYTES_MAX);
-    return exec_credential_read(buffer_text(&plugin->out.text), plugin->out.text.length, plugin->config->exec.api_version,
-                                credential, err);
+    return exec_credential_read(buffer_text(&plugin->out.text), plugin->out.text.length,
+                                plugin->config->exec.api_version, credential, err);
 }
 
 static void finish(struct exec_plugin *plugin)
@@ -211,8 +213,13 @@ static int spawn(struct exec_plugin *plugin, char *info, struct error *err)
         {.flags = UV_CREATE_PIPE | UV_WRITABLE_PIPE, .data.stream = (uv_stream_t *)&plugin->out.pipe},
         {.flags = UV_CREATE_PIPE | UV_WRITABLE_PIPE, .data.stream = (uv_stream_t *)&plugin->complaint.pipe},
     };
-    uv_process_options_t options = {.file = exec->command, .args = arguments, .env = environment, .exit_cb = on_process_end,
-                                    .flags = UV_PROCESS_DETACHED, .stdio = channels, .stdio_count = 3};
+    uv_process_options_t options = {.file = exec->command,
+                                    .args = arguments,
+                                    .env = environment,
+                                    .exit_cb = on_process_end,
+                                    .flags = UV_PROCESS_DETACHED,
+                                    .stdio = channels,
+                                    .stdio_count = 3};
     int failed = uv_spawn(plugin->loop, &plugin->process, &options);
     free(environment);
     plugin->spawned = true;
@@ -220,8 +227,9 @@ static int spawn(struct exec_plugin *plugin, char *info, struct error *err)
     plugin->alive = !failed;
     if (!failed)
         return 0;
-    return error_set(err, failed == UV_ENOENT ? ERROR_NOT_FOUND : ERROR_IO, "%s: the exec plugin %s can't be run: %s%s%.200s",
-                     plugin->config->source, exec->command, uv_strerror(failed), exec->install_hint ? "; " : "",
+    return error_set(err, failed == UV_ENOENT ? ERROR_NOT_FOUND : ERROR_IO,
+                     "%s: the exec plugin %s can't be run: %s%s%.200s", plugin->config->source, exec->command,
+                     uv_strerror(failed), exec->install_hint ? "; " : "",
                      exec->install_hint ? exec->install_hint : "");
 }
 
@@ -229,7 +237,8 @@ static int start(struct exec_plugin *plugin, struct error *err)
 {
     struct buffer info;
     buffer_init(&info, 0);
-    int failed = buffer_append_text(&info, "KUBERNETES_EXEC_INFO=") || exec_info_write(plugin->config, &info, err);
+    int failed =
+        buffer_append_text(&info, "KUBERNETES_EXEC_INFO=") || exec_info_write(plugin->config, &info, err);
     failed = failed || spawn(plugin, info.data, err);
     buffer_finish(&info);
     if (failed)
@@ -242,7 +251,8 @@ static int start(struct exec_plugin *plugin, struct error *err)
 }
 
 struct exec_plugin *exec_plugin_run(uv_loop_t *loop, const struct kube_config *config,
-                                    void (*done)(void *context, struct exec_credential *credential, const struct error *err),
+                                    void (*done)(void *context, struct exec_credential *credential,
+                                                 const struct error *err),
                                     void *context, struct error *err)
 {
     struct exec_plugin *plugin = calloc(1, sizeof *plugin);
@@ -259,7 +269,8 @@ struct exec_plugin *exec_plugin_run(uv_loop_t *loop, const struct kube_config *c
     uv_timer_init(loop, &plugin->deadline);
     uv_pipe_init(loop, &plugin->out.pipe, 0);
     uv_pipe_init(loop, &plugin->complaint.pipe, 0);
-    plugin->process.data = plugin->deadline.data = plugin->out.pipe.data = plugin->complaint.pipe.data = plugin;
+    plugin->process.data = plugin->deadline.data = plugin->out.pipe.data = plugin->complaint.pipe.data =
+        plugin;
     plugin->open_handles = 3;
     if (start(plugin, err)) {
         close_all(plugin);

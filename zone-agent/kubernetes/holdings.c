@@ -206,11 +206,15 @@ static const char *address_of(const struct json *service, struct arena *arena)
     return strlen(host) <= HOST_LENGTH_MAX ? host : "";
 }
 
+static bool same_annotation(const struct json *wanted, const struct json *live, const char *key)
+{
+    return strcmp(annotation(wanted, key), annotation(live, key)) == 0;
+}
+
 bool holdings_drift(const struct json *wanted, const struct json *live, char where[static 256])
 {
-    return live &&
-           strcmp(annotation(wanted, ANNOTATION_TEMPLATE), annotation(live, ANNOTATION_TEMPLATE)) == 0 &&
-           !object_matches(wanted, live, where);
+    return live && same_annotation(wanted, live, ANNOTATION_TEMPLATE) &&
+           same_annotation(wanted, live, ANNOTATION_CERTIFICATE_ID) && !object_matches(wanted, live, where);
 }
 
 static bool is_stale(struct json *wanted, const struct json *live)

@@ -53,7 +53,7 @@ void holdings_route(const struct holdings_input *input, const char *set, int ord
 size_t holdings_own_ranges(const struct holdings_input *input, struct arena *arena, const char *const **out);
 
 /* Somebody's change to an object that was applied as it is meant to be now: `where` says what differs. False
- * when nothing does, or when it is only our own template that has changed. */
+ * when nothing does, or when our own template or the member's certificate has changed. */
 bool holdings_drift(const struct json *wanted, const struct json *live, char where[static 256]);
 
 #endif

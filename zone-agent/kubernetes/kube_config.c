@@ -1,4 +1,5 @@
-/* Where a kube_config comes from besides a kubeconfig's text: a file, a pod's own folder; copies, and its end. See kubeconfig.h. */
+/* Where a kube_config comes from besides a kubeconfig's text: a file, a pod's own folder; copies, and its
+ * end. See kubeconfig.h. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,9 +27,11 @@ static void free_list(char **list)
 
 void kube_config_finish(struct kube_config *config)
 {
-    char *open[] = {config->source, config->server, config->tls_server_name, config->ca, config->ca_file,
-                    config->namespace_name, config->token_file, config->certificate, config->certificate_file,
-                    config->key_file, config->exec.api_version, config->exec.command, config->exec.install_hint};
+    char *open[] = {
+        config->source,           config->server,         config->tls_server_name,  config->ca,
+        config->ca_file,          config->namespace_name, config->token_file,       config->certificate,
+        config->certificate_file, config->key_file,       config->exec.api_version, config->exec.command,
+        config->exec.install_hint};
     for (size_t i = 0; i < sizeof open / sizeof *open; i++)
         free(open[i]);
     kube_secret_free(config->token);
@@ -63,8 +66,9 @@ int kube_config_copy(const struct kube_config *from, struct kube_config *to, str
     struct kube_config copy = {.exec.wants_cluster = from->exec.wants_cluster};
     int failed = copy_text(from->source, &copy.source) | copy_text(from->server, &copy.server) |
                  copy_text(from->tls_server_name, &copy.tls_server_name) | copy_text(from->ca, &copy.ca) |
-                 copy_text(from->ca_file, &copy.ca_file) | copy_text(from->namespace_name, &copy.namespace_name) |
-                 copy_text(from->token, &copy.token) | copy_text(from->token_file, &copy.token_file) |
+                 copy_text(from->ca_file, &copy.ca_file) |
+                 copy_text(from->namespace_name, &copy.namespace_name) | copy_text(from->token, &copy.token) |
+                 copy_text(from->token_file, &copy.token_file) |
                  copy_text(from->certificate, &copy.certificate) |
                  copy_text(from->certificate_file, &copy.certificate_file) | copy_text(from->key, &copy.key) |
                  copy_text(from->key_file, &copy.key_file) |
@@ -88,7 +92,8 @@ int kubeconfig_read(const char *path, const char *context, struct kube_config *o
     char folder[4096];
     size_t length = slash ? (size_t)(slash - path) : 1;
     if (length >= sizeof folder)
-        return error_set(err, ERROR_INVALID, "the kubeconfig's path is longer than %zu bytes", sizeof folder - 1);
+        return error_set(err, ERROR_INVALID, "the kubeconfig's path is longer than %zu bytes",
+                         sizeof folder - 1);
     snprintf(folder, sizeof folder, "%.*s", (int)length, slash ? path : ".");
     if (slash == path)
         snprintf(folder, sizeof folder, "/");
@@ -136,22 +141,26 @@ int kubeconfig_in_cluster(const char *folder, struct kube_config *out, struct er
     struct kube_config config = {.source = NULL};
     folder = folder ? folder : pod_folder;
     if (!host || !*host || !port || !*port)
-        return error_set(err, ERROR_NOT_FOUND,
-                         "not in a pod (KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are not set): name a "
-                         "kubeconfig");
+        return error_set(
+            err, ERROR_NOT_FOUND,
+            "not in a pod (KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are not set): name a "
+            "kubeconfig");
     if (strlen(host) > 255 || strspn(port, "0123456789") != strlen(port) || strlen(port) > 5 ||
         strspn(host, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.:-") != strlen(host))
-        return error_set(err, ERROR_INVALID, "KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are no host and port");
+        return error_set(err, ERROR_INVALID,
+                         "KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are no host and port");
     int failed = strchr(host, ':') ? asprintf(&config.server, "https://[%s]:%s", host, port)
                                    : asprintf(&config.server, "https://%s:%s", host, port);
-    failed = failed < 0 || join(folder, "token", &config.token_file) || join(folder, "ca.crt", &config.ca_file) ||
-             copy_text("in-cluster", &config.source) || copy_list(NULL, &config.exec.arguments) ||
-             copy_list(NULL, &config.exec.variables);
+    failed = failed < 0 || join(folder, "token", &config.token_file) ||
+             join(folder, "ca.crt", &config.ca_file) || copy_text("in-cluster", &config.source) ||
+             copy_list(NULL, &config.exec.arguments) || copy_list(NULL, &config.exec.variables);
     if (failed)
         error_set(err, ERROR_NO_MEMORY, "out of memory");
     else if (access(config.token_file, R_OK))
-        failed = error_set_errno(err, errno, "the pod's service account token %s can't be read (is "
-                                 "automountServiceAccountToken off?)", config.token_file);
+        failed = error_set_errno(err, errno,
+                                 "the pod's service account token %s can't be read (is "
+                                 "automountServiceAccountToken off?)",
+                                 config.token_file);
     else
         failed = read_namespace(folder, &config.namespace_name, err);
     if (failed)

@@ -1,4 +1,5 @@
-/* A kubeconfig's text -> struct kube_config: see kubeconfig.h. Source: kubernetes.io/docs/reference/config-api/kubeconfig.v1. */
+/* A kubeconfig's text -> struct kube_config: see kubeconfig.h. Source:
+ * kubernetes.io/docs/reference/config-api/kubeconfig.v1. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,7 +31,8 @@ static int fail(struct reader *reader, const struct tree_node *at, const char *f
     va_start(values, format);
     vsnprintf(text, sizeof text, format, values);
     va_end(values);
-    return error_set(reader->err, ERROR_INVALID, "%s:%d:%d: %s", reader->source, at->mark.line, at->mark.column, text);
+    return error_set(reader->err, ERROR_INVALID, "%s:%d:%d: %s", reader->source, at->mark.line,
+                     at->mark.column, text);
 }
 
 static int no_memory(struct reader *reader)
@@ -75,7 +77,8 @@ static int take_path(struct reader *reader, const struct tree_node *map, const c
     return length < 0 ? no_memory(reader) : 0;
 }
 
-static int take_pem(struct reader *reader, const struct tree_node *map, const char *key, const char *what, char **out)
+static int take_pem(struct reader *reader, const struct tree_node *map, const char *key, const char *what,
+                    char **out)
 {
     const char *text;
     size_t length = 0;
@@ -91,7 +94,8 @@ static int take_pem(struct reader *reader, const struct tree_node *map, const ch
     if (memchr(pem, 0, length) || !strstr(pem, "-----BEGIN ") || !strstr(pem, what))
         return fail(reader, node, "%s is not base64 of a PEM text with a %s", key, what);
     if (strstr(pem, "ENCRYPTED"))
-        return fail(reader, node, "%s is encrypted with a passphrase, which nobody is here to type; store it without", key);
+        return fail(reader, node,
+                    "%s is encrypted with a passphrase, which nobody is here to type; store it without", key);
     return 0;
 }
 
@@ -99,7 +103,8 @@ static int take_pem(struct reader *reader, const struct tree_node *map, const ch
 static int refuse(struct reader *reader, const struct tree_node *map, const char *key, const char *instead)
 {
     const struct tree_node *node = tree_get(map, key);
-    if (!node || tree_is_null(node) || (node->kind == TREE_SCALAR && !*node->text) || (node->kind != TREE_SCALAR && !node->count))
+    if (!node || tree_is_null(node) || (node->kind == TREE_SCALAR && !*node->text) ||
+        (node->kind != TREE_SCALAR && !node->count))
         return 0;
     return fail(reader, node, "%s is not supported: %s", key, instead);
 }
@@ -107,8 +112,8 @@ static int refuse(struct reader *reader, const struct tree_node *map, const char
 /* Named entries */
 
 /* The map under `inner` of the item that is called `name` in the list `list`. */
-static int find_entry(struct reader *reader, const struct tree_node *root, const char *list, const char *inner,
-                      const char *name, const struct tree_node **out)
+static int find_entry(struct reader *reader, const struct tree_node *root, const char *list,
+                      const char *inner, const char *name, const struct tree_node **out)
 {
     const struct tree_node *items = tree_get(root, list);
     if (!items || items->kind != TREE_LIST)
@@ -125,7 +130,8 @@ static int find_entry(struct reader *reader, const struct tree_node *root, const
             continue;
         *out = tree_get(item, inner);
         if (!*out || (*out)->kind != TREE_MAP)
-            return fail(reader, *out ? *out : item, "the item \"%.100s\" of %s has no map \"%s\"", name, list, inner);
+            return fail(reader, *out ? *out : item, "the item \"%.100s\" of %s has no map \"%s\"", name, list,
+                        inner);
         return 0;
     }
     return fail(reader, items, "there is no \"%.100s\" in %s", name, list);
@@ -149,11 +155,13 @@ static int check_server(struct reader *reader, const struct tree_node *node, cha
     if (!secure && !plain)
         return fail(reader, node, "server must begin with https://");
     if (plain && !is_loopback(server + 7))
-        return fail(reader, node, "server must begin with https:// (plain HTTP is for 127.0.0.1 alone: credentials would "
-                                  "travel in the clear)");
+        return fail(reader, node,
+                    "server must begin with https:// (plain HTTP is for 127.0.0.1 alone: credentials would "
+                    "travel in the clear)");
     if (length > KUBECONFIG_SERVER_MAX || strpbrk(server, "?#@ \t\r\n\\\"") || !server[secure ? 8 : 7] ||
         server[secure ? 8 : 7] == '/')
-        return fail(reader, node, "server must look like https://10.0.0.1:6443, at most %d bytes", KUBECONFIG_SERVER_MAX);
+        return fail(reader, node, "server must look like https://10.0.0.1:6443, at most %d bytes",
+                    KUBECONFIG_SERVER_MAX);
     while (server[length - 1] == '/')
         server[--length] = 0;
     return 0;
@@ -164,14 +172,16 @@ static int check_verified(struct reader *reader, const struct tree_node *cluster
     const struct tree_node *node = tree_get(cluster, "insecure-skip-tls-verify");
     if (!node || tree_is_null(node) || (node->kind == TREE_SCALAR && strcasecmp(node->text, "false") == 0))
         return 0;
-    return fail(reader, node, "insecure-skip-tls-verify is refused: whoever sits between could take the credentials; "
-                              "put the cluster's CA into certificate-authority-data instead");
+    return fail(reader, node,
+                "insecure-skip-tls-verify is refused: whoever sits between could take the credentials; "
+                "put the cluster's CA into certificate-authority-data instead");
 }
 
 static int read_cluster(struct reader *reader, const struct tree_node *cluster)
 {
     struct kube_config *config = &reader->config;
-    if (check_verified(reader, cluster) || refuse(reader, cluster, "proxy-url", "the agent dials the server itself"))
+    if (check_verified(reader, cluster) ||
+        refuse(reader, cluster, "proxy-url", "the agent dials the server itself"))
         return -1;
     if (take_text(reader, cluster, "server", &config->server) ||
         take_text(reader, cluster, "tls-server-name", &config->tls_server_name) ||
@@ -244,8 +254,10 @@ static int check_exec(struct reader *reader, const struct tree_node *exec)
         return fail(reader, exec, "exec must be a map, not %s", tree_kind_name(exec));
     if (get_text(reader, exec, "apiVersion", &version) || get_text(reader, exec, "interactiveMode", &mode))
         return -1;
-    if (!version || (strcmp(version, "client.authentication.k8s.io/v1") && strcmp(version, "client.authentication.k8s.io/v1beta1")))
-        return fail(reader, exec, "the apiVersion of exec must be client.authentication.k8s.io/v1 or …/v1beta1");
+    if (!version || (strcmp(version, "client.authentication.k8s.io/v1") &&
+                     strcmp(version, "client.authentication.k8s.io/v1beta1")))
+        return fail(reader, exec,
+                    "the apiVersion of exec must be client.authentication.k8s.io/v1 or …/v1beta1");
     if (mode && strcmp(mode, "Always") == 0)
         return fail(reader, exec, "the interactiveMode of exec is Always, but nobody sits before an agent");
     return 0;
@@ -270,9 +282,11 @@ static int refuse_in_user(struct reader *reader, const struct tree_node *user)
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
         if (refuse(reader, user, keys[i], "the agent never acts as somebody else"))
             return -1;
-    if (refuse(reader, user, "auth-provider", "Kubernetes 1.26 took it away; use an exec plugin (gke-gcloud-auth-plugin)"))
+    if (refuse(reader, user, "auth-provider",
+               "Kubernetes 1.26 took it away; use an exec plugin (gke-gcloud-auth-plugin)"))
         return -1;
-    if (refuse(reader, user, "username", "Kubernetes 1.19 took passwords away; use a token, a client certificate or exec"))
+    if (refuse(reader, user, "username",
+               "Kubernetes 1.19 took passwords away; use a token, a client certificate or exec"))
         return -1;
     return 0;
 }
@@ -333,7 +347,8 @@ static int read_root(struct reader *reader, const struct tree_node *root, const 
     const char *kind, *current;
     struct kube_config *config = &reader->config;
     if (root->kind != TREE_MAP)
-        return fail(reader, root, "a kubeconfig is a map with clusters, users and contexts, not %s", tree_kind_name(root));
+        return fail(reader, root, "a kubeconfig is a map with clusters, users and contexts, not %s",
+                    tree_kind_name(root));
     if (get_text(reader, root, "kind", &kind) || get_text(reader, root, "current-context", &current))
         return -1;
     if (kind && strcmp(kind, "Config"))
@@ -370,8 +385,8 @@ static bool is_blank(const char *text, size_t length)
     return true;
 }
 
-int kubeconfig_parse(const char *text, size_t length, const char *source, const char *folder, const char *context,
-                     struct kube_config *out, struct error *err)
+int kubeconfig_parse(const char *text, size_t length, const char *source, const char *folder,
+                     const char *context, struct kube_config *out, struct error *err)
 {
     struct reader reader = {.source = source, .folder = folder, .err = err};
     struct spec_source file = {source, text, length};
@@ -379,7 +394,9 @@ int kubeconfig_parse(const char *text, size_t length, const char *source, const 
     if (length > KUBECONFIG_BYTES_MAX)
         return error_set(err, ERROR_TOO_LARGE, "%s: more than %d bytes", source, KUBECONFIG_BYTES_MAX);
     if (is_blank(text, length))
-        return error_set(err, ERROR_INVALID, "%s:1:1: there is nothing in it; a kubeconfig has clusters, users and contexts", source);
+        return error_set(err, ERROR_INVALID,
+                         "%s:1:1: there is nothing in it; a kubeconfig has clusters, users and contexts",
+                         source);
     struct spec_problems *problems = calloc(1, sizeof *problems);
     if (!problems)
         return error_set(err, ERROR_NO_MEMORY, "%s: out of memory", source);
@@ -387,8 +404,8 @@ int kubeconfig_parse(const char *text, size_t length, const char *source, const 
     struct tree_node *root = tree_read(&file, &arena, problems);
     int failed = -1;
     if (problems->count)
-        error_set(err, ERROR_INVALID, "%s:%d:%d: %s", source, problems->items[0].mark.line, problems->items[0].mark.column,
-                  problems->items[0].message);
+        error_set(err, ERROR_INVALID, "%s:%d:%d: %s", source, problems->items[0].mark.line,
+                  problems->items[0].mark.column, problems->items[0].message);
     else if (root)
         failed = read_root(&reader, root, context);
     else

@@ -37,7 +37,9 @@ enum { OBJECT_PATH_MAX = 512, OBJECT_RANGES_MAX = 2 * RANGES_MAX };
 #define ANNOTATION_USED "atoll.dev/used" /* of a claim: a mongod has been started on the disk */
 #define ANNOTATION_ADOPTED "atoll.dev/adopted" /* of a claim: the disk existed before it was ours */
 #define ANNOTATION_REPLICA_SET "atoll.dev/replica-set-id" /* of a claim: the mark that a birth leaves */
-#define ANNOTATION_KEY_ID "atoll.dev/key-id" /* of a pod: which keyfile it was started with */
+#define ANNOTATION_KEY_ID "atoll.dev/key-id"              /* of a pod: which keyfile it was started with */
+#define ANNOTATION_CERTIFICATE_ID                                                                            \
+    "atoll.dev/certificate-id" /* of a ReplicationController: which certificate its member's Secret holds */
 #define ANNOTATION_DISK_ID "atoll.dev/disk-id" /* of a PersistentVolume: the id of its Compute disk */
 
 /* What the templates need beside the member. */
@@ -69,6 +71,12 @@ struct json *object_controller(const struct object_zone *zone, const struct inte
 /* The member's keyfile, for its pod alone; it is written, never read or watched. "mongo-node1-keyfile". */
 struct json *object_secret(const struct object_zone *zone, const struct intent_member *member);
 const char *object_secret_name(const struct intent_member *member, struct arena *arena);
+
+/* The member's certificate with its private key, and whose certificates it believes, in PEM; as above.
+ * "mongo-node1-tls". */
+struct json *object_tls_secret(const struct object_zone *zone, const struct intent_member *member,
+                               const char *key, const char *ca);
+const char *object_tls_secret_name(const struct intent_member *member, struct arena *arena);
 
 /* `address` is the reserved one ("": none). `admitted` are the ranges that the Service has now: they stay
  * when the intent says that its own are not all (NULL: it has none). */

@@ -105,6 +105,18 @@ static void add_use(struct job *job, const struct scene *scene)
         add_claim_marks(job, scene, ANNOTATION_USED, "true");
 }
 
+/* Before a pod can look for them, and before the ReplicationController says that they are there. */
+static void add_secrets(struct job *job, const struct scene *scene)
+{
+    const struct intent_member *member = job->member;
+    if (member->auth && *member->keyfile)
+        add(job, scene, OP_ENSURE, OBJECT_SECRET, object_secret_name(member, &job->arena),
+            object_secret(&scene->zone, member));
+    if (member->tls && *member->certificate && *job->key)
+        add(job, scene, OP_ENSURE, OBJECT_SECRET, object_tls_secret_name(member, &job->arena),
+            object_tls_secret(&scene->zone, member, job->key, job->ca));
+}
+
 static void plan_controller(struct job *job, const struct scene *scene, int replicas)
 {
     const char *name = job->member->controller;
@@ -117,9 +129,7 @@ static void plan_controller(struct job *job, const struct scene *scene, int repl
         say_gone(job, OBJECT_CONTROLLER, name);
     if (job->kind == STEP_UPDATE_CONTROLLER)
         look_for_drift(job, OBJECT_CONTROLLER, name, wanted, live);
-    if (job->member->auth && *job->member->keyfile) /* before a pod can look for it */
-        add(job, scene, OP_ENSURE, OBJECT_SECRET, object_secret_name(job->member, &job->arena),
-            object_secret(&scene->zone, job->member));
+    add_secrets(job, scene);
     add(job, scene, OP_ENSURE, OBJECT_CONTROLLER, name, wanted);
 }
 
@@ -199,6 +209,7 @@ void job_plan(struct job *job, const struct scene *scene)
     case STEP_DELETE_CONTROLLER:
         add_delete(job, scene, OBJECT_CONTROLLER, job->member->controller);
         add(job, scene, OP_REMOVE, OBJECT_SECRET, object_secret_name(job->member, &job->arena), NULL);
+        add(job, scene, OP_REMOVE, OBJECT_SECRET, object_tls_secret_name(job->member, &job->arena), NULL);
         break;
     case STEP_DELETE_SERVICE:
         plan_service_removal(job, scene);

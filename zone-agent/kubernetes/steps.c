@@ -386,6 +386,8 @@ static struct job *job_create(struct kube_driver *driver, const struct step *ste
     job->driver = driver;
     job->step_id = step_id;
     job->kind = step->kind;
+    job->key = step->key ? step->key : "";
+    job->ca = step->ca ? step->ca : "";
     arena_init(&job->arena, 0);
     struct intent copy = {
         .federation = driver->federation, .zone = driver->zone, .members = step->member, .member_count = 1};
@@ -409,6 +411,7 @@ void steps_perform(struct kube_driver *driver, const struct step *step, uint64_t
     }
     scene_make(driver, &scene);
     job_plan(job, &scene);
+    job->key = job->ca = NULL; /* valid during this call alone */
     scene_finish(&scene);
     job_next(job);
 }

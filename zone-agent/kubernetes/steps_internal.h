@@ -35,6 +35,7 @@ struct job {
     enum step_kind kind;
     struct arena arena;
     const struct intent_member *member; /* in the arena */
+    const char *key, *ca;               /* of the step, as long as the job is planned */
     const char *what;                   /* "to create the Service of mongo-node1" */
     struct op ops[OPS_MAX];
     size_t op_count, at;

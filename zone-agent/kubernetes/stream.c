@@ -1,13 +1,15 @@
-/* Objects out of a stream of JSON: see stream.h. Whether an object is good JSON is its parser's affair; here only strings,
- * braces and brackets count. */
+/* Objects out of a stream of JSON: see stream.h. Whether an object is good JSON is its parser's affair; here
+ * only strings, braces and brackets count. */
 #include "zone-agent/kubernetes/stream.h"
 
 #include <string.h>
 
 void kube_stream_init(struct kube_stream *stream, enum kube_stream_kind kind, size_t object_bytes_max,
-                      int (*on_object)(void *context, const char *text, size_t length, struct error *err), void *context)
+                      int (*on_object)(void *context, const char *text, size_t length, struct error *err),
+                      void *context)
 {
-    *stream = (struct kube_stream){.kind = kind, .object_bytes_max = object_bytes_max, .on_object = on_object, .context = context};
+    *stream = (struct kube_stream){
+        .kind = kind, .object_bytes_max = object_bytes_max, .on_object = on_object, .context = context};
     buffer_init(&stream->object, 0);
     buffer_init(&stream->frame, KUBE_STREAM_FRAME_MAX);
 }
@@ -97,14 +99,16 @@ static bool is_at_items(const struct buffer *frame)
     size_t length = frame->length;
     while (length && (is_space(frame->data[length - 1]) || frame->data[length - 1] == ':'))
         length--;
-    return length >= sizeof key - 1 && memcmp(frame->data + length - (sizeof key - 1), key, sizeof key - 1) == 0;
+    return length >= sizeof key - 1 &&
+           memcmp(frame->data + length - (sizeof key - 1), key, sizeof key - 1) == 0;
 }
 
 static int keep_frame(struct kube_stream *stream, char c, struct error *err)
 {
     if (buffer_append(&stream->frame, &c, 1) == 0)
         return 0;
-    return error_set(err, ERROR_TOO_LARGE, "a list with more than %d bytes beside its items", KUBE_STREAM_FRAME_MAX);
+    return error_set(err, ERROR_TOO_LARGE, "a list with more than %d bytes beside its items",
+                     KUBE_STREAM_FRAME_MAX);
 }
 
 static int feed_frame(struct kube_stream *stream, char c, struct error *err)

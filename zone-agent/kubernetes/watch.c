@@ -1,5 +1,6 @@
-/* List, then watch, for ever: see watch.h. A watch is in one of three states: an HTTP call is under way that lists, one that
- * watches, or the timer waits for the next. It goes on from `resource_version` when there is one, else it lists. */
+/* List, then watch, for ever: see watch.h. A watch is in one of three states: an HTTP call is under way that
+ * lists, one that watches, or the timer waits for the next. It goes on from `resource_version` when there is
+ * one, else it lists. */
 #include "zone-agent/kubernetes/watch.h"
 
 #include <assert.h>
@@ -13,12 +14,12 @@
 #include "zone-agent/kubernetes/watch_url.h"
 
 enum {
-    WATCH_LIST_TIMEOUT_MS = 60000,  /* of one page */
+    WATCH_LIST_TIMEOUT_MS = 60000, /* of one page */
     WATCH_LIST_SILENCE_MS = 20000,
-    WATCH_BRIEF_MS = 1000,          /* a watch that ends sooner without a word has failed, though politely */
-    WATCH_RESUMES_MAX = 5,          /* failures in a row after which the last version is no longer trusted */
+    WATCH_BRIEF_MS = 1000, /* a watch that ends sooner without a word has failed, though politely */
+    WATCH_RESUMES_MAX = 5, /* failures in a row after which the last version is no longer trusted */
     WATCH_CREDENTIALS_WAIT_MS = 100,
-    WATCH_WORD_MAX = 8192,          /* of a resourceVersion or continue token; they are opaque */
+    WATCH_WORD_MAX = 8192, /* of a resourceVersion or continue token; they are opaque */
     WATCH_REFUSAL_BYTES_MAX = 64 * 1024,
 };
 
@@ -32,17 +33,17 @@ struct kube_watch {
     uv_timer_t timer;
     struct http_call *http;
     struct kube_stream stream;
-    uint64_t version;    /* of the credentials in use */
-    unsigned failures;   /* in a row, without a good watch between them; a list alone is no success */
-    int64_t opened_ms;   /* the watch; 0: not open */
-    bool listing;        /* what the HTTP call under way does */
-    bool heard;          /* the open watch has said something */
-    bool fresh;          /* the last connection may be dead */
-    bool gone;           /* an ERROR event said 410 */
+    uint64_t version;  /* of the credentials in use */
+    unsigned failures; /* in a row, without a good watch between them; a list alone is no success */
+    int64_t opened_ms; /* the watch; 0: not open */
+    bool listing;      /* what the HTTP call under way does */
+    bool heard;        /* the open watch has said something */
+    bool fresh;        /* the last connection may be dead */
+    bool gone;         /* an ERROR event said 410 */
     bool problem_said;
-    struct error error;  /* why we ended the call ourselves */
+    struct error error; /* why we ended the call ourselves */
     bool stopped;
-    int held;            /* by the timer's handle, by the HTTP call */
+    int held; /* by the timer's handle, by the HTTP call */
 };
 
 static void on_due(uv_timer_t *timer);
@@ -54,7 +55,8 @@ static void let_go(struct kube_watch *watch)
     if (--watch->held > 0)
         return;
     kube_stream_finish(&watch->stream);
-    char *texts[] = {watch->path, watch->label_selector, watch->field_selector, watch->resource_version,
+    char *texts[] = {watch->path,           watch->label_selector,
+                     watch->field_selector, watch->resource_version,
                      watch->continue_token, watch->listed_version};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         free(texts[i]);
@@ -73,7 +75,8 @@ static int remember(char **known, const char *text, struct error *err)
     if (*known && strcmp(*known, text) == 0)
         return 0;
     if (strlen(text) > WATCH_WORD_MAX)
-        return error_set(err, ERROR_TOO_LARGE, "a resourceVersion or continue token of more than %d bytes", WATCH_WORD_MAX);
+        return error_set(err, ERROR_TOO_LARGE, "a resourceVersion or continue token of more than %d bytes",
+                         WATCH_WORD_MAX);
     char *copy = strdup(text);
     if (!copy)
         return error_set(err, ERROR_NO_MEMORY, "out of memory for a watch");
@@ -117,7 +120,8 @@ static void list_anew(struct kube_watch *watch)
 /* Tries again later; nobody is told, as nothing may be wrong. */
 static void back_off(struct kube_watch *watch, int64_t retry_after_ms)
 {
-    int64_t delay_ms = backoff_ms(watch->failures++, KUBE_WATCH_RETRY_FIRST_MS, KUBE_WATCH_RETRY_MOST_MS, watch->client->random);
+    int64_t delay_ms = backoff_ms(watch->failures++, KUBE_WATCH_RETRY_FIRST_MS, KUBE_WATCH_RETRY_MOST_MS,
+                                  watch->client->random);
     if (watch->resource_version && watch->failures > WATCH_RESUMES_MAX)
         list_anew(watch); /* it may be one that this server, restored from a backup, has never seen */
     if (!watch->resource_version)
@@ -144,12 +148,14 @@ static int take_error_event(struct kube_watch *watch, const struct json *status,
 {
     int code = (int)json_get_int(status, "code", 500);
     watch->gone = code == 410;
-    return kube_answer_error(code, json_get_text(status, "reason", ""), json_get_text(status, "message", ""), "an ERROR event", err);
+    return kube_answer_error(code, json_get_text(status, "reason", ""), json_get_text(status, "message", ""),
+                             "an ERROR event", err);
 }
 
 static int take_event(struct kube_watch *watch, const struct json *json, struct error *err)
 {
-    static const char *const names[] = {[KUBE_ADDED] = "ADDED", [KUBE_MODIFIED] = "MODIFIED", [KUBE_DELETED] = "DELETED"};
+    static const char *const names[] = {
+        [KUBE_ADDED] = "ADDED", [KUBE_MODIFIED] = "MODIFIED", [KUBE_DELETED] = "DELETED"};
     const char *type = json_get_text(json, "type", "");
     const struct json *object = json_get(json, "object");
     if (strcmp(type, "ERROR") == 0)
@@ -202,9 +208,11 @@ static int read_frame(struct kube_watch *watch, struct error *err)
 {
     if (kube_stream_end(&watch->stream, err))
         return -1;
-    struct json *frame = json_parse(buffer_text(&watch->stream.frame), watch->stream.frame.length, KUBE_STREAM_FRAME_MAX, err);
+    struct json *frame =
+        json_parse(buffer_text(&watch->stream.frame), watch->stream.frame.length, KUBE_STREAM_FRAME_MAX, err);
     const struct json *metadata = json_get(frame, "metadata");
-    const char *version = json_get_text(metadata, "resourceVersion", ""), *more = json_get_text(metadata, "continue", "");
+    const char *version = json_get_text(metadata, "resourceVersion", ""),
+               *more = json_get_text(metadata, "continue", "");
     int failed = frame ? 0 : -1;
     if (frame && !*version)
         failed = error_set(err, ERROR_PROTOCOL, "a list without a resourceVersion");
@@ -247,11 +255,13 @@ static void finish_watch(struct kube_watch *watch)
         back_off(watch, -1);
 }
 
-/* An open watch whose connection breaks is dialled again before anybody is told; one that can't be opened is told. */
+/* An open watch whose connection breaks is dialled again before anybody is told; one that can't be opened is
+ * told. */
 static void finish_broken(struct kube_watch *watch, const struct error *broken)
 {
     struct error err = *broken;
-    bool was_open = watch->opened_ms && (err.code == ERROR_UNREACHABLE || err.code == ERROR_TIMEOUT || err.code == ERROR_PROTOCOL);
+    bool was_open = watch->opened_ms && (err.code == ERROR_UNREACHABLE || err.code == ERROR_TIMEOUT ||
+                                         err.code == ERROR_PROTOCOL);
     watch->fresh = err.code == ERROR_TIMEOUT;
     if (was_good(watch))
         watch->failures = 0;
@@ -261,7 +271,8 @@ static void finish_broken(struct kube_watch *watch, const struct error *broken)
         fail(watch, &err, -1);
 }
 
-/* 410: what we know is too old for the server to say what changed since. At once, unless that is what it says each time. */
+/* 410: what we know is too old for the server to say what changed since. At once, unless that is what it says
+ * each time. */
 static void finish_gone(struct kube_watch *watch)
 {
     list_anew(watch);
@@ -329,7 +340,8 @@ static int dial(struct kube_watch *watch, struct error *err)
 {
     struct buffer path;
     buffer_init(&path, KUBE_URL_MAX);
-    int span_s = KUBE_WATCH_SPAN_S + (int)(watch->client->random->next(watch->client->random->context) % KUBE_WATCH_SPAN_S);
+    int span_s = KUBE_WATCH_SPAN_S +
+                 (int)(watch->client->random->next(watch->client->random->context) % KUBE_WATCH_SPAN_S);
     struct watch_query query = {
         .path = watch->path,
         .label_selector = watch->label_selector,
@@ -350,9 +362,12 @@ static int dial(struct kube_watch *watch, struct error *err)
         .done = on_done,
         .context = watch,
     };
-    int result = watch_url_write(&query, &path) ? error_set(err, ERROR_TOO_LARGE, "a URL of more than %d bytes", KUBE_URL_MAX) : 0;
+    int result = watch_url_write(&query, &path)
+                     ? error_set(err, ERROR_TOO_LARGE, "a URL of more than %d bytes", KUBE_URL_MAX)
+                     : 0;
     if (!result)
-        result = kube_client_dial(watch->client, buffer_text(&path), NULL, &options, &watch->http, &watch->version, err);
+        result = kube_client_dial(watch->client, buffer_text(&path), NULL, &options, &watch->http,
+                                  &watch->version, err);
     buffer_finish(&path);
     return result;
 }
@@ -360,8 +375,8 @@ static int dial(struct kube_watch *watch, struct error *err)
 static void begin(struct kube_watch *watch)
 {
     kube_stream_finish(&watch->stream);
-    kube_stream_init(&watch->stream, watch->listing ? KUBE_STREAM_LIST : KUBE_STREAM_WATCH, watch->options.object_bytes_max,
-                     on_stream_object, watch);
+    kube_stream_init(&watch->stream, watch->listing ? KUBE_STREAM_LIST : KUBE_STREAM_WATCH,
+                     watch->options.object_bytes_max, on_stream_object, watch);
     watch->error = (struct error){.code = ERROR_NONE};
     watch->gone = watch->heard = false;
     watch->opened_ms = 0;
@@ -394,17 +409,20 @@ static int copy_text(const char *from, char **to)
     return from && !*to ? -1 : 0;
 }
 
-struct kube_watch *kube_watch_start(struct kube_client *client, const struct kube_watch_options *options, struct error *err)
+struct kube_watch *kube_watch_start(struct kube_client *client, const struct kube_watch_options *options,
+                                    struct error *err)
 {
     assert(options->path && options->on_object && options->on_listed);
-    if (client->closing || client->watches >= KUBE_WATCHES_MAX || *options->path != '/' || strlen(options->path) > KUBE_PATH_MAX) {
+    if (client->closing || client->watches >= KUBE_WATCHES_MAX || *options->path != '/' ||
+        strlen(options->path) > KUBE_PATH_MAX) {
         error_set(err, client->closing ? ERROR_CANCELED : ERROR_INVALID,
-                  "%.200s can't be watched: at most %d watches of paths of at most %d bytes", options->path, KUBE_WATCHES_MAX,
-                  KUBE_PATH_MAX);
+                  "%.200s can't be watched: at most %d watches of paths of at most %d bytes", options->path,
+                  KUBE_WATCHES_MAX, KUBE_PATH_MAX);
         return NULL;
     }
     struct kube_watch *watch = calloc(1, sizeof *watch);
-    if (!watch || copy_text(options->path, &watch->path) | copy_text(options->label_selector, &watch->label_selector) |
+    if (!watch || copy_text(options->path, &watch->path) |
+                      copy_text(options->label_selector, &watch->label_selector) |
                       copy_text(options->field_selector, &watch->field_selector)) {
         if (watch) {
             watch->held = 1;
@@ -415,7 +433,8 @@ struct kube_watch *kube_watch_start(struct kube_client *client, const struct kub
     }
     watch->client = client;
     watch->options = *options;
-    watch->options.object_bytes_max = options->object_bytes_max ? options->object_bytes_max : KUBE_OBJECT_BYTES_MAX;
+    watch->options.object_bytes_max =
+        options->object_bytes_max ? options->object_bytes_max : KUBE_OBJECT_BYTES_MAX;
     watch->options.page_objects = options->page_objects > 0 ? options->page_objects : KUBE_PAGE_OBJECTS;
     watch->options.silence_ms = options->silence_ms > 0 ? options->silence_ms : KUBE_WATCH_SILENCE_MS;
     client->watches++;

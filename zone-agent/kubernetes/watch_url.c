@@ -8,7 +8,8 @@ static int append_encoded(struct buffer *out, const char *text)
     static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
     int failed = 0;
     for (; *text && !failed; text++)
-        failed = strchr(plain, *text) ? buffer_append(out, text, 1) : buffer_printf(out, "%%%02X", (unsigned char)*text);
+        failed = strchr(plain, *text) ? buffer_append(out, text, 1)
+                                      : buffer_printf(out, "%%%02X", (unsigned char)*text);
     return failed;
 }
 
@@ -23,8 +24,10 @@ int watch_url_write(const struct watch_query *query, struct buffer *out)
 {
     int failed = buffer_append_text(out, query->path);
     if (query->resource_version)
-        failed = failed || buffer_printf(out, "?watch=true&allowWatchBookmarks=true&timeoutSeconds=%d", query->timeout_s) ||
-                 append_text(out, "&resourceVersion=", query->resource_version);
+        failed =
+            failed ||
+            buffer_printf(out, "?watch=true&allowWatchBookmarks=true&timeoutSeconds=%d", query->timeout_s) ||
+            append_text(out, "&resourceVersion=", query->resource_version);
     else
         failed = failed || buffer_printf(out, "?limit=%d", query->limit) ||
                  append_text(out, "&continue=", query->continue_token);

@@ -46,7 +46,8 @@ static void fault_zone(struct local_driver *driver, enum fault fault, int64_t sl
     driver->zone_cut(driver->events.context, fault == FAULT_CUT);
 }
 
-static int obey(struct local_driver *driver, const struct control_order *order, struct json *answer, struct error *err)
+static int obey(struct local_driver *driver, const struct control_order *order, struct json *answer,
+                struct error *err)
 {
     struct local_member *member = *order->member ? find_by_node(driver, order->member) : NULL;
     if (*order->member && !member)

@@ -44,7 +44,8 @@ int control_order_read(const char *line, size_t length, struct control_order *ou
 {
     struct control_order order = {.fault = FAULT_NONE};
     if (length > CONTROL_LINE_MAX)
-        return error_set(err, ERROR_TOO_LARGE, "an order has at most %d bytes (CONTROL_LINE_MAX)", CONTROL_LINE_MAX);
+        return error_set(err, ERROR_TOO_LARGE, "an order has at most %d bytes (CONTROL_LINE_MAX)",
+                         CONTROL_LINE_MAX);
     struct json *json = json_parse(line, length, CONTROL_LINE_MAX, err);
     int result = json ? read_order(json, &order, err) : -1;
     json_destroy(json);

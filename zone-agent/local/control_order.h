@@ -15,14 +15,14 @@ enum { CONTROL_LINE_MAX = 4096, CONTROL_SLOW_MS_MAX = 60000 };
 enum fault { FAULT_NONE, FAULT_CUT, FAULT_REFUSE, FAULT_SLOW };
 
 struct control_order {
-    bool move;        /* to another address; otherwise `fault` */
-    enum fault fault; /* FAULT_NONE: heal */
-    int64_t slow_ms;  /* of FAULT_SLOW: 1 to CONTROL_SLOW_MS_MAX */
+    bool move;                        /* to another address; otherwise `fault` */
+    enum fault fault;                 /* FAULT_NONE: heal */
+    int64_t slow_ms;                  /* of FAULT_SLOW: 1 to CONTROL_SLOW_MS_MAX */
     char member[NAME_LENGTH_MAX + 1]; /* its node's name; "": the whole zone */
 };
 
-/* Reads {"fault":…,"member":…,"ms":N} (without the line's end). ERROR_INVALID with a sentence; ERROR_TOO_LARGE beyond CONTROL_LINE_MAX
- * bytes. */
+/* Reads {"fault":…,"member":…,"ms":N} (without the line's end). ERROR_INVALID with a sentence;
+ * ERROR_TOO_LARGE beyond CONTROL_LINE_MAX bytes. */
 int control_order_read(const char *line, size_t length, struct control_order *out, struct error *err);
 
 #endif

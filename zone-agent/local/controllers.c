@@ -18,6 +18,7 @@ static int save(struct local_member *member, const struct local_controller *cont
     json_set_int(json, "port", controller->port);
     json_set_int(json, "storageBytes", controller->storage_bytes);
     json_set_string(json, "keyId", controller->key_id);
+    json_set_string(json, "certificateId", controller->certificate_id);
     struct json *arguments = json_set(json, "arguments", json_array());
     for (size_t i = 0; i < controller->argument_count; i++)
         json_append(arguments, json_string(controller->arguments[i]));
@@ -83,14 +84,17 @@ static int bind_disk(struct local_member *member, const char *wanted_id, struct 
     return 0;
 }
 
-int local_controller_apply(struct local_member *member, const struct intent_member *wanted, int replicas,
+int local_controller_apply(struct local_member *member, const struct step *step, int replicas,
                            struct error *err)
 {
+    const struct intent_member *wanted = step->member;
     struct local_controller made = {
         .exists = true, .replicas = replicas, .port = wanted->port, .storage_bytes = wanted->storage_bytes};
     local_copy(made.name, sizeof made.name, wanted->controller);
     local_copy(made.key_id, sizeof made.key_id, wanted->key_id ? wanted->key_id : "");
-    if (local_secrets_write(member, wanted, err))
+    local_copy(made.certificate_id, sizeof made.certificate_id,
+               *wanted->certificate_id ? wanted->certificate_id : member->controller.certificate_id);
+    if (local_secrets_write(member, step, err))
         return -1;
     if (replicas && bind_disk(member, wanted->disk_id, &made, err))
         return -1;
@@ -142,6 +146,7 @@ int local_controller_load(struct local_driver *driver, const char *name, struct 
     local_copy(made.name, sizeof made.name, json_get_text(json, "name", ""));
     local_copy(made.disk_id, sizeof made.disk_id, json_get_text(json, "diskId", ""));
     local_copy(made.key_id, sizeof made.key_id, json_get_text(json, "keyId", ""));
+    local_copy(made.certificate_id, sizeof made.certificate_id, json_get_text(json, "certificateId", ""));
     made.replicas = (int)json_get_int(json, "replicas", 0);
     made.port = (int)json_get_int(json, "port", 27017);
     made.storage_bytes = json_get_int(json, "storageBytes", 0);

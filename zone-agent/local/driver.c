@@ -117,8 +117,10 @@ static void observe(struct driver *base, struct arena *arena, struct holdings *o
             .problem = {arena_string(arena, member->problem.code),
                         arena_string(arena, member->problem.message), 0},
             .last_repair = "",
-            .certificate_request = "",
-            .controller_stale = member->controller.exists && strcmp(member->controller.key_id, member->wanted_key_id) != 0,
+            .controller_stale =
+                member->controller.exists &&
+                (strcmp(member->controller.key_id, member->wanted_key_id) != 0 ||
+                 strcmp(member->controller.certificate_id, member->wanted_certificate_id) != 0),
         };
     }
     out->members = members;
@@ -129,10 +131,17 @@ static void intend(struct driver *base, const struct intent *intent)
 {
     for (struct local_member *member = local_of(base)->members; member; member = member->next) {
         local_copy(member->wanted_key_id, sizeof member->wanted_key_id, member->controller.key_id);
+        local_copy(member->wanted_certificate_id, sizeof member->wanted_certificate_id,
+                   member->controller.certificate_id);
         for (size_t i = 0; i < intent->member_count; i++) {
             const struct intent_member *wanted = &intent->members[i];
-            if (wanted->ordinal == member->ordinal && strcmp(wanted->set, member->set) == 0)
-                local_copy(member->wanted_key_id, sizeof member->wanted_key_id, wanted->key_id ? wanted->key_id : "");
+            if (wanted->ordinal != member->ordinal || strcmp(wanted->set, member->set) != 0)
+                continue;
+            local_copy(member->wanted_key_id, sizeof member->wanted_key_id,
+                       wanted->key_id ? wanted->key_id : "");
+            if (*wanted->certificate_id) /* one that isn't there yet replaces none */
+                local_copy(member->wanted_certificate_id, sizeof member->wanted_certificate_id,
+                           wanted->certificate_id);
         }
     }
 }
@@ -161,10 +170,10 @@ static int do_step(struct local_driver *driver, const struct step *step, struct 
         break;
     case STEP_CREATE_CONTROLLER:
     case STEP_UPDATE_CONTROLLER:
-        result = local_controller_apply(member, wanted, wanted->run == RUN_UP ? 1 : 0, err);
+        result = local_controller_apply(member, step, wanted->run == RUN_UP ? 1 : 0, err);
         break;
     case STEP_SCALE_TO_ONE:
-        result = local_controller_apply(member, wanted, 1, err);
+        result = local_controller_apply(member, step, 1, err);
         break;
     case STEP_SCALE_TO_ZERO:
         result = local_controller_scale(member, 0, err);

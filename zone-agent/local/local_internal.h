@@ -7,6 +7,7 @@
 #include <uv.h>
 
 #include "proto/base/json.h"
+#include "proto/base/pki.h"
 #include "zone-agent/local/control_order.h"
 #include "zone-agent/local/local.h"
 
@@ -49,7 +50,9 @@ struct local_controller {
     int replicas, port;
     char name[LOCAL_NAME_MAX + 1], disk_id[UUID_TEXT_MAX];
     int64_t storage_bytes;
-    char key_id[NAME_LENGTH_MAX + 1]; /* of the keyfile that secrets/NODE.key holds; "": none */
+    char key_id[NAME_LENGTH_MAX + 1];       /* of the keyfile that secrets/NODE.key holds; "": none */
+    char certificate_id[PKI_HASH_TEXT_MAX]; /* of the certificate in secrets/NODE.pem; "": none, it speaks no
+                                               TLS */
     char *arguments[MONGOD_ARGUMENTS_MAX];
     size_t argument_count;
 };
@@ -66,9 +69,9 @@ struct local_pod {
     unsigned failures;
     char last_exit[512];
     char key_id[NAME_LENGTH_MAX + 1]; /* of the keyfile that it was started with */
-    int pidfd;             /* -1: none */
-    uv_process_t *process; /* our own child; NULL when it was taken over */
-    uv_poll_t *watch;      /* of a taken over one */
+    int pidfd;                        /* -1: none */
+    uv_process_t *process;            /* our own child; NULL when it was taken over */
+    uv_poll_t *watch;                 /* of a taken over one */
     uv_timer_t restart, kill, check;
     uv_tcp_t *dialing; /* the check whether it listens */
 };
@@ -106,7 +109,7 @@ struct local_member {
     struct local_controller controller;
     struct local_pod pod;
     struct local_service service;
-    char wanted_key_id[NAME_LENGTH_MAX + 1]; /* the intent's */
+    char wanted_key_id[NAME_LENGTH_MAX + 1], wanted_certificate_id[PKI_HASH_TEXT_MAX]; /* the intent's */
     struct problem problem; /* code "" or a literal; message in problem_text */
     char problem_text[ERROR_MESSAGE_MAX];
 };
@@ -192,7 +195,8 @@ void local_pod_manage(struct local_member *member); /* brings the process to wha
 /* pod_start.c */
 void local_pod_make_name(struct local_member *member);
 int local_pod_find_address(struct local_member *member, struct error *err);
-/* Whether another sandbox chose the same address at the same moment, and keeps it. Asked once the state file has it. */
+/* Whether another sandbox chose the same address at the same moment, and keeps it. Asked once the state file
+ * has it. */
 bool local_pod_must_yield(const struct local_member *member);
 int local_pod_spawn(struct local_member *member, uv_exit_cb on_exit,
                     struct error *err); /* sets pid, pidfd, process */
@@ -200,7 +204,7 @@ int local_pod_spawn(struct local_member *member, uv_exit_cb on_exit,
 bool local_pod_exists(const struct local_member *member);
 
 /* controllers.c */
-int local_controller_apply(struct local_member *member, const struct intent_member *wanted, int replicas,
+int local_controller_apply(struct local_member *member, const struct step *step, int replicas,
                            struct error *err);
 int local_controller_scale(struct local_member *member, int replicas, struct error *err);
 int local_controller_delete(struct local_member *member, struct error *err);
@@ -208,8 +212,11 @@ int local_controller_load(struct local_driver *driver, const char *name, struct 
 void local_controller_forget(struct local_member *member);
 
 /* secrets.c: what only its mongod may read, files of mode 0600 in secrets/ */
-int local_secrets_write(struct local_member *member, const struct intent_member *wanted, struct error *err);
+int local_secrets_write(struct local_member *member, const struct step *step, struct error *err);
 int local_secrets_keyfile(const struct local_member *member, char out[LOCAL_PATH_MAX], struct error *err);
+/* Certificate and key in one file, and the CAs in another. */
+int local_secrets_certificate(const struct local_member *member, char pem[LOCAL_PATH_MAX],
+                              char ca[LOCAL_PATH_MAX], struct error *err);
 void local_secrets_delete(struct local_member *member);
 
 /* service.c */

@@ -124,7 +124,8 @@ static void read_states(struct neighbours *neighbours, const char *zone, const c
 static void add_zone(struct neighbours *neighbours, const char *path)
 {
     char zone[PATH_MAX];
-    if (neighbours->folder_count == NEIGHBOURS_MAX || !realpath(path, zone) || strcmp(zone, neighbours->dir) == 0)
+    if (neighbours->folder_count == NEIGHBOURS_MAX || !realpath(path, zone) ||
+        strcmp(zone, neighbours->dir) == 0)
         return;
     for (size_t i = 0; i < neighbours->folder_count; i++)
         if (strcmp(neighbours->folders[i], zone) == 0)
@@ -160,8 +161,8 @@ static bool is_beside_us(const char *pid)
     char path[64];
     struct stat ours, theirs;
     snprintf(path, sizeof path, "/proc/%.20s/ns/net", pid);
-    return stat("/proc/self/ns/net", &ours) == 0 && stat(path, &theirs) == 0 && ours.st_ino == theirs.st_ino &&
-           ours.st_dev == theirs.st_dev;
+    return stat("/proc/self/ns/net", &ours) == 0 && stat(path, &theirs) == 0 &&
+           ours.st_ino == theirs.st_ino && ours.st_dev == theirs.st_dev;
 }
 
 static size_t read_line(struct neighbours *neighbours, const char *pid)
@@ -185,8 +186,8 @@ static void look_at(struct neighbours *neighbours, const char *pid)
     size_t length;
     bool sandbox;
     size_t line_length = read_line(neighbours, pid);
-    if (!neighbour_folder(neighbours->line, line_length, &start, &length, &sandbox) || length >= sizeof path ||
-        !is_beside_us(pid))
+    if (!neighbour_folder(neighbours->line, line_length, &start, &length, &sandbox) ||
+        length >= sizeof path || !is_beside_us(pid))
         return;
     memcpy(path, start, length);
     path[length] = '\0';

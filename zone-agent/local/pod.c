@@ -240,7 +240,8 @@ static int choose_address(struct local_member *member, struct error *err)
         if (!local_pod_must_yield(member))
             return 0;
     }
-    return error_set(err, ERROR_CONFLICT, "other sandboxes take each address that is tried for %s", member->node);
+    return error_set(err, ERROR_CONFLICT, "other sandboxes take each address that is tried for %s",
+                     member->node);
 }
 
 /* The state file says `starting` before there is a process, so that a crash in between is noticed by the next

@@ -10,11 +10,17 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "proto/mongod_versions.h"
 #include "zone-agent/local/local_internal.h"
 #include "zone-agent/local/neighbours.h"
 #include "zone-agent/local/process.h"
 
-enum { POD_ARGUMENTS_MAX = 32 + MONGOD_ARGUMENTS_MAX, SMALL_STORAGE_MB = 20 * 1024, OPLOG_LEAST_MB = 990 };
+enum {
+    POD_ARGUMENTS_MAX = 32 + MONGOD_ARGUMENTS_MAX,
+    SMALL_STORAGE_MB = 20 * 1024,
+    OPLOG_LEAST_MB = 990,
+    VERSION_TIMEOUT_MS = 3000
+};
 
 static bool address_is_free(const char *host, int port)
 {
@@ -38,7 +44,8 @@ static bool is_taken_by_another(const struct local_member *member, const char *h
     return false;
 }
 
-static bool is_usable(const struct local_member *member, const struct neighbours *neighbours, const char *host)
+static bool is_usable(const struct local_member *member, const struct neighbours *neighbours,
+                      const char *host)
 {
     int port = member->pod.port;
     return !is_taken_by_another(member, host, port) && !neighbours_holder(neighbours, host, port) &&
@@ -95,7 +102,8 @@ void local_pod_make_name(struct local_member *member)
 struct command_line {
     char *arguments[POD_ARGUMENTS_MAX + 1];
     size_t count;
-    char data[LOCAL_PATH_MAX], log[LOCAL_PATH_MAX], key[LOCAL_PATH_MAX], port[16], oplog[24];
+    char data[LOCAL_PATH_MAX], log[LOCAL_PATH_MAX], key[LOCAL_PATH_MAX], pem[LOCAL_PATH_MAX],
+        ca[LOCAL_PATH_MAX], port[16], oplog[24];
 };
 
 static void add(struct command_line *line, const char *argument)
@@ -133,6 +141,41 @@ static void add_sizes(struct command_line *line, const struct local_controller *
     add(line, line->oplog);
 }
 
+/* The arguments may decide it, as of a program that plays several. */
+static const struct mongod_tls_options *names_of_options(const struct local_member *member)
+{
+    const struct local_controller *controller = &member->controller;
+    const char *arguments[MONGOD_ARGUMENTS_MAX + 3] = {member->driver->mongod};
+    char text[256] = "";
+    size_t count = 1;
+    for (size_t i = 0; i < controller->argument_count; i++)
+        arguments[count++] = controller->arguments[i];
+    arguments[count] = "--version";
+    process_ask(arguments, VERSION_TIMEOUT_MS, text, sizeof text);
+    const char *version = strstr(text, "version v"); /* "db version v7.0.14" */
+    return mongod_tls_options(version ? version + strlen("version v") : "");
+}
+
+/* Clients need no certificate, they log in; one that they show must be of the federation. */
+static int add_tls(struct local_member *member, struct command_line *line, struct error *err)
+{
+    const struct mongod_tls_options *names = names_of_options(member);
+    if (local_secrets_certificate(member, line->pem, line->ca, err))
+        return -1;
+    const char *const arguments[] = {names->mode,
+                                     names->required,
+                                     names->certificate,
+                                     line->pem,
+                                     names->ca,
+                                     line->ca,
+                                     names->without_certificate,
+                                     names->disabled_protocols,
+                                     MONGOD_TLS_DISABLED_PROTOCOLS};
+    for (size_t i = 0; i < sizeof arguments / sizeof *arguments; i++)
+        add(line, arguments[i]);
+    return 0;
+}
+
 static int make_command_line(struct local_member *member, struct command_line *line, struct error *err)
 {
     const struct local_controller *controller = &member->controller;
@@ -153,6 +196,8 @@ static int make_command_line(struct local_member *member, struct command_line *l
         add(line, "--keyFile");
         add(line, line->key);
     }
+    if (*controller->certificate_id && add_tls(member, line, err))
+        return -1;
     add_sizes(line, controller, member->driver->mongod);
     for (size_t i = 0; i < controller->argument_count; i++)
         add(line, controller->arguments[i]);

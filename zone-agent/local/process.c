@@ -3,10 +3,16 @@
 
 #include <ctype.h>
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 enum {
@@ -64,6 +70,53 @@ int process_find_by_argument(const char *option, const char *value)
             found = atoi(entry->d_name);
     closedir(folder);
     return found;
+}
+
+static pid_t start(const char *const *arguments, int out)
+{
+    posix_spawn_file_actions_t actions;
+    pid_t pid = 0;
+    if (posix_spawn_file_actions_init(&actions))
+        return 0;
+    int failed =
+        posix_spawn_file_actions_adddup2(&actions, out, STDOUT_FILENO) ||
+        posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0) ||
+        posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0) ||
+        posix_spawnp(&pid, arguments[0], &actions, NULL, (char *const *)(uintptr_t)arguments, environ);
+    posix_spawn_file_actions_destroy(&actions);
+    return failed ? 0 : pid;
+}
+
+/* Until the end, or the deadline. */
+static bool read_all(int fd, int timeout_ms, char *out, size_t size)
+{
+    struct pollfd waiting = {.fd = fd, .events = POLLIN};
+    size_t length = 0;
+    ssize_t more = 0;
+    do {
+        length += (size_t)more;
+        if (length + 1 >= size || poll(&waiting, 1, timeout_ms) <= 0)
+            return false;
+    } while ((more = read(fd, out + length, size - 1 - length)) > 0);
+    out[length] = 0;
+    return more == 0;
+}
+
+void process_ask(const char *const *arguments, int timeout_ms, char *out, size_t size)
+{
+    int ends[2], status = -1;
+    *out = 0;
+    if (pipe2(ends, O_CLOEXEC))
+        return;
+    pid_t pid = start(arguments, ends[1]);
+    close(ends[1]);
+    if (pid && !read_all(ends[0], timeout_ms, out, size))
+        kill(pid, SIGKILL);
+    while (pid && waitpid(pid, &status, 0) < 0 && errno == EINTR)
+        ;
+    close(ends[0]);
+    if (!pid || !WIFEXITED(status) || WEXITSTATUS(status))
+        *out = 0;
 }
 
 void process_boot_id(char *out, size_t size)

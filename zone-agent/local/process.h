@@ -12,6 +12,10 @@ uint64_t process_start_time(int pid);
 /* The first process of ours with these two arguments one after the other; 0 when there is none. */
 int process_find_by_argument(const char *option, const char *value);
 
+/* What a program says on its standard output when it is started with these arguments (the first is its path;
+ * NULL ends them); "" when it can't be started, fails or takes longer: it is killed then. Waits for it. */
+void process_ask(const char *const *arguments, int timeout_ms, char *out, size_t size);
+
 /* This boot's id; "" when it can't be read. */
 void process_boot_id(char *out, size_t size);
 

@@ -1,5 +1,5 @@
-/* Secrets of the local driver: a member's keyfile, which its mongod reads at its start. Mode 0600 in a folder
- * of mode 0700: mongod refuses one that others may read. */
+/* Secrets of the local driver: what only a member's mongod may read. Files of mode 0600 in a folder of mode
+ * 0700: mongod refuses a keyfile that others may read. */
 #include <string.h>
 #include <unistd.h>
 
@@ -13,21 +13,61 @@ int local_secrets_keyfile(const struct local_member *member, char out[LOCAL_PATH
     return local_path(member->driver, out, FOLDER, member->node, ".key", err);
 }
 
-int local_secrets_write(struct local_member *member, const struct intent_member *wanted, struct error *err)
+int local_secrets_certificate(const struct local_member *member, char pem[LOCAL_PATH_MAX],
+                              char ca[LOCAL_PATH_MAX], struct error *err)
 {
-    char folder[LOCAL_PATH_MAX + 16], path[LOCAL_PATH_MAX];
-    if (!wanted->keyfile || !*wanted->keyfile)
+    return local_path(member->driver, pem, FOLDER, member->node, ".pem", err) ||
+                   local_path(member->driver, ca, FOLDER, member->node, ".ca.pem", err)
+               ? -1
+               : 0;
+}
+
+static int write_keyfile(struct local_member *member, const char *keyfile, struct error *err)
+{
+    char path[LOCAL_PATH_MAX];
+    return local_secrets_keyfile(member, path, err) || file_replace(path, keyfile, strlen(keyfile), 0600, err)
+               ? error_wrap(err, "the keyfile of %s can't be written", member->node)
+               : 0;
+}
+
+/* The CAs first: whoever loads the certificate finds its CA there. */
+static int write_certificate(struct local_member *member, const struct step *step, struct error *err)
+{
+    char pem[LOCAL_PATH_MAX], ca[LOCAL_PATH_MAX];
+    const char *certificate = step->member->certificate;
+    struct buffer both;
+    buffer_init(&both, 2 * PKI_PEM_MAX);
+    int result = local_secrets_certificate(member, pem, ca, err);
+    if (result == 0 && (buffer_append(&both, certificate, strlen(certificate)) ||
+                        buffer_append(&both, step->key, strlen(step->key))))
+        result = error_set(err, ERROR_NO_MEMORY, "no memory");
+    if (result == 0 && (file_replace(ca, step->ca, strlen(step->ca), 0600, err) ||
+                        file_replace(pem, both.data, both.length, 0600, err)))
+        result = -1;
+    pki_forget(&both);
+    return result ? error_wrap(err, "the certificate of %s can't be written", member->node) : 0;
+}
+
+int local_secrets_write(struct local_member *member, const struct step *step, struct error *err)
+{
+    char folder[LOCAL_PATH_MAX + 16];
+    const struct intent_member *wanted = step->member;
+    bool keyfile = wanted->keyfile && *wanted->keyfile, certificate = *wanted->certificate && *step->key;
+    if (!keyfile && !certificate)
         return 0;
     snprintf(folder, sizeof folder, "%s/%s", member->driver->dir, FOLDER);
-    if (file_make_folders(folder, 0700, err) || local_secrets_keyfile(member, path, err) ||
-        file_replace(path, wanted->keyfile, strlen(wanted->keyfile), 0600, err))
-        return error_wrap(err, "the keyfile of %s can't be written", member->node);
-    return 0;
+    if (file_make_folders(folder, 0700, err) || (keyfile && write_keyfile(member, wanted->keyfile, err)))
+        return -1;
+    return certificate ? write_certificate(member, step, err) : 0;
 }
 
 void local_secrets_delete(struct local_member *member)
 {
-    char path[LOCAL_PATH_MAX];
-    if (local_secrets_keyfile(member, path, NULL) == 0)
-        unlink(path);
+    char key[LOCAL_PATH_MAX], pem[LOCAL_PATH_MAX], ca[LOCAL_PATH_MAX];
+    if (local_secrets_keyfile(member, key, NULL) == 0)
+        unlink(key);
+    if (local_secrets_certificate(member, pem, ca, NULL))
+        return;
+    unlink(pem);
+    unlink(ca);
 }

@@ -77,8 +77,9 @@ static uv_tcp_t *listener_open(struct local_member *member, const char *host, in
 }
 
 /* ---- addresses that a Service had: nobody else gets them. The configuration may still name them, and a
- * mongod without configuration that appeared there, of another sandbox, would be taken for the member and drawn
- * into its set. They are bound and not listened at, so that whoever dials one is refused at once. ---- */
+ * mongod without configuration that appeared there, of another sandbox, would be taken for the member and
+ * drawn into its set. They are bound and not listened at, so that whoever dials one is refused at once. ----
+ */
 
 /* A socket that has the address, or -1. */
 static int bind_only(const char *host, int port)
@@ -88,7 +89,8 @@ static int bind_only(const char *host, int port)
     int fd = uv_ip4_addr(host, port, &address) ? -1 : socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return -1;
-    /* Reuse for the bind alone, past connections that are on their way out: from then on it keeps all away. */
+    /* Reuse for the bind alone, past connections that are on their way out: from then on it keeps all away.
+     */
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     bool bound = bind(fd, (const struct sockaddr *)&address, sizeof address) == 0 &&
                  setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &off, sizeof off) == 0;
@@ -178,7 +180,8 @@ static bool is_promised(const struct local_member *member, const char *host)
     return false;
 }
 
-static int listen_at_first_free(struct local_member *member, const char *not_this, const struct neighbours *neighbours)
+static int listen_at_first_free(struct local_member *member, const char *not_this,
+                                const struct neighbours *neighbours)
 {
     char host[LOCAL_HOST_MAX];
     int last = UV_EADDRINUSE;

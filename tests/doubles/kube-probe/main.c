@@ -1,10 +1,12 @@
-/* The agent's Kubernetes client as a program, so that tests can put it before servers of all kinds. Commands are lines of JSON on
- * standard input, what happens are lines of JSON on standard output; the end of input ends it, in order.
+/* The agent's Kubernetes client as a program, so that tests can put it before servers of all kinds. Commands
+ * are lines of JSON on standard input, what happens are lines of JSON on standard output; the end of input
+ * ends it, in order.
  *
  *   atoll-kube-probe kubeconfig FILE [CONTEXT] | in-cluster FOLDER
- *   {"do":"request","method":"GET","path":"/…","body":{…},"deadlineMs":N}  {"do":"apply","path":"/…","object":{…},"force":true,"dryRun":true}
- *   {"do":"cancel","id":N}  {"do":"discover"}  {"do":"watch","path":"/…","labels":"…","fields":"…","objectBytes":N,"page":N,"silenceMs":N,
- *    "quiet":true}
+ *   {"do":"request","method":"GET","path":"/…","body":{…},"deadlineMs":N}
+ * {"do":"apply","path":"/…","object":{…},"force":true,"dryRun":true}
+ *   {"do":"cancel","id":N}  {"do":"discover"}
+ * {"do":"watch","path":"/…","labels":"…","fields":"…","objectBytes":N,"page":N,"silenceMs":N, "quiet":true}
  *   {"do":"stop"} (the last watch)  {"do":"memory"}
  *
  * Ids of requests are 1, 2, 3 … in their order. */
@@ -193,10 +195,12 @@ static void print_memory(void)
     struct error err;
     struct json *json = event("memory");
     buffer_init(&text, 0);
-    if (file_read("/proc/self/smaps_rollup", 65536, &text, &err) == 0 && strstr(buffer_text(&text), "Anonymous:"))
+    if (file_read("/proc/self/smaps_rollup", 65536, &text, &err) == 0 &&
+        strstr(buffer_text(&text), "Anonymous:"))
         json_set_int(json, "anonymousKb", atol(strstr(buffer_text(&text), "Anonymous:") + 10));
     buffer_finish(&text);
-    json_set_int(json, "heapBytes", (int64_t)mallinfo2().uordblks); /* what is allocated, apart from how it is strewn */
+    json_set_int(json, "heapBytes",
+                 (int64_t)mallinfo2().uordblks); /* what is allocated, apart from how it is strewn */
     for (int i = 0; i < watch_count; i++)
         json_set_int(json, watches[i].number == 1 ? "objects" : "others", watches[i].objects);
     print(json);
@@ -288,7 +292,8 @@ static int read_config(int count, char **words, struct kube_config *config, stru
         return kubeconfig_read(words[2], count > 3 ? words[3] : NULL, config, err);
     if (count == 3 && !strcmp(words[1], "in-cluster"))
         return kubeconfig_in_cluster(words[2], config, err);
-    return error_set(err, ERROR_INVALID, "usage: atoll-kube-probe kubeconfig FILE [CONTEXT] | in-cluster FOLDER");
+    return error_set(err, ERROR_INVALID,
+                     "usage: atoll-kube-probe kubeconfig FILE [CONTEXT] | in-cluster FOLDER");
 }
 
 int main(int count, char **words)

@@ -24,7 +24,8 @@ static void heartbeat_body(struct sim *sim, bson_t *command)
     bson_append_int64(command, "term", -1, rs->term);
     if (rs->primary >= 0)
         bson_append_int64(command, "primaryId", -1, rs->config->members[rs->primary].id);
-    bson_append_int32(command, "$replData", -1, 1); /* the answer's metadata, with the replica set's id, is wanted */
+    bson_append_int32(command, "$replData", -1,
+                      1); /* the answer's metadata, with the replica set's id, is wanted */
 }
 
 static void view_down(struct sim *sim, int i, const char *why)
@@ -35,7 +36,9 @@ static void view_down(struct sim *sim, int i, const char *why)
     v->up = false;
     v->state = STATE_DOWN;
     v->applied = v->durable = OPTIME_NULL;
-    v->config_version = v->config_term = -1;
+    if (sim->options.server_version <
+        5) /* since 4.4 it stays what was heard last, and counts for commitment: MemberData::setDownValues */
+        v->config_version = v->config_term = -1;
     v->sync_source[0] = 0;
     snprintf(v->message, sizeof v->message, "%s", why);
     if (sim->rs.primary == i)

@@ -26,6 +26,7 @@ const char options_help[] =
     "  --tlsCAFile FILE         who signs members' and clients' certificates\n"
     "  --tlsClusterFile FILE    shown to other members instead of the first\n"
     "  --tlsAllowConnectionsWithoutCertificates  clients need none\n"
+    "  --tlsDisabledProtocols LIST  accepted; below TLS 1.2 nothing is ever spoken\n"
     "  --help, -h               this text\n"
     "  --version                the versions of the stand-in and of the server that it plays\n"
     "\n"
@@ -103,6 +104,7 @@ static int parse_tls(struct options *options, const char *name, const char *valu
         {"--tlsCertificateKeyFile", "--sslPEMKeyFile", &options->tls.certificate_key_file},
         {"--tlsCAFile", "--sslCAFile", &options->tls.ca_file},
         {"--tlsClusterFile", "--sslClusterFile", &options->tls.cluster_file},
+        {"--tlsDisabledProtocols", "--sslDisabledProtocols", &options->tls.disabled_protocols},
     };
     for (size_t i = 0; i < sizeof files / sizeof *files; i++)
         if (!strcmp(name, files[i].name) || !strcmp(name, files[i].old_name)) {

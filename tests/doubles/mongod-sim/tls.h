@@ -16,7 +16,8 @@ struct tls_options {
     enum tls_mode mode;
     const char *certificate_key_file; /* PEM: certificate, chain, key */
     const char *ca_file;
-    const char *cluster_file; /* shown to other members; NULL: the one above */
+    const char *cluster_file;       /* shown to other members; NULL: the one above */
+    const char *disabled_protocols; /* below TLS 1.2 nothing is spoken anyway */
     bool allow_without_certificate;
     bool names_by_dns_alone; /* before 4.1.4 an address counts only as a DNS name */
 };

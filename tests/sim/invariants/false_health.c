@@ -48,8 +48,7 @@ static void look_at_members(struct world *world, const struct configuration *con
         const struct member_slot *slot = slot_at(world, config->entries[i].host);
         down |= slot && !slot->node.up;
         moved |= !slot;
-        const struct member_slot *there =
-            primary ? node_at(world, primary->zone, config->entries[i].host) : NULL;
+        const struct member_slot *there = primary ? node_at(world, primary, config->entries[i].host) : NULL;
         unreached |= primary && slot != primary && (!there || !there->ordinal); /* slot 0 is another set's */
         idle |= slot && slot->node.up && slot->node.state != MEMBER_PRIMARY &&
                 slot->node.state != MEMBER_SECONDARY && slot->node.state != MEMBER_ARBITER;

@@ -5,6 +5,7 @@
 enum {
     KNOWN_AFTER_MS = 20000, /* by then everybody can know that a member is down */
     SEEN_AFTER_MS = 3000,   /* a stop on purpose looks closer */
+    WORD_LATE_MS = 9000,    /* so late a slow way may bring the word to stop */
 };
 
 static bool long_down(const struct world *world, const struct configuration *config, int entry,
@@ -26,7 +27,8 @@ void check_outage(struct world *world, struct member_slot *slot, const char *wha
         if (owner == slot->ordinal)
             votes = config->entries[i].votes > 0;
         else if (config->entries[i].votes)
-            down += long_down(world, config, i, SEEN_AFTER_MS);
+            down += long_down(world, config, i,
+                              SEEN_AFTER_MS + (world->sites[slot->zone].slow ? WORD_LATE_MS : 0));
     }
     if (votes && serves && down && !world->set_absent)
         violate(world, 3, "%s %s while another voter is down", slot_name(slot), what);

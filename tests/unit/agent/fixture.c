@@ -57,6 +57,16 @@ static struct member_holding holding_of(const struct world_member *member, int o
     };
 }
 
+static bool is_stale(const struct world *world, int ordinal)
+{
+    const struct world_member *member = &world->members[ordinal - 1];
+    for (size_t i = 0; world->intent && i < world->intent->member_count; i++)
+        if (world->intent->members[i].ordinal == ordinal && *world->intent->members[i].certificate_id)
+            return member->controller &&
+                   strcmp(member->brought, world->intent->members[i].certificate_id) != 0;
+    return false;
+}
+
 static void observe(struct driver *driver, struct arena *arena, struct holdings *out)
 {
     struct world *world = world_of(driver);
@@ -65,8 +75,10 @@ static void observe(struct driver *driver, struct arena *arena, struct holdings 
         .members = members, .zone_problem = {.code = "", .message = ""}, .complete = !world->zone_unseen};
     for (int i = 0; i < WORLD_MEMBERS && !world->zone_unseen; i++) {
         const struct world_member *member = &world->members[i];
-        if (member->disk || member->service || member->controller || member->pod)
-            members[out->member_count++] = holding_of(member, i + 1, arena);
+        if (!member->disk && !member->service && !member->controller && !member->pod)
+            continue;
+        members[out->member_count] = holding_of(member, i + 1, arena);
+        members[out->member_count++].controller_stale = is_stale(world, i + 1);
     }
 }
 
@@ -105,9 +117,15 @@ static void take_effect(struct world *world, enum step_kind kind, const struct i
     case STEP_UPDATE_CONTROLLER:
         break;
     }
+    bool template =
+        kind == STEP_CREATE_CONTROLLER || kind == STEP_UPDATE_CONTROLLER || kind == STEP_SCALE_TO_ONE;
+    if (template && *wanted->certificate)
+        snprintf(member->brought, sizeof member->brought, "%s", wanted->certificate_id);
     bool runs = member->controller && member->replicas;
-    if (runs && !member->pod)
+    if (runs && !member->pod) {
         member->incarnation++, member->used = member->ready = true;
+        memcpy(member->shown, member->brought, sizeof member->shown);
+    }
     member->pod = runs;
 }
 
@@ -134,8 +152,13 @@ static void route(struct driver *driver, const char *set, int ordinal, struct ar
                                 .incarnation = member->incarnation};
 }
 
+static void intend(struct driver *driver, const struct intent *intent)
+{
+    world_of(driver)->intent = intent;
+}
+
 static const struct driver_functions functions = {
-    .name = "fake", .observe = observe, .perform = perform, .route = route};
+    .name = "fake", .intend = intend, .observe = observe, .perform = perform, .route = route};
 
 /* ---- the rest of the environment ---- */
 
@@ -175,6 +198,12 @@ static void ask(void *context, uint64_t id, const struct agent_probe *what)
 {
     struct world *world = context;
     world->probes++;
+    if (what->reload) {
+        struct world_member *member = &world->members[what->ordinal - 1];
+        world->reloads++;
+        if (!world->slow_to_appear)
+            memcpy(member->shown, member->brought, sizeof member->shown);
+    }
     later(world,
           (struct world_event){
               .kind = EVENT_PROBE, .id = id, .ordinal = what->ordinal, .failed = world->mute_mongods},
@@ -213,6 +242,22 @@ static int load(void *context, const char *name, struct buffer *out, struct erro
     return buffer_append(out, buffer_text(&world->files[at]), world->files[at].length);
 }
 
+static int identify(void *context, const struct intent_member *member, const char *ca, struct arena *arena,
+                    struct member_identity *out, struct error *err)
+{
+    (void)context, (void)err;
+    out->key = arena_printf(arena, "key of %s", member->node);
+    out->request = arena_printf(arena, "request of %s", member->node);
+    out->ca = arena_string(arena, ca);
+    out->fits = strncmp(member->certificate, "good", 4) == 0;
+    return 0;
+}
+
+static void forget_identity(void *context, const char *node)
+{
+    snprintf(((struct world *)context)->forgotten, 32, "%s", node);
+}
+
 static void wake_at(void *context, int64_t monotonic_ms)
 {
     ((struct world *)context)->wake_ms = monotonic_ms;
@@ -225,7 +270,8 @@ static void answer_probe(struct world *world, const struct world_event *event)
     const struct world_member *member = &world->members[event->ordinal - 1];
     struct mongod_view view = {.answer = event->failed ? MONGOD_SILENT : member->answer,
                                .problem = event->failed ? "silent" : "",
-                               .version = "7.0.14",
+                               .version = member->version,
+                               .certificate_id = member->shown,
                                .state = member->state,
                                .self_id = 0,
                                .term = 1,
@@ -300,6 +346,7 @@ void world_init(struct world *world)
     for (int i = 0; i < WORLD_MEMBERS; i++) {
         world->members[i].answer = MONGOD_MEMBER;
         world->members[i].state = MEMBER_PRIMARY;
+        world->members[i].version = "7.0.14";
     }
     for (int i = 0; i < WORLD_FILES; i++)
         buffer_init(&world->files[i], 0);
@@ -310,8 +357,17 @@ void world_init(struct world *world)
 int world_start(struct world *world, struct error *err)
 {
     const struct agent_options options = {"zone-a", "0.1.0", "fake"};
-    const struct agent_environment environment = {
-        &world->clock, &world->random, &world->driver, world, send_message, ask, save, load, wake_at, NULL};
+    const struct agent_environment environment = {.clock = &world->clock,
+                                                  .random = &world->random,
+                                                  .driver = &world->driver,
+                                                  .context = world,
+                                                  .send = send_message,
+                                                  .probe = ask,
+                                                  .identify = identify,
+                                                  .forget_identity = forget_identity,
+                                                  .save = save,
+                                                  .load = load,
+                                                  .wake_at = wake_at};
     world->agent = agent_create(&options, &environment, err);
     return world->agent ? 0 : -1;
 }
@@ -339,6 +395,9 @@ int world_intend(struct world *world, int64_t epoch, int64_t revision, size_t co
 {
     struct intent_member members[WORLD_MEMBERS];
     static const char *const nodes[] = {"mongo-node1", "mongo-node2", "mongo-node3"};
+    char id[32] = "";
+    if (world->certificate)
+        snprintf(id, sizeof id, "id of %s", world->certificate);
     for (size_t i = 0; i < count; i++)
         members[i] =
             (struct intent_member){.set = "mongo",
@@ -353,11 +412,15 @@ int world_intend(struct world *world, int64_t epoch, int64_t revision, size_t co
                                    .port = 27017,
                                    .storage_type = "",
                                    .disk_id = world->members[i].used ? world->members[i].disk_id : "",
-                                   .replica_set_id = ""};
+                                   .replica_set_id = "",
+                                   .tls = world->tls,
+                                   .certificate = world->certificate ? world->certificate : "",
+                                   .certificate_id = id};
     struct intent_event event = {.intent = {.epoch = epoch,
                                             .revision = revision,
                                             .federation = "prod",
                                             .zone = "zone-a",
+                                            .ca = "the CA",
                                             .members = members,
                                             .member_count = count}};
     return agent_intent(world->agent, &event, err);

@@ -14,6 +14,9 @@ struct world_member {
     uint64_t incarnation;
     char address[HOST_LENGTH_MAX], disk_id[16];
     bool used, ready;
+    char brought[32],
+        shown[32]; /* ids of certificates: which is where mongod reads it, which it has loaded */
+    const char *version;
     enum mongod_answer answer;
     enum member_state state;
     uint32_t optime_seconds;
@@ -31,7 +34,8 @@ struct world_event {
 struct world {
     struct driver driver; /* first: the functions find the world by it */
     struct agent *agent;
-    int64_t now_ms, wake_ms; /* wake: INT64_MAX when none is wished */
+    const struct intent *intent; /* as the driver was given it */
+    int64_t now_ms, wake_ms;     /* wake: INT64_MAX when none is wished */
     uint64_t seed;
     struct clock clock;
     struct random random;
@@ -49,7 +53,14 @@ struct world {
     int64_t answer_after_ms, step_after_ms;
     bool report_wanted;
 
+    bool tls;
+    const char
+        *certificate; /* of each intent's members, with "id of " before it as its id; NULL: none was signed */
+    bool slow_to_appear; /* what is brought is not where mongod reads it yet: a reload loads the former one */
+
     /* What was seen. */
+    size_t reloads;
+    char forgotten[32]; /* whose key */
     size_t reports, heartbeats, probes, steps, wakes;
     int in_flight_reports, most_reports_in_flight;
     enum step_kind step_kinds[WORLD_STEPS];

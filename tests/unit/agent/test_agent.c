@@ -375,6 +375,101 @@ static void a_settled_agent_hardly_wakes(void **state)
     world_finish(&world);
 }
 
+/* ---- certificates ---- */
+
+#define WITH_ENCRYPTED_MEMBER                                                                                \
+    WITH_WORLD;                                                                                              \
+    world.tls = true;                                                                                        \
+    world.certificate = "good 1";                                                                            \
+    assert_int_equal(world_intend(&world, 3, 10, 1, RUN_UP, &err), 0);                                       \
+    world_run(&world, 5000);                                                                                 \
+    assert_true(world.members[0].pod)
+
+static void a_member_asks_for_its_certificate_and_does_not_start_without(void **state)
+{
+    WITH_WORLD;
+    world.tls = true;
+    assert_int_equal(world_intend(&world, 1, 1, 1, RUN_UP, &err), 0);
+    world_run(&world, 3000);
+    assert_false(world.members[0].pod);
+    const struct report_member *said = world_reported(&world, 1);
+    assert_string_equal(said->certificate_request, "request of mongo-node1");
+    assert_string_equal(said->certificate, "");
+    assert_string_equal(said->waiting.code, "certificate");
+    world.certificate = "good 1";
+    assert_int_equal(world_intend(&world, 1, 2, 1, RUN_UP, &err), 0);
+    world_run(&world, 3000);
+    assert_true(world.members[0].pod);
+    assert_string_equal(world_reported(&world, 1)->certificate, "good 1");
+    assert_string_equal(world_reported(&world, 1)->mongod.certificate_id, "id of good 1");
+    world_finish(&world);
+}
+
+static void one_that_is_not_for_its_key_counts_as_none(void **state)
+{
+    WITH_WORLD;
+    world.tls = true;
+    world.certificate = "for another key";
+    assert_int_equal(world_intend(&world, 1, 1, 1, RUN_UP, &err), 0);
+    world_run(&world, 3000);
+    assert_false(world.members[0].pod);
+    assert_string_equal(world_reported(&world, 1)->certificate, "");
+    world_finish(&world);
+}
+
+static void a_new_one_is_brought_and_loaded_while_the_member_runs(void **state)
+{
+    WITH_ENCRYPTED_MEMBER;
+    uint64_t incarnation = world.members[0].incarnation;
+    world.certificate = "good 2";
+    assert_int_equal(world_intend(&world, 3, 11, 1, RUN_UP, &err), 0);
+    world_run(&world, 300);
+    assert_string_equal(world_reported(&world, 1)->mongod.certificate_id, "id of good 2");
+    assert_int_equal(world.reloads, 1);
+    assert_int_equal(world.members[0].incarnation, incarnation);
+    world_run(&world, 20000);
+    assert_int_equal(world.reloads, 1);
+    world_finish(&world);
+}
+
+static void one_that_is_slow_to_appear_is_loaded_again_after_a_while(void **state)
+{
+    WITH_ENCRYPTED_MEMBER;
+    world.certificate = "good 2";
+    world.slow_to_appear = true;
+    assert_int_equal(world_intend(&world, 3, 11, 1, RUN_UP, &err), 0);
+    world_run(&world, 10 * AGENT_RELOAD_RETRY_MS);
+    assert_string_equal(world_reported(&world, 1)->mongod.certificate_id, "id of good 1");
+    assert_in_range(world.reloads, 8, 11);
+    world.slow_to_appear = false;
+    world_run(&world, AGENT_RELOAD_RETRY_MS + 1000);
+    assert_string_equal(world_reported(&world, 1)->mongod.certificate_id, "id of good 2");
+    world_finish(&world);
+}
+
+static void an_old_server_is_not_told_what_it_does_not_know(void **state)
+{
+    WITH_ENCRYPTED_MEMBER;
+    world.members[0].version = "4.4.29";
+    world_run(&world, 2000);
+    world.certificate = "good 2";
+    assert_int_equal(world_intend(&world, 3, 11, 1, RUN_UP, &err), 0);
+    world_run(&world, 20000);
+    assert_int_equal(world.reloads, 0);
+    assert_string_equal(world.members[0].brought, "id of good 2"); /* for its next start */
+    world_finish(&world);
+}
+
+static void the_key_of_a_member_that_leaves_is_forgotten(void **state)
+{
+    WITH_ENCRYPTED_MEMBER;
+    assert_string_equal(world.forgotten, "");
+    assert_int_equal(world_intend(&world, 3, 11, 1, RUN_ABSENT, &err), 0);
+    world_run(&world, 3000);
+    assert_string_equal(world.forgotten, "mongo-node1");
+    world_finish(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -400,6 +495,12 @@ int main(void)
         cmocka_unit_test(an_unsettled_member_is_asked_more_often),
         cmocka_unit_test(a_member_that_is_not_named_stays_and_is_reported),
         cmocka_unit_test(a_settled_agent_hardly_wakes),
+        cmocka_unit_test(a_member_asks_for_its_certificate_and_does_not_start_without),
+        cmocka_unit_test(one_that_is_not_for_its_key_counts_as_none),
+        cmocka_unit_test(a_new_one_is_brought_and_loaded_while_the_member_runs),
+        cmocka_unit_test(one_that_is_slow_to_appear_is_loaded_again_after_a_while),
+        cmocka_unit_test(an_old_server_is_not_told_what_it_does_not_know),
+        cmocka_unit_test(the_key_of_a_member_that_leaves_is_forgotten),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

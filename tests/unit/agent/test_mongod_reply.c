@@ -271,7 +271,8 @@ static void garbage_is_no_crash(void **state)
     bson_destroy(reply);
 }
 
-/* What is beyond a bound is refused with its name: half a configuration would be edited and sent back as a whole one. */
+/* What is beyond a bound is refused with its name: half a configuration would be edited and sent back as a
+ * whole one. */
 static void a_configuration_beyond_a_bound_is_refused_by_its_name(void **state)
 {
     (void)state;
@@ -308,7 +309,8 @@ static void a_configuration_beyond_a_bound_is_refused_by_its_name(void **state)
 static void a_code_is_taken_only_as_it_is(void **state)
 {
     (void)state;
-    bson_t *wide = BCON_NEW("ok", BCON_DOUBLE(0), "code", BCON_INT64((INT64_C(1) << 32) + MONGOD_NOT_YET_INITIALIZED));
+    bson_t *wide =
+        BCON_NEW("ok", BCON_DOUBLE(0), "code", BCON_INT64((INT64_C(1) << 32) + MONGOD_NOT_YET_INITIALIZED));
     bson_t *zero = BCON_NEW("ok", BCON_DOUBLE(0), "code", BCON_INT32(0));
     assert_int_equal(mongod_reply_code(wide), -1);
     assert_int_equal(mongod_reply_code(zero), -1);

@@ -3,7 +3,9 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
 #include <cmocka.h>
+
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -129,8 +131,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_replaced_file_reads_back_with_its_mode, make_folder, remove_folder),
-        cmocka_unit_test_setup_teardown(reading_says_why_it_failed_and_leaves_the_buffer, make_folder, remove_folder),
-        cmocka_unit_test_setup_teardown(a_replacement_that_fails_leaves_nothing_behind, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(reading_says_why_it_failed_and_leaves_the_buffer, make_folder,
+                                        remove_folder),
+        cmocka_unit_test_setup_teardown(a_replacement_that_fails_leaves_nothing_behind, make_folder,
+                                        remove_folder),
         cmocka_unit_test_setup_teardown(folders_are_made_once_and_again, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(removing_a_tree_never_follows_links, make_folder, remove_folder),
     };

@@ -1,9 +1,12 @@
-/* JSON: what is let through, what is refused and how it is said, and that what is printed reads back the same. */
+/* JSON: what is let through, what is refused and how it is said, and that what is printed reads back the
+ * same. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
 #include <cmocka.h>
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,9 +38,11 @@ static void good_texts_print_back(void **state)
         {"{}", "{}"},
         {" [ ] \r\n\t", "[]"},
         {"[1,-1,0,-0,1.5,1e3,2E-2,0.1]", "[1,-1,0,0,1.5,1000,0.02,0.1]"},
-        {"[9007199254740992,1000000000000000,1700000000000000]", "[9007199254740992,1000000000000000,1700000000000000]"},
+        {"[9007199254740992,1000000000000000,1700000000000000]",
+         "[9007199254740992,1000000000000000,1700000000000000]"},
         {"[true,false,null]", "[true,false,null]"},
-        {"\"\\u00e9\\ud83d\\ude00 \\\\ \\\" \\/ \\b\\f\\n\\r\\t \\u001f\"", "\"é😀 \\\\ \\\" / \\b\\f\\n\\r\\t \\u001f\""},
+        {"\"\\u00e9\\ud83d\\ude00 \\\\ \\\" \\/ \\b\\f\\n\\r\\t \\u001f\"",
+         "\"é😀 \\\\ \\\" / \\b\\f\\n\\r\\t \\u001f\""},
         {"{\"a\":{\"b\":[{}]},\"A\":1}", "{\"a\":{\"b\":[{}]},\"A\":1}"},
     };
     (void)state;
@@ -141,7 +146,8 @@ static void depth_size_and_count_are_bounded(void **state)
 static void values_are_looked_at_by_type(void **state)
 {
     struct error err;
-    struct json *json = parse("{\"s\":\"x\",\"n\":7,\"f\":1.5,\"t\":true,\"a\":[1,2,3],\"o\":{},\"z\":null}", &err);
+    struct json *json =
+        parse("{\"s\":\"x\",\"n\":7,\"f\":1.5,\"t\":true,\"a\":[1,2,3],\"o\":{},\"z\":null}", &err);
     (void)state;
     assert_true(json_is_object(json) && !json_is_array(json));
     assert_int_equal(json_count(json), 7);
@@ -166,7 +172,8 @@ static void strict_reading_names_the_key(void **state)
 {
     struct error err;
     struct arena arena;
-    struct json *json = parse("{\"s\":\"x\",\"n\":7,\"f\":1.5,\"b\":true,\"a\":[1,2,3],\"o\":{\"k\":1},\"z\":null}", &err);
+    struct json *json =
+        parse("{\"s\":\"x\",\"n\":7,\"f\":1.5,\"b\":true,\"a\":[1,2,3],\"o\":{\"k\":1},\"z\":null}", &err);
     const char *text = "kept";
     int64_t number = 42;
     bool truth = false;
@@ -227,8 +234,10 @@ static void what_is_built_is_printed(void **state)
     struct json *copy = json_copy(root);
     json_destroy(root);
     assert_prints(copy, JSON_COMPACT,
-                  "{\"name\":\"a\\\"b\\u0001\",\"broken\":\"x\xef\xbf\xbdy\xef\xbf\xbd\xef\xbf\xbd\",\"real\":0.1,\"yes\":true,"
-                  "\"nothing\":null,\"at\":\"2023-11-14T22:13:20.123Z\",\"never\":null,\"list\":[\"one\",{}],\"big\":5}");
+                  "{\"name\":\"a\\\"b\\u0001\",\"broken\":\"x\xef\xbf\xbdy\xef\xbf\xbd\xef\xbf\xbd\","
+                  "\"real\":0.1,\"yes\":true,"
+                  "\"nothing\":null,\"at\":\"2023-11-14T22:13:20.123Z\",\"never\":null,\"list\":[\"one\",{}],"
+                  "\"big\":5}");
     json_destroy(copy);
     root = json_object();
     json_set(root, "a", json_array());

@@ -3,7 +3,9 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
 #include <cmocka.h>
+
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -38,10 +40,14 @@ static void what_a_terminal_obeys_is_escaped(void **state)
         {"plain, with ümlaut and 雪", "plain, with ümlaut and 雪\n"},
         {"two\nlines\r", "two\\nlines\\x0d\n"},
         {"\033[2J\a\177", "\\x1b[2J\\x07\\x7f\n"},
-        {"\xc2\x9b" "2J", "\\x9b2J\n"},                    /* CSI as one C1 character */
-        {"a\xe2\x80\xae" "b", "a\\u{202e}b\n"},            /* right to left from here on */
-        {"\xe2\x80\xa8", "\\u{2028}\n"},                   /* a line separator */
-        {"\xff\xc3", "\\xff\\xc3\n"},                     /* no UTF-8 */
+        {"\xc2\x9b"
+         "2J",
+         "\\x9b2J\n"}, /* CSI as one C1 character */
+        {"a\xe2\x80\xae"
+         "b",
+         "a\\u{202e}b\n"},               /* right to left from here on */
+        {"\xe2\x80\xa8", "\\u{2028}\n"}, /* a line separator */
+        {"\xff\xc3", "\\xff\\xc3\n"},    /* no UTF-8 */
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char line[512];

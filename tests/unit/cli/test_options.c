@@ -77,26 +77,35 @@ static void what_is_wrong_is_said_with_what_would_be_right(void **state)
     static const struct {
         const char *line, *message;
     } cases[] = {
-        {"atoll stauts", "there is no command \"stauts\"; did you mean `atoll status`? `atoll help` lists all of them"},
+        {"atoll stauts",
+         "there is no command \"stauts\"; did you mean `atoll status`? `atoll help` lists all of them"},
         {"atoll frobnicate", "there is no command \"frobnicate\"; `atoll help` lists the commands"},
         {"atoll sandbox", "`atoll sandbox` needs a command after it; `atoll help` lists them"},
-        {"atoll sandbox dwon", "there is no command \"sandbox dwon\"; did you mean `atoll sandbox down`? `atoll help` lists all of them"},
+        {"atoll sandbox dwon", "there is no command \"sandbox dwon\"; did you mean `atoll sandbox down`? "
+                               "`atoll help` lists all of them"},
         {"atoll status --wacth", "`atoll status` has no option --wacth; did you mean --watch?"},
         {"atoll status -x", "`atoll status` has no option -x; `atoll help status` shows the options"},
         {"atoll status --watch=1", "--watch takes no value"},
         {"atoll status -o", "-o needs a value: FORMAT"},
         {"atoll status -o xml", "--output can't be \"xml\": it is one of table|wide|json|yaml"},
         {"atoll status --watch --watch", "--watch is there twice; give it once"},
-        {"atoll status a b", "`atoll status` doesn't know what to do with \"b\"; `atoll help status` shows its arguments"},
+        {"atoll status a b",
+         "`atoll status` doesn't know what to do with \"b\"; `atoll help status` shows its arguments"},
         {"atoll explain", "`atoll explain` needs SET: the set"},
         {"atoll wait mongo", "`atoll wait` needs --for healthy|primary|phase=PHASE: what to wait for"},
-        {"atoll wait mongo --for phase=", "--for can't be \"phase=\": it is one of healthy|primary|phase=PHASE"},
-        {"atoll wait mongo --for healthy --timeout 1h", "--timeout can't be \"1h\": it is a whole number of seconds from 0 to 604800"},
-        {"atoll wait mongo --for healthy --timeout -1", "--timeout can't be \"-1\": it is a whole number of seconds from 0 to 604800"},
-        {"atoll apply", "`atoll apply` needs --file FILE: a spec, or an overlay of the ones before it; - is standard input"},
+        {"atoll wait mongo --for phase=",
+         "--for can't be \"phase=\": it is one of healthy|primary|phase=PHASE"},
+        {"atoll wait mongo --for healthy --timeout 1h",
+         "--timeout can't be \"1h\": it is a whole number of seconds from 0 to 604800"},
+        {"atoll wait mongo --for healthy --timeout -1",
+         "--timeout can't be \"-1\": it is a whole number of seconds from 0 to 604800"},
+        {"atoll apply",
+         "`atoll apply` needs --file FILE: a spec, or an overlay of the ones before it; - is standard input"},
         {"atoll --dir x validate -f a", "`atoll validate` has no option --dir"},
-        {"atoll --watch status", "there is no option --watch before the command; `atoll help` shows the options"},
-        {"atoll sandbox fault x melt", "FAULT can't be \"melt\": it is one of move-address|cut|slow=MS|refuse|heal"},
+        {"atoll --watch status",
+         "there is no option --watch before the command; `atoll help` shows the options"},
+        {"atoll sandbox fault x melt",
+         "FAULT can't be \"melt\": it is one of move-address|cut|slow=MS|refuse|heal"},
     };
     struct invocation invocation;
     struct error err;
@@ -145,11 +154,13 @@ static void usage_is_the_contracts(void **state)
     static const struct {
         const char *command, *usage;
     } cases[] = {
-        {"sandbox up", "atoll sandbox up [--spec FILE] [--mongod PATH|sim] [--dir DIR] [--timeout SECS] [--kubeconfig ZONE=FILE]..."},
+        {"sandbox up", "atoll sandbox up [--spec FILE] [--mongod PATH|sim] [--dir DIR] [--timeout SECS] "
+                       "[--kubeconfig ZONE=FILE]..."},
         {"sandbox down", "atoll sandbox down [--yes] [--dir DIR]"},
         {"sandbox fault", "atoll sandbox fault ZONE|MEMBER move-address|cut|slow=MS|refuse|heal [--dir DIR]"},
         {"validate", "atoll validate -f FILE... [--output text|json|yaml]"},
-        {"apply", "atoll apply -f FILE... [--wait] [--timeout SECS] [--dry-run] [--why TEXT] [--output text|json]"},
+        {"apply",
+         "atoll apply -f FILE... [--wait] [--timeout SECS] [--dry-run] [--why TEXT] [--output text|json]"},
         {"status", "atoll status [SET] [--output table|wide|json|yaml] [--watch] [--exit-code]"},
         {"explain", "atoll explain SET [--why-not ACTION] [--output text|json]"},
         {"events", "atoll events [SET] [--follow] [--output text|json]"},

@@ -18,8 +18,12 @@ static void only_the_sandboxs_own_programs_are_found(void **state)
         enum process_kind kind;
     } cases[] = {
         {LINE("atoll\0sandbox\0supervise\0--dir\0/s/a"), PROCESS_SUPERVISOR},
-        {LINE("/opt/bin/atoll\0sandbox\0supervise\0--dir=/s/a\0--lock-fd\0" "3"), PROCESS_SUPERVISOR},
-        {LINE("atoll-controller\0--dir\0/s/a/controller\0--listen\0" "127.0.0.1:7411"), PROCESS_DAEMON},
+        {LINE("/opt/bin/atoll\0sandbox\0supervise\0--dir=/s/a\0--lock-fd\0"
+              "3"),
+         PROCESS_SUPERVISOR},
+        {LINE("atoll-controller\0--dir\0/s/a/controller\0--listen\0"
+              "127.0.0.1:7411"),
+         PROCESS_DAEMON},
         {LINE("atoll-zone-agent\0--dir\0/s/a/zones/us-east1-b\0--zone\0us-east1-b"), PROCESS_DAEMON},
         {LINE("/usr/bin/mongod\0--replSet\0mongo\0--dbpath\0/s/a/zones/z/disks/d/data"), PROCESS_MEMBER},
         {LINE("/b/atoll-mongod-sim\0--dbpath=/s/a/zones/z/disks/d/data"), PROCESS_MEMBER},

@@ -18,8 +18,9 @@ static int note(void *context, const char *name, const char *data)
 
 static void events_are_the_same_however_the_stream_is_cut(void **state)
 {
-    static const char stream[] = ": hello\n\nevent: status\ndata: {\"a\":1}\n\nid: 7\nevent:event\ndata: one\ndata: two\r\n\r\n"
-                                 "data\n\ndata: plain\n\nevent: nothing\n\nretry: 5\n";
+    static const char stream[] =
+        ": hello\n\nevent: status\ndata: {\"a\":1}\n\nid: 7\nevent:event\ndata: one\ndata: two\r\n\r\n"
+        "data\n\ndata: plain\n\nevent: nothing\n\nretry: 5\n";
     (void)state;
     for (size_t part = 1; part <= sizeof stream; part++) {
         struct buffer seen;
@@ -27,7 +28,9 @@ static void events_are_the_same_however_the_stream_is_cut(void **state)
         buffer_init(&seen, 0);
         sse_init(&sse, note, &seen);
         for (size_t at = 0; at < sizeof stream - 1; at += part)
-            assert_int_equal(sse_feed(&sse, stream + at, at + part < sizeof stream - 1 ? part : sizeof stream - 1 - at), 0);
+            assert_int_equal(
+                sse_feed(&sse, stream + at, at + part < sizeof stream - 1 ? part : sizeof stream - 1 - at),
+                0);
         assert_string_equal(buffer_text(&seen), "[status|{\"a\":1}][event|one\ntwo][message|plain]");
         assert_string_equal(sse.id, "7");
         sse_finish(&sse);
@@ -74,7 +77,8 @@ static void a_line_without_end_is_refused(void **state)
     memset(text, 'x', SSE_LINE_MAX + 1);
     buffer_init(&seen, 0);
     sse_init(&sse, note, &seen);
-    assert_int_equal(sse_feed(&sse, text, SSE_LINE_MAX + 1), -1); /* an end that nobody wished: not above zero */
+    assert_int_equal(sse_feed(&sse, text, SSE_LINE_MAX + 1),
+                     -1); /* an end that nobody wished: not above zero */
     sse_finish(&sse);
     buffer_finish(&seen);
     free(text);

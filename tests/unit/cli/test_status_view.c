@@ -78,8 +78,10 @@ static void what_is_not_finished_shows_where_it_goes_and_why(void **state)
         "MEMBER       STATE     PHASE                   HOST             ZONE             LAG  REASON\n"
         "mongo-node1  PRIMARY   Voting                  104.1.2.3:27017  us-east1-b        0s\n"
         "mongo-node2  STARTUP2  Joined → Synced         104.1.4.5:27017  us-central1-f   3m5s  initial sync\n"
-        "mongo-node3  UNKNOWN   Pending → Provisioning  -                europe-west1-d     -  evil\\x1b[2J text\n"
-        "  waits: the agent of zone europe-west1-d has never been heard of (for 30s, at most 9m30s more, ended by zone "
+        "mongo-node3  UNKNOWN   Pending → Provisioning  -                europe-west1-d     -  evil\\x1b[2J "
+        "text\n"
+        "  waits: the agent of zone europe-west1-d has never been heard of (for 30s, at most 9m30s more, "
+        "ended by zone "
         "europe-west1-d, rule 12)\n";
     struct json *document = read_case("joining.json");
     struct buffer out;
@@ -93,7 +95,8 @@ static void what_is_not_finished_shows_where_it_goes_and_why(void **state)
     assert_string_equal(buffer_text(&out), "zone europe-west1-d: Pending");
     buffer_clear(&out);
     status_progress(document, "mongo", &out);
-    assert_string_equal(buffer_text(&out), "set mongo: Joining: the agent of zone europe-west1-d has never been heard of");
+    assert_string_equal(buffer_text(&out),
+                        "set mongo: Joining: the agent of zone europe-west1-d has never been heard of");
     buffer_finish(&out);
     json_destroy(document);
 }
@@ -147,8 +150,9 @@ static void conditions_hold_for_what_they_say_alone(void **state)
 
 static void odd_documents_are_shown_as_they_are(void **state)
 {
-    static const char *const texts[] = {"{}", "[]", "{\"sets\":[{}],\"zones\":[{}]}", "{\"sets\":[{\"members\":[{},7,null]}],\"zones\":5}",
-                                        "{\"sets\":[{\"waits\":[{}],\"members\":[{\"lagSeconds\":null,\"waits\":[{\"message\":\"m\"}]}]}]}"};
+    static const char *const texts[] = {
+        "{}", "[]", "{\"sets\":[{}],\"zones\":[{}]}", "{\"sets\":[{\"members\":[{},7,null]}],\"zones\":5}",
+        "{\"sets\":[{\"waits\":[{}],\"members\":[{\"lagSeconds\":null,\"waits\":[{\"message\":\"m\"}]}]}]}"};
     (void)state;
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         struct json *document = json_parse(texts[i], strlen(texts[i]), 1000, NULL);
@@ -170,8 +174,9 @@ static void explain_says_each_wait_and_why_not_each_rule(void **state)
     (void)state;
     buffer_init(&out, 0);
     explain_print(answer, time_from_text("2026-11-23T08:00:30.000Z"), 0, &out);
-    assert_string_equal(buffer_text(&out), "Set mongo is Joining.\n"
-                                           "  mongo-node3 copies the data of the others (for 30s, ended by MongoDB, rule 41)\n");
+    assert_string_equal(buffer_text(&out),
+                        "Set mongo is Joining.\n"
+                        "  mongo-node3 copies the data of the others (for 30s, ended by MongoDB, rule 41)\n");
     buffer_clear(&out);
     explain_print(answer, time_from_text("2026-11-23T08:00:30.000Z"), 60, &out);
     assert_string_equal(buffer_text(&out), "Set mongo is Joining.\n"

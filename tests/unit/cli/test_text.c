@@ -20,11 +20,15 @@ static void a_terminal_never_obeys_outside_text(void **state)
         {"\033[31mred", "\\x1b[31mred"},
         {"a\nb\tc\rd", "a\\x0ab\\x09c\\x0dd"},
         {"\x7f", "\\x7f"},
-        {"\xc2\x9b" "31m", "\\u{009b}31m"},     /* C1: a CSI in one code point */
-        {"\xe2\x80\xae" "evil", "\\u{202e}evil"}, /* turns the direction of writing */
-        {"\xff\xc3", "\\xff\\xc3"},             /* no UTF-8 */
-        {"\xc0\xaf", "\\xc0\\xaf"},             /* too long a form */
-        {"\xed\xa0\x80", "\\xed\\xa0\\x80"},    /* half of a pair */
+        {"\xc2\x9b"
+         "31m",
+         "\\u{009b}31m"}, /* C1: a CSI in one code point */
+        {"\xe2\x80\xae"
+         "evil",
+         "\\u{202e}evil"},                   /* turns the direction of writing */
+        {"\xff\xc3", "\\xff\\xc3"},          /* no UTF-8 */
+        {"\xc0\xaf", "\\xc0\\xaf"},          /* too long a form */
+        {"\xed\xa0\x80", "\\xed\\xa0\\x80"}, /* half of a pair */
     };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -52,7 +56,8 @@ static void cutting_counts_columns_not_bytes(void **state)
         const char *text;
         size_t columns;
         const char *cut;
-    } cases[] = {{"abcdef", 6, "abcdef"}, {"abcdef", 5, "abcd…"}, {"äöüß", 4, "äöüß"}, {"äöüß", 3, "äö…"}, {"abc", 0, "abc"}, {"abc", 1, "…"}};
+    } cases[] = {{"abcdef", 6, "abcdef"}, {"abcdef", 5, "abcd…"}, {"äöüß", 4, "äöüß"},
+                 {"äöüß", 3, "äö…"},      {"abc", 0, "abc"},      {"abc", 1, "…"}};
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct buffer out;
@@ -68,7 +73,8 @@ static void durations_are_short(void **state)
     static const struct {
         int64_t ms;
         const char *text;
-    } cases[] = {{-1, "-"}, {0, "0s"}, {59999, "59s"}, {60000, "1m"}, {200000, "3m20s"}, {7500000, "2h5m"}, {7200000, "2h"}, {356400000, "4d3h"}};
+    } cases[] = {{-1, "-"},         {0, "0s"},         {59999, "59s"},  {60000, "1m"},
+                 {200000, "3m20s"}, {7500000, "2h5m"}, {7200000, "2h"}, {356400000, "4d3h"}};
     char text[DURATION_TEXT_MAX];
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
@@ -122,9 +128,11 @@ static void tables_line_up_and_lines_end_with_letters(void **state)
 
 static void yaml_says_the_same_as_json(void **state)
 {
-    static const char text[] = "{\"name\":\"mongo\",\"no\":\"no\",\"n\":\"1\",\"empty\":\"\",\"list\":[{\"a\":1,\"b\":[true,null]},[],\"x: y\"],"
+    static const char text[] = "{\"name\":\"mongo\",\"no\":\"no\",\"n\":\"1\",\"empty\":\"\",\"list\":[{"
+                               "\"a\":1,\"b\":[true,null]},[],\"x: y\"],"
                                "\"o\":{},\"deep\":{\"k\":{\"v\":1.5}}}";
-    static const char yaml[] = "name: mongo\n\"no\": \"no\"\n\"n\": \"1\"\nempty: \"\"\nlist:\n  - a: 1\n    b:\n      - true\n      - null\n"
+    static const char yaml[] = "name: mongo\n\"no\": \"no\"\n\"n\": \"1\"\nempty: \"\"\nlist:\n  - a: 1\n    "
+                               "b:\n      - true\n      - null\n"
                                "  - []\n  - \"x: y\"\no: {}\ndeep:\n  k:\n    v: 1.5\n";
     struct json *json = json_parse(text, sizeof text - 1, 1000, NULL);
     struct buffer out;

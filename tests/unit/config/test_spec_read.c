@@ -30,7 +30,7 @@ static void the_founding_spec_needs_nothing_else(void **state)
     assert_string_equal(set->storage_type, "pd-ssd");
     assert_int_equal(set->port, 27017);
     assert_int_equal(set->address, ADDRESS_EXTERNAL_IP);
-    assert_true(!set->auth && set->drills_allowed && !set->absent);
+    assert_true(set->auth && set->drills_allowed && !set->absent);
     assert_int_equal(set->rollout_soak_ms, 600000);
     assert_int_equal(set->rollout_max_lag_ms, 10000);
     assert_int_equal(set->backup_keep, 7);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include <bson/bson.h>
+
 #include <cmocka.h>
 
 #include "controller/act/config_document.h"
@@ -368,7 +369,8 @@ static void what_is_beyond_a_bound_is_refused_by_its_name(void **state)
     }
 }
 
-/* Found by fuzzing: it was taken for a path, not seen among the settings that are there, and written a second time. */
+/* Found by fuzzing: it was taken for a path, not seen among the settings that are there, and written a second
+ * time. */
 static void a_setting_with_a_dot_in_its_name_is_written_once(void **state)
 {
     struct replica_config config, after;

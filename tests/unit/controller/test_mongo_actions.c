@@ -92,7 +92,7 @@ static int start_set(void **state)
     struct error err;
     strcpy(folder, "/tmp/atoll-mongo-XXXXXX");
     arena_init(&arena, 0);
-    if (!mkdtemp(folder) || uv_loop_init(&loop) || mongo_pool_create(&loop, took, NULL, &mongo, &err))
+    if (!mkdtemp(folder) || uv_loop_init(&loop) || mongo_pool_create(&loop, "", took, NULL, &mongo, &err))
         return -1;
     for (int i = 0; i < NODES; i++)
         start_node(i);

@@ -35,10 +35,11 @@ static void the_document_has_the_keys_of_the_contract_and_no_others(void **state
     has_keys(status, "apiVersion federation revision generatedAt controller summary zones sets");
     has_keys(json_get(status, "controller"), "version leader startedAt tls");
     has_keys(json_get(status, "summary"), "zones connectedZones sets healthySets members healthyMembers");
-    has_keys(json_first(json_get(status, "zones")), "name state driver lastReportAt agentVersion members upToDate");
+    has_keys(json_first(json_get(status, "zones")),
+             "name state driver lastReportAt agentVersion members upToDate");
     const struct json *set = json_first(json_get(status, "sets"));
-    has_keys(set,
-             "name phase primary configVersion configTerm term waits connectionString auth conditions members");
+    has_keys(set, "name phase primary configVersion configTerm term waits connectionString auth tls "
+                  "conditions members");
     has_keys(json_first(json_get(set, "conditions")), "type status reason message since");
     const struct json *member = json_first(json_get(set, "members"));
     has_keys(

@@ -247,7 +247,8 @@ static void log_is(struct store *store, int64_t before, size_t most, const char 
     arena_init(&arena, 0);
     assert_int_equal(store->functions->log_read(store, before, most, &arena, &lines, &count, &err), 0);
     for (size_t i = 0; i < count; i++)
-        snprintf(found + strlen(found), sizeof found - strlen(found), "%s%lld=%s", i ? " " : "", (long long)lines[i].id, lines[i].text);
+        snprintf(found + strlen(found), sizeof found - strlen(found), "%s%lld=%s", i ? " " : "",
+                 (long long)lines[i].id, lines[i].text);
     assert_string_equal(found, expected);
     arena_finish(&arena);
 }

@@ -51,7 +51,8 @@ static void what_needs_no_memory_waits_for_the_store_too(void **state)
     world_trace_is("");
 }
 
-/* A disk that has room for an epoch and not for a ledger seemed to recover at each try, five times a second. */
+/* A disk that has room for an epoch and not for a ledger seemed to recover at each try, five times a second.
+ */
 static void room_for_a_small_record_is_not_taken_for_recovery(void **state)
 {
     (void)state;
@@ -86,7 +87,8 @@ static void room_for_a_small_record_is_not_taken_for_recovery(void **state)
 static int apply(const char *text, int64_t if_match, bool dry_run, struct spec_outcome *outcome,
                  struct error *err)
 {
-    struct spec_request request = {.source = {"test", text, strlen(text)}, .if_match = if_match, .dry_run = dry_run};
+    struct spec_request request = {
+        .source = {"test", text, strlen(text)}, .if_match = if_match, .dry_run = dry_run};
     return controller_apply_spec(world.controller, &request, outcome, err);
 }
 

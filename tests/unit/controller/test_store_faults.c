@@ -290,7 +290,8 @@ static void make_state_two(void)
     store->functions->close(store);
 }
 
-/* Bytes at even distances; with ATOLL_EVERY_BYTE=1 each, which takes a minute: do it after a change of format.
+/* Bytes at even distances; with ATOLL_EVERY_BYTE=1 each, which takes a minute: do it after a change of
+ * format.
  */
 static size_t stride_of(size_t length, size_t count)
 {

@@ -191,6 +191,46 @@ static void event_happened(void *context, const struct event *event)
     world.last_events[0] = *event;
 }
 
+/* ---- certificates: "CA NUMBER for REQUEST: NAMES", each name between commas ---- */
+
+static bool fits(const struct certificate_wish *wish)
+{
+    char part[256];
+    snprintf(part, sizeof part, " for %s: ", wish->request);
+    bool result = strncmp(wish->present, world.ca, strlen(world.ca)) == 0 && strstr(wish->present, part);
+    for (size_t i = 0; i < wish->name_count; i++) {
+        snprintf(part, sizeof part, ",%s,", wish->names[i]);
+        result &= strstr(wish->present, part) != NULL;
+    }
+    return result;
+}
+
+static int certify(void *context, const struct certificate_wish *wish, struct certificate_made *out,
+                   struct error *err)
+{
+    (void)context;
+    if (strcmp(wish->request, "bad") == 0)
+        return error_set(err, ERROR_REFUSED, "the request is bad");
+    if (wish->keep_foreign && *wish->present && strncmp(wish->present, world.ca, strlen(world.ca)) != 0)
+        return error_set(err, ERROR_CONFLICT, "another CA's");
+    if (fits(wish)) {
+        buffer_append_text(&out->pem, wish->present);
+    } else {
+        buffer_printf(&out->pem, "%s %u for %s: ,", world.ca, ++world.signatures, wish->request);
+        for (size_t i = 0; i < wish->name_count; i++)
+            buffer_printf(&out->pem, "%s,,", wish->names[i]);
+    }
+    snprintf(out->id, sizeof out->id, "id of %.20s", out->pem.data);
+    out->renew_at_ms = world.now_ms + WORLD_WALL_MS + world.certificate_life_ms;
+    return 0;
+}
+
+static const char *trusted(void *context)
+{
+    (void)context;
+    return world.ca;
+}
+
 /* ---- life ---- */
 
 void world_boot(void)
@@ -203,7 +243,9 @@ void world_boot(void)
                                                        .wake_at = wake_at,
                                                        .intent_changed = intent_changed,
                                                        .status_changed = status_changed,
-                                                       .event_happened = event_happened};
+                                                       .event_happened = event_happened,
+                                                       .certify = world.encrypts ? certify : NULL,
+                                                       .trusted = world.encrypts ? trusted : NULL};
     struct error err = {0};
     world.wake_ms = -1;
     if (controller_start(&environment, &world.controller, &err))
@@ -219,7 +261,8 @@ void world_crash(void)
 int world_setup(void **state)
 {
     (void)state;
-    world = (struct world){.now_ms = WORLD_START_MS, .wake_ms = -1};
+    world =
+        (struct world){.now_ms = WORLD_START_MS, .wake_ms = -1, .ca = "CA", .certificate_life_ms = 1000000};
     world.store.functions = &store_functions;
     world.mongo.functions = &mongo_functions;
     buffer_init(&world.trace, 0);

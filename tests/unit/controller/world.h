@@ -52,6 +52,11 @@ struct world {
     struct buffer trace;
     struct event last_events[8];
     unsigned events[EVENT_REASON_COUNT]; /* how often */
+    /* Members' certificates; the text of one names what it was signed for. */
+    bool encrypts; /* before world_boot() */
+    const char *ca;
+    unsigned signatures;
+    int64_t certificate_life_ms;
 };
 
 extern struct script script;

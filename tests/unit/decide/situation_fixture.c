@@ -4,7 +4,8 @@
 #include <assert.h>
 #include <string.h>
 
-static const char *const zones[] = {"us-east1-b", "us-central1-f", "europe-west1-d", "asia-east1-a", "me-west1-a"};
+static const char *const zones[] = {"us-east1-b", "us-central1-f", "europe-west1-d", "asia-east1-a",
+                                    "me-west1-a"};
 
 void fixture_init(struct fixture *f, size_t members)
 {
@@ -14,18 +15,24 @@ void fixture_init(struct fixture *f, size_t members)
     for (size_t i = 0; i < members; i++) {
         f->wanted[i] = (struct spec_member){
             .ordinal = (int)i + 1, .zone = zones[i], .priority = 1, .votes = 1, .disk = ""};
-        f->views[i] = (struct member_view){.ordinal = (int)i + 1, .zone = zones[i], .zone_state = ZONE_PENDING};
+        f->views[i] =
+            (struct member_view){.ordinal = (int)i + 1, .zone = zones[i], .zone_state = ZONE_PENDING};
         struct member_holding *holding = &f->views[i].holding;
         *holding = (struct member_holding){.set = "mongo", .ordinal = (int)i + 1, .address = ""};
         holding->disk = (struct disk_holding){.name = "", .id = "", .replica_set_id = ""};
         holding->pod = (struct pod_holding){.name = "", .node = "", .image_id = "", .last_exit = ""};
         holding->problem = (struct problem){.code = "", .message = ""};
         f->views[i].waiting = holding->problem;
-        f->views[i].mongod = (struct mongod_view){.problem = "", .version = "", .age_ms = -1, .self_id = -1, .term = -1,
-                                                  .primary_id = -1, .config = {.set = "", .replica_set_id = ""}};
+        f->views[i].mongod = (struct mongod_view){.problem = "",
+                                                  .version = "",
+                                                  .age_ms = -1,
+                                                  .self_id = -1,
+                                                  .term = -1,
+                                                  .primary_id = -1,
+                                                  .config = {.set = "", .replica_set_id = ""}};
     }
-    f->set = (struct spec_set){.name = "mongo", .image = "mongo:7.0", .port = 27017, .members = f->wanted,
-                               .member_count = members};
+    f->set = (struct spec_set){
+        .name = "mongo", .image = "mongo:7.0", .port = 27017, .members = f->wanted, .member_count = members};
     f->spec = (struct spec){.name = "prod", .sets = &f->set, .set_count = 1};
     f->observation = (struct observation){.members = f->views, .member_count = members};
     f->observation.action = (struct action_view){.message = "", .config = {.set = "", .replica_set_id = ""}};
@@ -85,14 +92,23 @@ void fixture_healthy(struct fixture *f)
     fixture_all_answer_uninitialized(f);
     size_t count = f->set.member_count;
     for (size_t i = 0; i < count; i++) {
-        f->entries[i] = (struct config_member){.id = (int)i, .host = f->views[i].holding.address, .votes = 1, .priority = 1};
-        f->peers[i] = (struct peer_view){.id = (int)i, .host = f->entries[i].host, .healthy = true,
+        f->entries[i] = (struct config_member){
+            .id = (int)i, .host = f->views[i].holding.address, .votes = 1, .priority = 1};
+        f->peers[i] = (struct peer_view){.id = (int)i,
+                                         .host = f->entries[i].host,
+                                         .healthy = true,
                                          .state = i ? MEMBER_SECONDARY : MEMBER_PRIMARY,
-                                         .optime = {1, 1000, 1}, .config_version = 1, .config_term = 1};
-        f->booked[i] = (struct ledger_member){.ordinal = (int)i + 1, .id = (int)i, .disk_id = f->views[i].holding.disk.id};
+                                         .optime = {1, 1000, 1},
+                                         .config_version = 1,
+                                         .config_term = 1};
+        f->booked[i] = (struct ledger_member){
+            .ordinal = (int)i + 1, .id = (int)i, .disk_id = f->views[i].holding.disk.id};
     }
-    f->config = (struct replica_config){.set = "mongo", .version = 1, .term = 1,
-                                        .replica_set_id = "6b0407215e92c42f711d9b08", .members = f->entries,
+    f->config = (struct replica_config){.set = "mongo",
+                                        .version = 1,
+                                        .term = 1,
+                                        .replica_set_id = "6b0407215e92c42f711d9b08",
+                                        .members = f->entries,
                                         .member_count = count};
     f->ledger.birth = BIRTH_DONE;
     f->ledger.birth_ordinal = 1;
@@ -102,10 +118,19 @@ void fixture_healthy(struct fixture *f)
     for (size_t i = 0; i < count; i++) {
         struct mongod_view *mongod = &f->views[i].mongod;
         f->views[i].holding.disk.replica_set_id = f->config.replica_set_id;
-        *mongod = (struct mongod_view){.answer = MONGOD_MEMBER, .problem = "", .version = "7.0.14", .age_ms = 100,
-                                       .state = i ? MEMBER_SECONDARY : MEMBER_PRIMARY, .self_id = (int)i, .term = 1,
-                                       .primary_id = 0, .optime = {1, 1000, 1}, .peers = f->peers, .peer_count = count,
-                                       .config_committed = i == 0, .knows_commitment = i == 0};
+        *mongod = (struct mongod_view){.answer = MONGOD_MEMBER,
+                                       .problem = "",
+                                       .version = "7.0.14",
+                                       .age_ms = 100,
+                                       .state = i ? MEMBER_SECONDARY : MEMBER_PRIMARY,
+                                       .self_id = (int)i,
+                                       .term = 1,
+                                       .primary_id = 0,
+                                       .optime = {1, 1000, 1},
+                                       .peers = f->peers,
+                                       .peer_count = count,
+                                       .config_committed = i == 0,
+                                       .knows_commitment = i == 0};
     }
     show_config(f);
 }
@@ -163,8 +188,12 @@ const struct plan *fixture_plan(struct fixture *f)
 {
     struct error err;
     f->previous = f->plan;
-    struct plan_input input = {.spec = &f->spec, .set = &f->set, .observation = &f->observation, .ledger = &f->ledger,
-                               .previous = f->planned ? &f->previous : NULL, .now_ms = f->now_ms};
+    struct plan_input input = {.spec = &f->spec,
+                               .set = &f->set,
+                               .observation = &f->observation,
+                               .ledger = &f->ledger,
+                               .previous = f->planned ? &f->previous : NULL,
+                               .now_ms = f->now_ms};
     int failed = plan_set(&input, &f->arena, &f->plan, &err);
     assert(!failed);
     f->planned = true;

@@ -1,5 +1,5 @@
-/* A set of three zones in every stage of its life, as the planner sees it; tests begin with one of the stages and change
- * what they are about. All values are plain: a test may set any field before it plans. */
+/* A set of three zones in every stage of its life, as the planner sees it; tests begin with one of the stages
+ * and change what they are about. All values are plain: a test may set any field before it plans. */
 #ifndef ATOLL_TESTS_SITUATION_FIXTURE_H
 #define ATOLL_TESTS_SITUATION_FIXTURE_H
 
@@ -41,7 +41,8 @@ void fixture_zone_silent(struct fixture *f, int ordinal);
 void fixture_disk_replaced(struct fixture *f, int ordinal);
 void fixture_move(struct fixture *f, int ordinal, const char *host);
 void fixture_no_primary(struct fixture *f);
-void fixture_new_config(struct fixture *f, const struct replica_config *config); /* all members have it, committed */
+void fixture_new_config(struct fixture *f,
+                        const struct replica_config *config); /* all members have it, committed */
 
 /* Plans now; the plan before becomes `previous`. */
 const struct plan *fixture_plan(struct fixture *f);

@@ -61,9 +61,9 @@ static void two_members_never_share_a_host(void **state)
     fixture_finish(f);
 }
 
-/* Before 4.4 two configurations of one version would stand beside each other for ever, when the node comes back that the first
- * one was lost with; the last command's result is not enough to know it by, for the next one takes its place (simulator,
- * seed 5489). */
+/* Before 4.4 two configurations of one version would stand beside each other for ever, when the node comes
+ * back that the first one was lost with; the last command's result is not enough to know it by, for the next
+ * one takes its place (simulator, seed 5489). */
 static void a_version_that_was_sent_is_never_sent_again(void **state)
 {
     WITH_FIXTURE(3);
@@ -123,8 +123,9 @@ static void two_that_are_said_to_have_moved_to_one_address_wait(void **state)
     fixture_finish(f);
 }
 
-/* Who finds itself in the configuration at another one's address leads by that one's priority; a reconfiguration that puts it
- * back to its own place, where it may not lead, is refused for ever (simulator, seed 5260). */
+/* Who finds itself in the configuration at another one's address leads by that one's priority; a
+ * reconfiguration that puts it back to its own place, where it may not lead, is refused for ever (simulator,
+ * seed 5260). */
 static void one_that_leads_from_anothers_place_steps_down_before_the_configuration_follows(void **state)
 {
     WITH_FIXTURE(5);
@@ -144,8 +145,8 @@ static void one_that_leads_from_anothers_place_steps_down_before_the_configurati
     fixture_finish(f);
 }
 
-/* The primary followed all addresses and lost its disk before anybody else had that configuration: the others still have the
- * one with the old addresses, and that is what must be said (simulator, seed 3110). */
+/* The primary followed all addresses and lost its disk before anybody else had that configuration: the others
+ * still have the one with the old addresses, and that is what must be said (simulator, seed 3110). */
 static void a_configuration_that_went_with_its_disk_is_not_believed(void **state)
 {
     WITH_FIXTURE(3);
@@ -163,7 +164,8 @@ static void a_configuration_that_went_with_its_disk_is_not_believed(void **state
     fixture_finish(f);
 }
 
-/* A new member got the address of one that was a member, took its place, and was elected (simulator, seed 6514). */
+/* A new member got the address of one that was a member, took its place, and was elected (simulator, seed
+ * 6514). */
 static void a_newcomer_that_leads_from_anothers_place_steps_down_too(void **state)
 {
     WITH_FIXTURE(5);

@@ -241,8 +241,8 @@ static void a_primary_of_an_older_term_is_not_believed(void **state)
     fixture_finish(f);
 }
 
-/* The zone of the primary was cut: for as long as its last word was fresh, two members were told as PRIMARY and
- * healthy, also once the others had elected another one. */
+/* The zone of the primary was cut: for as long as its last word was fresh, two members were told as PRIMARY
+ * and healthy, also once the others had elected another one. */
 static void a_deposed_primary_is_what_the_others_say(void **state)
 {
     WITH_FIXTURE(3);

@@ -256,8 +256,24 @@ static void an_arbiter_that_lost_its_disk_comes_back_under_a_fresh_id(void **sta
     fixture_finish(f);
 }
 
-/* Its disk was not known when it was adopted after a lost store; out of the configuration, nothing told that it had lost it
- * (simulator, seed 19216). */
+/* An old store was brought back that didn't know of a member added since: the arbiter got that one's _id
+ * (simulator, seed 5010). */
+static void an_arbiter_gets_no_id_that_an_older_ledger_does_not_know_to_be_given(void **state)
+{
+    WITH_FIXTURE(3);
+    fixture_healthy(f);
+    f->wanted[2].arbiter_only = true;
+    fixture_disk_replaced(f, 3);
+    f->entries[2] = (struct config_member){.id = 3, .host = "127.0.9.1:27017", .votes = 0};
+    fixture_new_config(f, &f->config);
+    const struct plan *plan = fixture_plan(f);
+    assert_true(plan_fired(plan, 62));
+    assert_true(ledger_find(&plan->ledger, 3)->id > 3);
+    fixture_finish(f);
+}
+
+/* Its disk was not known when it was adopted after a lost store; out of the configuration, nothing told that
+ * it had lost it (simulator, seed 19216). */
 static void an_arbiter_whose_disk_was_never_known_is_remembered_to_have_lost_it(void **state)
 {
     WITH_FIXTURE(3);
@@ -267,8 +283,12 @@ static void an_arbiter_whose_disk_was_never_known_is_remembered_to_have_lost_it(
     f->entries[2].priority = 0;
     f->booked[2].disk_id = "";
     fixture_pod_down(f, 3);
-    f->views[2].holding.disk = (struct disk_holding){
-        .name = "mongodb-disk3", .id = "new", .state = DISK_READY, .replica_set_id = "", .size_bytes = -1, .used_bytes = -1};
+    f->views[2].holding.disk = (struct disk_holding){.name = "mongodb-disk3",
+                                                     .id = "new",
+                                                     .state = DISK_READY,
+                                                     .replica_set_id = "",
+                                                     .size_bytes = -1,
+                                                     .used_bytes = -1};
     const struct plan *plan = fixture_plan(f);
     assert_true(plan_fired(plan, 60));
     assert_null(entry_in_action(plan, 2));
@@ -277,7 +297,8 @@ static void an_arbiter_whose_disk_was_never_known_is_remembered_to_have_lost_it(
     fixture_finish(f);
 }
 
-/* The ledger is of a time before it was taken out and added again: it waited to be added for ever (simulator, seed 19455). */
+/* The ledger is of a time before it was taken out and added again: it waited to be added for ever (simulator,
+ * seed 19455). */
 static void who_is_a_member_under_a_newer_id_than_an_old_ledger_knows_is_booked_under_it(void **state)
 {
     WITH_FIXTURE(3);
@@ -434,6 +455,7 @@ int main(void)
         cmocka_unit_test(after_a_lost_store_a_member_is_not_added_beside_its_own_entry),
         cmocka_unit_test(an_old_ledger_never_gives_an_id_of_the_configuration_again),
         cmocka_unit_test(an_arbiter_that_lost_its_disk_comes_back_under_a_fresh_id),
+        cmocka_unit_test(an_arbiter_gets_no_id_that_an_older_ledger_does_not_know_to_be_given),
         cmocka_unit_test(an_arbiter_whose_disk_was_never_known_is_remembered_to_have_lost_it),
         cmocka_unit_test(who_is_a_member_under_a_newer_id_than_an_old_ledger_knows_is_booked_under_it),
         cmocka_unit_test(who_is_out_of_the_configuration_comes_back_under_a_fresh_id),

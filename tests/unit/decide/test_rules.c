@@ -1,5 +1,5 @@
-/* The rows themselves: numbers are unique, each table ends with a row for everything else, and the golden file
- * tests/tables/planner-rules.txt shows them as they are. To rewrite it: ATOLL_REWRITE_GOLDEN=1. */
+/* The rows themselves: numbers are unique, each table ends with a row for everything else, and the golden
+ * file tests/tables/planner-rules.txt shows them as they are. To rewrite it: ATOLL_REWRITE_GOLDEN=1. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

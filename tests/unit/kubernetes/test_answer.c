@@ -55,13 +55,19 @@ static void only_what_heals_is_tried_again(void **state)
     for (size_t i = 0; i < sizeof retries / sizeof *retries; i++) {
         int64_t delay_ms = kube_retry_delay_ms(&retries[i].attempt, &lowest);
         if (delay_ms != retries[i].delay_ms)
-            fail_msg("%s: %lld, not %lld", retries[i].what, (long long)delay_ms, (long long)retries[i].delay_ms);
+            fail_msg("%s: %lld, not %lld", retries[i].what, (long long)delay_ms,
+                     (long long)retries[i].delay_ms);
     }
 }
 
 static struct http_answer http(int status, const char *type, const char *body)
 {
-    return (struct http_answer){.status = status, .content_type = type, .etag = "", .retry_after_ms = -1, .body = body, .length = strlen(body)};
+    return (struct http_answer){.status = status,
+                                .content_type = type,
+                                .etag = "",
+                                .retry_after_ms = -1,
+                                .body = body,
+                                .length = strlen(body)};
 }
 
 static void a_status_gives_reason_and_words(void **state)
@@ -69,8 +75,10 @@ static void a_status_gives_reason_and_words(void **state)
     struct kube_answer answer;
     struct json *body;
     struct error err;
-    struct http_answer given = http(409, "application/json", "{\"kind\":\"Status\",\"reason\":\"AlreadyExists\",\"message\":\"services "
-                                    "\\\"x\\\" already exists\",\"code\":409,\"details\":{\"retryAfterSeconds\":3}}");
+    struct http_answer given =
+        http(409, "application/json",
+             "{\"kind\":\"Status\",\"reason\":\"AlreadyExists\",\"message\":\"services "
+             "\\\"x\\\" already exists\",\"code\":409,\"details\":{\"retryAfterSeconds\":3}}");
     (void)state;
     kube_answer_read(&given, "POST /api", &body, &err, &answer);
     assert_int_equal(answer.status, 409);
@@ -91,7 +99,8 @@ static void answers_without_json_are_read_too(void **state)
     struct kube_answer answer;
     struct json *body;
     struct error err;
-    struct http_answer page = http(503, "text/html", "<h1>no\nbackend</h1>"), fine = http(200, "text/plain", "ok"),
+    struct http_answer page = http(503, "text/html", "<h1>no\nbackend</h1>"),
+                       fine = http(200, "text/plain", "ok"),
                        broken = http(200, "application/json", "{\"a\":");
     (void)state;
     kube_answer_read(&page, "GET /", &body, &err, &answer);
@@ -107,9 +116,13 @@ static void answers_without_json_are_read_too(void **state)
 
 static void each_refusal_has_its_code(void **state)
 {
-    static const struct { int status; enum error_code code; } cases[] = {
-        {400, ERROR_INVALID}, {401, ERROR_REFUSED}, {403, ERROR_REFUSED}, {404, ERROR_NOT_FOUND}, {409, ERROR_CONFLICT}, {410, ERROR_NOT_FOUND},
-        {413, ERROR_TOO_LARGE}, {422, ERROR_INVALID}, {429, ERROR_UNREACHABLE}, {500, ERROR_UNREACHABLE}, {302, ERROR_PROTOCOL},
+    static const struct {
+        int status;
+        enum error_code code;
+    } cases[] = {
+        {400, ERROR_INVALID},     {401, ERROR_REFUSED},     {403, ERROR_REFUSED},   {404, ERROR_NOT_FOUND},
+        {409, ERROR_CONFLICT},    {410, ERROR_NOT_FOUND},   {413, ERROR_TOO_LARGE}, {422, ERROR_INVALID},
+        {429, ERROR_UNREACHABLE}, {500, ERROR_UNREACHABLE}, {302, ERROR_PROTOCOL},
     };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

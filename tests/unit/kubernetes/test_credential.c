@@ -25,12 +25,16 @@ static void a_token_with_its_end(void **state)
     struct exec_credential read;
     struct error err;
     (void)state;
-    assert_int_equal(read_text(PRINTED("\"token\":\"t\",\"expirationTimestamp\":\"2026-11-23T08:00:00Z\""), &read, &err), 0);
+    assert_int_equal(
+        read_text(PRINTED("\"token\":\"t\",\"expirationTimestamp\":\"2026-11-23T08:00:00Z\""), &read, &err),
+        0);
     assert_string_equal(read.token, "t");
     assert_int_equal(read.expires_wall_ms, 1795420800000);
     exec_credential_finish(&read);
     assert_int_equal(read_text(PRINTED("\"clientCertificateData\":\"-----BEGIN CERTIFICATE-----\","
-                                       "\"clientKeyData\":\"-----BEGIN EC PRIVATE KEY-----\""), &read, &err), 0);
+                                       "\"clientKeyData\":\"-----BEGIN EC PRIVATE KEY-----\""),
+                               &read, &err),
+                     0);
     assert_null(read.token);
     assert_int_equal(read.expires_wall_ms, 0);
     exec_credential_finish(&read);
@@ -41,7 +45,8 @@ static void what_is_no_credential_is_refused(void **state)
     static const char *const cases[][2] = {
         {"hello", "what it printed can't be read"},
         {"{}", "no ExecCredential"},
-        {"{\"apiVersion\":\"client.authentication.k8s.io/v1beta1\",\"kind\":\"ExecCredential\"}", "but the kubeconfig says " V1},
+        {"{\"apiVersion\":\"client.authentication.k8s.io/v1beta1\",\"kind\":\"ExecCredential\"}",
+         "but the kubeconfig says " V1},
         {PRINTED(""), "neither a token nor"},
         {PRINTED("\"token\":\"\""), "neither a token nor"},
         {PRINTED("\"token\":\"a\\r\\nX: y\""), "not one word"},
@@ -61,11 +66,22 @@ static void what_is_no_credential_is_refused(void **state)
 
 static void times_are_read(void **state)
 {
-    static const struct { const char *text; int64_t ms; } cases[] = {
-        {"1970-01-01T00:00:00Z", 0}, {"2000-02-29T12:00:00.5Z", 951825600500}, {"2024-03-01T00:00:00+01:30", 1709245800000},
-        {"2100-03-01T00:00:00Z", 4107542400000}, {"2026-11-23T08:00:00.123456789-00:00", 1795420800123},
-        {"2026-11-23", -1}, {"2026-11-23T08:00:00", -1}, {"2026-13-23T08:00:00Z", -1}, {"2026-11-23T08:00:00Zx", -1},
-        {"2026-11-23T08:00:00+1:00", -1}, {"", -1}, {"1969-11-23T08:00:00Z", -1},
+    static const struct {
+        const char *text;
+        int64_t ms;
+    } cases[] = {
+        {"1970-01-01T00:00:00Z", 0},
+        {"2000-02-29T12:00:00.5Z", 951825600500},
+        {"2024-03-01T00:00:00+01:30", 1709245800000},
+        {"2100-03-01T00:00:00Z", 4107542400000},
+        {"2026-11-23T08:00:00.123456789-00:00", 1795420800123},
+        {"2026-11-23", -1},
+        {"2026-11-23T08:00:00", -1},
+        {"2026-13-23T08:00:00Z", -1},
+        {"2026-11-23T08:00:00Zx", -1},
+        {"2026-11-23T08:00:00+1:00", -1},
+        {"", -1},
+        {"1969-11-23T08:00:00Z", -1},
     };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
@@ -75,12 +91,14 @@ static void times_are_read(void **state)
 
 static void base64_goes_both_ways(void **state)
 {
-    static const char *const cases[][2] = {{"", ""}, {"a", "YQ=="}, {"ab", "YWI="}, {"abc", "YWJj"}, {"\xff\xfe\xfd", "//79"}};
-    static const char *const bad[] = {"a", "ab", "abc", "YQ=", "Y===", "YQ==YQ==", "YQ=a", "a b?", "====" };
+    static const char *const cases[][2] = {
+        {"", ""}, {"a", "YQ=="}, {"ab", "YWI="}, {"abc", "YWJj"}, {"\xff\xfe\xfd", "//79"}};
+    static const char *const bad[] = {"a", "ab", "abc", "YQ=", "Y===", "YQ==YQ==", "YQ=a", "a b?", "===="};
     size_t length;
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        char *text = base64_encode(cases[i][0], strlen(cases[i][0])), *back = base64_decode(cases[i][1], &length);
+        char *text = base64_encode(cases[i][0], strlen(cases[i][0])),
+             *back = base64_decode(cases[i][1], &length);
         assert_string_equal(text, cases[i][1]);
         assert_string_equal(back, cases[i][0]);
         assert_int_equal(length, strlen(cases[i][0]));
@@ -104,11 +122,14 @@ static void a_plugin_is_told_the_cluster_when_it_asks(void **state)
     (void)state;
     buffer_init(&out, 0);
     assert_int_equal(exec_info_write(&config, &out, &err), 0);
-    assert_string_equal(buffer_text(&out), "{\"apiVersion\":\"" V1 "\",\"kind\":\"ExecCredential\",\"spec\":{\"interactive\":false}}");
+    assert_string_equal(buffer_text(&out),
+                        "{\"apiVersion\":\"" V1
+                        "\",\"kind\":\"ExecCredential\",\"spec\":{\"interactive\":false}}");
     config.exec.wants_cluster = true;
     buffer_clear(&out);
     assert_int_equal(exec_info_write(&config, &out, &err), 0);
-    assert_non_null(strstr(buffer_text(&out), "\"cluster\":{\"server\":\"https://a\",\"certificate-authority-data\":\"YWJj\"}"));
+    assert_non_null(strstr(buffer_text(&out),
+                           "\"cluster\":{\"server\":\"https://a\",\"certificate-authority-data\":\"YWJj\"}"));
     buffer_finish(&out);
 }
 

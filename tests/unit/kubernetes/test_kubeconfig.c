@@ -20,9 +20,11 @@
 #define LOCKED_KEY "LS0tLS1CRUdJTiBFTkNSWVBURUQgUFJJVkFURSBLRVktLS0tLQpNSUlCCg=="
 
 /* A kubeconfig around the lines of a cluster and of a user. */
-#define CONFIG(cluster, user)                                                                                          \
-    "apiVersion: v1\nkind: Config\ncurrent-context: one\ncontexts:\n- name: two\n  context: {cluster: none}\n"         \
-    "- name: one\n  context: {cluster: c, user: u, namespace: here}\nclusters:\n- name: c\n  cluster: {" cluster "}\n" \
+#define CONFIG(cluster, user)                                                                                \
+    "apiVersion: v1\nkind: Config\ncurrent-context: one\ncontexts:\n- name: two\n  context: {cluster: "      \
+    "none}\n"                                                                                                \
+    "- name: one\n  context: {cluster: c, user: u, namespace: here}\nclusters:\n- name: c\n  cluster: "      \
+    "{" cluster "}\n"                                                                                        \
     "users:\n- name: u\n  user: {" user "}\n"
 #define SERVER "server: 'https://10.0.0.1:6443/'"
 #define EXEC "apiVersion: client.authentication.k8s.io/v1"
@@ -37,7 +39,9 @@ static void a_token_and_a_ca(void **state)
     struct kube_config config;
     struct error err = {.code = ERROR_NONE};
     (void)state;
-    if (parse(CONFIG(SERVER ", certificate-authority-data: " CERTIFICATE ", tls-server-name: kubernetes", "token: abc.def"), NULL, &config, &err))
+    if (parse(CONFIG(SERVER ", certificate-authority-data: " CERTIFICATE ", tls-server-name: kubernetes",
+                     "token: abc.def"),
+              NULL, &config, &err))
         fail_msg("%s", err.message);
     assert_string_equal(config.server, "https://10.0.0.1:6443");
     assert_string_equal(config.ca, "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n");
@@ -55,7 +59,9 @@ static void a_client_certificate_and_paths(void **state)
     struct kube_config config;
     struct error err = {.code = ERROR_NONE};
     (void)state;
-    if (parse(CONFIG(SERVER ", certificate-authority: ../ca.crt", "client-certificate: /c.crt, client-key-data: " KEY), NULL, &config, &err))
+    if (parse(CONFIG(SERVER ", certificate-authority: ../ca.crt",
+                     "client-certificate: /c.crt, client-key-data: " KEY),
+              NULL, &config, &err))
         fail_msg("%s", err.message);
     assert_string_equal(config.ca_file, "/home/me/.kube/../ca.crt");
     assert_string_equal(config.certificate_file, "/c.crt");
@@ -68,8 +74,10 @@ static void an_exec_plugin(void **state)
     struct kube_config config;
     struct error err = {.code = ERROR_NONE};
     (void)state;
-    if (parse(CONFIG(SERVER, "exec: {" EXEC ", command: bin/plugin, args: [get, 'a b'], provideClusterInfo: true, "
-                             "interactiveMode: IfAvailable, installHint: get it, env: [{name: A, value: b=c}, {name: EMPTY, value: ''}]}"),
+    if (parse(CONFIG(SERVER,
+                     "exec: {" EXEC ", command: bin/plugin, args: [get, 'a b'], provideClusterInfo: true, "
+                     "interactiveMode: IfAvailable, installHint: get it, env: [{name: A, value: b=c}, {name: "
+                     "EMPTY, value: ''}]}"),
               NULL, &config, &err))
         fail_msg("%s", err.message);
     assert_string_equal(config.exec.command, "/home/me/.kube/bin/plugin");
@@ -88,14 +96,18 @@ static void a_plugin_of_the_path_keeps_its_name(void **state)
     struct kube_config config;
     struct error err = {.code = ERROR_NONE};
     (void)state;
-    assert_int_equal(parse(CONFIG(SERVER, "exec: {" EXEC "beta1, command: gke-gcloud-auth-plugin, args: null, env: null}"), NULL, &config, &err), 0);
+    assert_int_equal(
+        parse(CONFIG(SERVER, "exec: {" EXEC "beta1, command: gke-gcloud-auth-plugin, args: null, env: null}"),
+              NULL, &config, &err),
+        0);
     assert_string_equal(config.exec.command, "gke-gcloud-auth-plugin");
     kube_config_finish(&config);
 }
 
 static void loopback_may_be_plain(void **state)
 {
-    static const char *const good[] = {"http://127.0.0.1:8001", "http://localhost:8001", "http://[::1]:8001", "http://127.1.2.3/x"};
+    static const char *const good[] = {"http://127.0.0.1:8001", "http://localhost:8001", "http://[::1]:8001",
+                                       "http://127.1.2.3/x"};
     struct kube_config config;
     struct error err;
     char text[1024];
@@ -121,7 +133,8 @@ static const struct {
     {CONFIG(SERVER, ""), "three", "config:5:1: there is no \"three\" in contexts"},
     {CONFIG(SERVER, ""), "two", "there is no \"none\" in clusters"},
     {"current-context: a\ncontexts: {}\n", NULL, "contexts must be a list"},
-    {"current-context: a\ncontexts:\n- name: a\n", NULL, "config:3:3: the item \"a\" of contexts has no map \"context\""},
+    {"current-context: a\ncontexts:\n- name: a\n", NULL,
+     "config:3:3: the item \"a\" of contexts has no map \"context\""},
     {CONFIG("", ""), NULL, "the cluster has no server"},
     {CONFIG("server: '10.0.0.1:6443'", ""), NULL, "server must begin with https://"},
     {CONFIG("server: 'http://10.0.0.1:8080'", ""), NULL, "plain HTTP is for 127.0.0.1 alone"},
@@ -132,21 +145,26 @@ static const struct {
     {CONFIG("server: [a]", ""), NULL, "config:11:21: server must be a text, not a list"},
     {CONFIG(SERVER ", insecure-skip-tls-verify: true", ""), NULL, "insecure-skip-tls-verify is refused"},
     {CONFIG(SERVER ", proxy-url: 'http://p'", ""), NULL, "proxy-url is not supported"},
-    {CONFIG(SERVER ", certificate-authority-data: '###'", ""), NULL, "certificate-authority-data is not base64"},
-    {CONFIG(SERVER ", certificate-authority-data: aGVsbG8=", ""), NULL, "is not base64 of a PEM text with a CERTIFICATE"},
+    {CONFIG(SERVER ", certificate-authority-data: '###'", ""), NULL,
+     "certificate-authority-data is not base64"},
+    {CONFIG(SERVER ", certificate-authority-data: aGVsbG8=", ""), NULL,
+     "is not base64 of a PEM text with a CERTIFICATE"},
     {CONFIG(SERVER, "token: 'a b'"), NULL, "token must be one word"},
     {CONFIG(SERVER, "client-certificate: /c.crt"), NULL, "are needed together; here is only the certificate"},
     {CONFIG(SERVER, "client-key: /c.key"), NULL, "here is only the key"},
-    {CONFIG(SERVER, "client-certificate: /c, client-key-data: " LOCKED_KEY), NULL, "is encrypted with a passphrase"},
+    {CONFIG(SERVER, "client-certificate: /c, client-key-data: " LOCKED_KEY), NULL,
+     "is encrypted with a passphrase"},
     {CONFIG(SERVER, "username: a, password: b"), NULL, "username is not supported"},
     {CONFIG(SERVER, "as: somebody"), NULL, "as is not supported: the agent never acts as somebody else"},
     {CONFIG(SERVER, "as-groups: [a]"), NULL, "as-groups is not supported"},
     {CONFIG(SERVER, "auth-provider: {name: gcp}"), NULL, "use an exec plugin"},
     {CONFIG(SERVER, "token: a, exec: {" EXEC ", command: x}"), NULL, "exec beside a token"},
     {CONFIG(SERVER, "exec: {command: x}"), NULL, "the apiVersion of exec must be"},
-    {CONFIG(SERVER, "exec: {apiVersion: client.authentication.k8s.io/v1alpha1, command: x}"), NULL, "the apiVersion of exec must be"},
+    {CONFIG(SERVER, "exec: {apiVersion: client.authentication.k8s.io/v1alpha1, command: x}"), NULL,
+     "the apiVersion of exec must be"},
     {CONFIG(SERVER, "exec: {" EXEC "}"), NULL, "exec has no command"},
-    {CONFIG(SERVER, "exec: {" EXEC ", command: x, interactiveMode: Always}"), NULL, "nobody sits before an agent"},
+    {CONFIG(SERVER, "exec: {" EXEC ", command: x, interactiveMode: Always}"), NULL,
+     "nobody sits before an agent"},
     {CONFIG(SERVER, "exec: {" EXEC ", command: x, args: a}"), NULL, "args must be a list"},
     {CONFIG(SERVER, "exec: {" EXEC ", command: x, env: [a]}"), NULL, "an item of env needs a name"},
     {CONFIG(SERVER, "exec: 5"), NULL, "exec must be a map"},

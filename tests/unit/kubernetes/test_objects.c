@@ -40,6 +40,16 @@ static struct intent_member member(void)
                                   .source_range_count = 2};
 }
 
+#define KEY "-----BEGIN PRIVATE KEY-----\nno object but the Secret may hold it\n-----END PRIVATE KEY-----\n"
+#define CERTIFICATE "-----BEGIN CERTIFICATE-----\nfor 203.0.113.9\n-----END CERTIFICATE-----\n"
+
+static void encrypt(struct intent_member *member)
+{
+    member->tls = true;
+    member->certificate = CERTIFICATE;
+    member->certificate_id = "5e1f";
+}
+
 static struct object_zone zone(const char *project, int minor)
 {
     return (struct object_zone){.federation = "prod",
@@ -82,7 +92,8 @@ static void the_objects_of_a_member(const char *project, int minor, const char *
     struct object_zone facts = zone(project, minor);
     struct buffer out;
     buffer_init(&out, 0);
-    if (*project) { /* this one authenticates */
+    if (*project) { /* this one authenticates and encrypts */
+        encrypt(&wanted);
         wanted.auth = true;
         wanted.keyfile = "a key that no golden file may hold";
         wanted.key_id = "00112233445566ff";
@@ -129,6 +140,95 @@ static void a_keyfile_is_in_its_secret_and_nowhere_else(void **state)
     assert_non_null(strstr(buffer_text(&controller), "mongo-node1-keyfile"));
     buffer_finish(&secret);
     buffer_finish(&controller);
+}
+
+static const struct json *under(const struct json *object, const char *first, const char *second)
+{
+    return json_get(json_get(object, first), second);
+}
+
+static void a_private_key_is_in_its_secret_and_nowhere_else(void **state)
+{
+    (void)state;
+    struct intent_member wanted = member();
+    struct object_zone facts = zone("acme-prod", 32);
+    struct buffer controller;
+    encrypt(&wanted);
+    buffer_init(&controller, 0);
+    struct json *secret = object_tls_secret(&facts, &wanted, KEY, "the CAs");
+    assert_string_equal(json_get_text(json_get(secret, "metadata"), "name", ""), "mongo-node1-tls");
+    assert_string_equal(json_get_text(json_get(secret, "stringData"), "member.pem", ""), CERTIFICATE KEY);
+    assert_string_equal(json_get_text(json_get(secret, "stringData"), "ca.pem", ""), "the CAs");
+    assert_true(object_is_ours(secret, &facts, &wanted, false));
+    append(&controller, object_controller(&facts, &wanted, 1));
+    assert_null(strstr(buffer_text(&controller), "-----BEGIN"));
+    assert_non_null(strstr(buffer_text(&controller), "\"mongo-node1-tls\""));
+    buffer_finish(&controller);
+    json_destroy(secret);
+}
+
+/* Pods would differ by it, and each new certificate would be told as somebody's change. */
+static void a_new_certificate_changes_the_controllers_own_annotation_alone(void **state)
+{
+    (void)state;
+    struct intent_member wanted = member();
+    struct object_zone facts = zone("acme-prod", 32);
+    struct buffer before, after;
+    char where[256] = "";
+    encrypt(&wanted);
+    buffer_init(&before, 0);
+    buffer_init(&after, 0);
+    struct json *first = object_controller(&facts, &wanted, 1);
+    wanted.certificate = "another";
+    wanted.certificate_id = "7a3c";
+    struct json *second = object_controller(&facts, &wanted, 1);
+    assert_false(object_matches(second, first, where));
+    assert_string_equal(where, "metadata.annotations.atoll.dev/certificate-id is \"5e1f\", not \"7a3c\"");
+    json_set_string((struct json *)(uintptr_t)under(second, "metadata", "annotations"),
+                    ANNOTATION_CERTIFICATE_ID, "5e1f");
+    struct error err;
+    assert_int_equal(json_print(first, JSON_PRETTY, &before, &err), 0);
+    assert_int_equal(json_print(second, JSON_PRETTY, &after, &err), 0);
+    assert_string_equal(buffer_text(&before), buffer_text(&after));
+    wanted.certificate_id = ""; /* not known for now: what is there stays */
+    struct json *third = object_controller(&facts, &wanted, 1);
+    assert_true(object_matches(third, first, where));
+    buffer_finish(&before);
+    buffer_finish(&after);
+    json_destroy(first);
+    json_destroy(second);
+    json_destroy(third);
+}
+
+/* https://www.mongodb.com/docs/v4.0/reference/program/mongod/#tls-ssl-options */
+static void options_are_called_as_the_images_server_calls_them(void **state)
+{
+    static const struct {
+        const char *image, *mode;
+    } rows[] = {
+        {"mongo:4.0.3", "--sslMode"},
+        {"mongo:4.0.3@sha256:7000", "--sslMode"},
+        {"registry.example.com:5000/db/mongo:4.0-xenial", "--sslMode"},
+        {"mongo:4.2", "--tlsMode"},
+        {"mongo:7", "--tlsMode"},
+        {"mongo", "--tlsMode"},
+        {"registry.example.com:4.0/mongo", "--tlsMode"},
+        {"mongo@sha256:4.0", "--tlsMode"},
+        {"mongo:latest", "--tlsMode"},
+    };
+    (void)state;
+    struct intent_member wanted = member();
+    struct object_zone facts = zone("", 32);
+    encrypt(&wanted);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct buffer text;
+        wanted.image = rows[i].image;
+        buffer_init(&text, 0);
+        append(&text, object_controller(&facts, &wanted, 1));
+        if (!strstr(buffer_text(&text), rows[i].mode))
+            fail_msg("%s wants %s", rows[i].image, rows[i].mode);
+        buffer_finish(&text);
+    }
 }
 
 static void the_users_labels_never_hide_the_pod_from_its_service(void **state)
@@ -259,6 +359,9 @@ int main(void)
         cmocka_unit_test(on_gke_with_a_project_of_a_new_server),
         cmocka_unit_test(on_any_cluster_of_an_old_server),
         cmocka_unit_test(a_keyfile_is_in_its_secret_and_nowhere_else),
+        cmocka_unit_test(a_private_key_is_in_its_secret_and_nowhere_else),
+        cmocka_unit_test(a_new_certificate_changes_the_controllers_own_annotation_alone),
+        cmocka_unit_test(options_are_called_as_the_images_server_calls_them),
         cmocka_unit_test(the_users_labels_never_hide_the_pod_from_its_service),
         cmocka_unit_test(what_counts_as_a_difference),
         cmocka_unit_test(whose_an_object_is),

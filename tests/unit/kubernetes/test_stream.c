@@ -38,7 +38,8 @@ static int feed(struct kube_stream *stream, const char *text, size_t size, struc
     return 0;
 }
 
-static const char events[] = "{\"type\":\"ADDED\",\"object\":{\"a\":\"}{\\\"\\\\\"}}\n{\"b\":[1,{\"c\":\"]\"}]}\n\n  {}\n";
+static const char events[] =
+    "{\"type\":\"ADDED\",\"object\":{\"a\":\"}{\\\"\\\\\"}}\n{\"b\":[1,{\"c\":\"]\"}]}\n\n  {}\n";
 
 static void events_come_whole_from_pieces_of_any_size(void **state)
 {
@@ -48,14 +49,16 @@ static void events_come_whole_from_pieces_of_any_size(void **state)
         struct error err;
         begin(&stream, KUBE_STREAM_WATCH, 4096);
         assert_int_equal(feed(&stream, events, size, &err), 0);
-        assert_string_equal(seen, "{\"type\":\"ADDED\",\"object\":{\"a\":\"}{\\\"\\\\\"}}|{\"b\":[1,{\"c\":\"]\"}]}|{}|");
+        assert_string_equal(
+            seen, "{\"type\":\"ADDED\",\"object\":{\"a\":\"}{\\\"\\\\\"}}|{\"b\":[1,{\"c\":\"]\"}]}|{}|");
         assert_int_equal(kube_stream_end(&stream, &err), 0);
         kube_stream_finish(&stream);
     }
 }
 
-static const char list[] = "{\"kind\":\"PodList\",\"x\":{\"items\":[{\"not\":1}]},\"metadata\":{\"resourceVersion\":\"7\"},"
-                           "\"items\" : [{\"n\":\"1 ]\"} , {\"n\":{\"items\":[{}]}}],\"last\":[1]}\n";
+static const char list[] =
+    "{\"kind\":\"PodList\",\"x\":{\"items\":[{\"not\":1}]},\"metadata\":{\"resourceVersion\":\"7\"},"
+    "\"items\" : [{\"n\":\"1 ]\"} , {\"n\":{\"items\":[{}]}}],\"last\":[1]}\n";
 
 static void items_come_one_by_one_and_the_rest_stays(void **state)
 {
@@ -67,9 +70,10 @@ static void items_come_one_by_one_and_the_rest_stays(void **state)
         assert_int_equal(feed(&stream, list, size, &err), 0);
         assert_string_equal(seen, "{\"n\":\"1 ]\"}|{\"n\":{\"items\":[{}]}}|");
         assert_int_equal(kube_stream_end(&stream, &err), 0);
-        assert_string_equal(buffer_text(&stream.frame),
-                            "{\"kind\":\"PodList\",\"x\":{\"items\":[{\"not\":1}]},\"metadata\":{\"resourceVersion\":\"7\"},"
-                            "\"items\" : [],\"last\":[1]}");
+        assert_string_equal(
+            buffer_text(&stream.frame),
+            "{\"kind\":\"PodList\",\"x\":{\"items\":[{\"not\":1}]},\"metadata\":{\"resourceVersion\":\"7\"},"
+            "\"items\" : [],\"last\":[1]}");
         kube_stream_finish(&stream);
     }
 }
@@ -130,9 +134,17 @@ static void a_big_object_leaves_no_memory_behind(void **state)
 
 static void what_is_no_stream_is_refused(void **state)
 {
-    static const struct { enum kube_stream_kind kind; const char *text; } cases[] = {
-        {KUBE_STREAM_WATCH, "<html>"}, {KUBE_STREAM_WATCH, "[{}]"}, {KUBE_STREAM_WATCH, "{}x"}, {KUBE_STREAM_LIST, "<html>"},
-        {KUBE_STREAM_LIST, "{\"items\":[1]}"}, {KUBE_STREAM_LIST, "{\"items\":[{}]}{"}, {KUBE_STREAM_LIST, "[]"},
+    static const struct {
+        enum kube_stream_kind kind;
+        const char *text;
+    } cases[] = {
+        {KUBE_STREAM_WATCH, "<html>"},
+        {KUBE_STREAM_WATCH, "[{}]"},
+        {KUBE_STREAM_WATCH, "{}x"},
+        {KUBE_STREAM_LIST, "<html>"},
+        {KUBE_STREAM_LIST, "{\"items\":[1]}"},
+        {KUBE_STREAM_LIST, "{\"items\":[{}]}{"},
+        {KUBE_STREAM_LIST, "[]"},
     };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -176,20 +188,23 @@ static void who_takes_objects_can_end_it(void **state)
 static void paths_are_encoded(void **state)
 {
     struct buffer out;
-    struct watch_query query = {.path = "/api/v1/pods", .label_selector = "a.b/c=d,e in (f)", .limit = 5, .continue_token = "x+/="};
+    struct watch_query query = {
+        .path = "/api/v1/pods", .label_selector = "a.b/c=d,e in (f)", .limit = 5, .continue_token = "x+/="};
     (void)state;
     buffer_init(&out, 0);
     assert_int_equal(watch_url_write(&query, &out), 0);
-    assert_string_equal(buffer_text(&out),
-                        "/api/v1/pods?limit=5&continue=x%2B%2F%3D&labelSelector=a.b%2Fc%3Dd%2Ce%20in%20%28f%29");
+    assert_string_equal(
+        buffer_text(&out),
+        "/api/v1/pods?limit=5&continue=x%2B%2F%3D&labelSelector=a.b%2Fc%3Dd%2Ce%20in%20%28f%29");
     buffer_clear(&out);
     query.resource_version = "12 3";
     query.timeout_s = 300;
     query.label_selector = NULL;
     query.field_selector = "metadata.name=x";
     assert_int_equal(watch_url_write(&query, &out), 0);
-    assert_string_equal(buffer_text(&out), "/api/v1/pods?watch=true&allowWatchBookmarks=true&timeoutSeconds=300"
-                                           "&resourceVersion=12%203&fieldSelector=metadata.name%3Dx");
+    assert_string_equal(buffer_text(&out),
+                        "/api/v1/pods?watch=true&allowWatchBookmarks=true&timeoutSeconds=300"
+                        "&resourceVersion=12%203&fieldSelector=metadata.name%3Dx");
     buffer_finish(&out);
 }
 

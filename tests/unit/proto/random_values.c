@@ -153,7 +153,9 @@ static struct mongod_view random_mongod(struct seeded *random)
                                .optime = random_optime(random),
                                .config = random_config(random),
                                .config_committed = some(random),
-                               .knows_commitment = some(random)};
+                               .knows_commitment = some(random),
+                               .certificate_id = text(random, 0, TEXT_LENGTH_MAX),
+                               .certificate_foreign = some(random)};
     view.peers = random_peers(random, &view.peer_count);
     return view;
 }
@@ -198,12 +200,10 @@ static struct member_holding random_holding(struct seeded *random, size_t index)
                                            .terminating = some(random),
                                            .restarts = big(random, 0),
                                            .last_exit = text(random, 0, SENTENCE_LENGTH_MAX),
-                                           .key_id = text(random, 0, NAME_LENGTH_MAX),
-                                           .certificate_id = text(random, 0, TEXT_LENGTH_MAX)},
+                                           .key_id = text(random, 0, NAME_LENGTH_MAX)},
                                    .problem = random_problem(random),
                                    .repairs = big(random, 0),
-                                   .last_repair = text(random, 0, SENTENCE_LENGTH_MAX),
-                                   .certificate_request = text(random, 0, PEM_LENGTH_MAX)};
+                                   .last_repair = text(random, 0, SENTENCE_LENGTH_MAX)};
 }
 
 struct report random_report(struct seeded *random)
@@ -224,7 +224,9 @@ struct report random_report(struct seeded *random)
                                             .mongod = random_mongod(random),
                                             .waiting = random_problem(random),
                                             .key_id = text(random, 0, NAME_LENGTH_MAX),
-                                            .keyfile = text(random, 0, KEYFILE_LENGTH_MAX)};
+                                            .keyfile = text(random, 0, KEYFILE_LENGTH_MAX),
+                                            .certificate_request = text(random, 0, PEM_LENGTH_MAX),
+                                            .certificate = text(random, 0, PEM_LENGTH_MAX)};
     report.members = members;
     report.egress = random_ranges(random, &report.egress_count);
     return report;
@@ -262,6 +264,7 @@ static struct intent_member random_intent_member(struct seeded *random, size_t i
     member.key_id = text(random, 0, NAME_LENGTH_MAX);
     member.tls = some(random);
     member.certificate = text(random, 0, PEM_LENGTH_MAX);
+    member.certificate_id = text(random, 0, TEXT_LENGTH_MAX);
     return member;
 }
 

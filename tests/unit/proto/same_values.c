@@ -73,6 +73,8 @@ static void assert_mongod_same(const struct mongod_view *a, const struct mongod_
     SAME_TEXT(problem);
     SAME_NUMBER(age_ms);
     SAME_TEXT(version);
+    SAME_TEXT(certificate_id);
+    SAME_NUMBER(certificate_foreign);
     SAME_NUMBER(state);
     SAME_NUMBER(self_id);
     SAME_NUMBER(term);
@@ -116,7 +118,6 @@ static void assert_pod_same(const struct pod_holding *a, const struct pod_holdin
     SAME_NUMBER(restarts);
     SAME_TEXT(last_exit);
     SAME_TEXT(key_id);
-    SAME_TEXT(certificate_id);
 }
 
 static void assert_holding_same(const struct member_holding *a, const struct member_holding *b)
@@ -132,7 +133,6 @@ static void assert_holding_same(const struct member_holding *a, const struct mem
     assert_problem_same(&a->problem, &b->problem);
     SAME_NUMBER(repairs);
     SAME_TEXT(last_repair);
-    SAME_TEXT(certificate_request);
 }
 
 void assert_report_same(const struct report *a, const struct report *b)
@@ -156,6 +156,8 @@ void assert_report_same(const struct report *a, const struct report *b)
         assert_problem_same(&a->members[i].waiting, &b->members[i].waiting);
         assert_string_equal(a->members[i].key_id, b->members[i].key_id);
         assert_string_equal(a->members[i].keyfile, b->members[i].keyfile);
+        assert_string_equal(a->members[i].certificate_request, b->members[i].certificate_request);
+        assert_string_equal(a->members[i].certificate, b->members[i].certificate);
     }
 }
 
@@ -191,6 +193,7 @@ static void assert_intent_member_same(const struct intent_member *a, const struc
     SAME_TEXT(key_id);
     SAME_NUMBER(tls);
     SAME_TEXT(certificate);
+    SAME_TEXT(certificate_id);
 }
 
 void assert_intent_same(const struct intent *a, const struct intent *b)

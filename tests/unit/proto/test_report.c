@@ -108,7 +108,7 @@ static void what_is_absent_is_not_known(void **state)
         print_message(report, &report, &text),
         "{\"zone\":\"z\",\"runId\":\"r\",\"sequence\":1,\"epoch\":0,\"revision\":0,\"members\":"
         "[{\"holding\":{\"set\":\"m\",\"ordinal\":2,\"disk\":{\"state\":\"Absent\"}},"
-                        "\"mongod\":{\"answer\":\"not-asked\",\"state\":\"UNKNOWN\"}}]}");
+        "\"mongod\":{\"answer\":\"not-asked\",\"state\":\"UNKNOWN\"}}]}");
     buffer_finish(&text);
     arena_finish(&arena);
 }

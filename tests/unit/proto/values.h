@@ -35,7 +35,8 @@ void assert_intent_same(const struct intent *a, const struct intent *b);
 void assert_report_same(const struct report *a, const struct report *b);
 void assert_heartbeat_same(const struct heartbeat *a, const struct heartbeat *b);
 
-/* print_message(report, &report, &text): the text of a report, heartbeat or intent; the caller finishes `out`. */
+/* print_message(report, &report, &text): the text of a report, heartbeat or intent; the caller finishes
+ * `out`. */
 #define print_message(kind, value, out)                                                                      \
     (buffer_init((out), 0), printed(kind##_print((value), (out), &(struct error){.message = ""}), (out)))
 

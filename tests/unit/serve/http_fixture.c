@@ -3,7 +3,9 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+
 #include <cmocka.h>
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -19,14 +21,15 @@ static void echo(struct fixture *fixture, const struct http_request *request)
     char text[256];
     const char *q = http_request_query(request, "q");
     const char *agent = http_request_header(request, "x-test");
-    int length = snprintf(text, sizeof text, "%s %s q=%s x=%s %zu\n", request->method, request->path, q ? q : "-",
-                          agent ? agent : "-", request->length);
-    http_respond(fixture->server, request->id,
-                 &(struct http_response){.status = 200,
-                                         .content_type = "text/plain",
-                                         .headers = (const char *const[]){"ETag: \"e1\"", "Retry-After: 7", NULL},
-                                         .body = text,
-                                         .length = (size_t)length});
+    int length = snprintf(text, sizeof text, "%s %s q=%s x=%s %zu\n", request->method, request->path,
+                          q ? q : "-", agent ? agent : "-", request->length);
+    http_respond(
+        fixture->server, request->id,
+        &(struct http_response){.status = 200,
+                                .content_type = "text/plain",
+                                .headers = (const char *const[]){"ETag: \"e1\"", "Retry-After: 7", NULL},
+                                .body = text,
+                                .length = (size_t)length});
 }
 
 static void sized(struct fixture *fixture, const struct http_request *request, const char *type)
@@ -153,8 +156,9 @@ int fixture_tear_down(void **state)
 
 void fixture_answer_later(struct fixture *fixture)
 {
-    http_respond(fixture->server, fixture->later,
-                 &(struct http_response){.status = 200, .content_type = "text/plain", .body = "late\n", .length = 5});
+    http_respond(
+        fixture->server, fixture->later,
+        &(struct http_response){.status = 200, .content_type = "text/plain", .body = "late\n", .length = 5});
 }
 
 int fixture_connect(struct fixture *fixture)
@@ -162,7 +166,8 @@ int fixture_connect(struct fixture *fixture)
     struct sockaddr_in address = {.sin_family = AF_INET,
                                   .sin_port = htons((uint16_t)http_server_port(fixture->server)),
                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), small = 8192, segment = 536; /* so that the server soon has no room to write to, as over a network */
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), small = 8192,
+        segment = 536; /* so that the server soon has no room to write to, as over a network */
     assert_true(fd >= 0);
     setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
     setsockopt(fd, IPPROTO_TCP, TCP_MAXSEG, &segment, sizeof segment);

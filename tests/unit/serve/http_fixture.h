@@ -32,7 +32,8 @@ struct fixture {
     struct caller last_peer;
 };
 
-/* The server's bounds are small, so that tests are quick: bodies 100,000 bytes, streams 200,000, timeouts 300 ms. */
+/* The server's bounds are small, so that tests are quick: bodies 100,000 bytes, streams 200,000, timeouts 300
+ * ms. */
 int fixture_set_up(void **state);
 int fixture_tear_down(void **state);
 void fixture_restart_server(struct fixture *fixture, const struct http_server_options *options);
@@ -40,14 +41,14 @@ void fixture_turn(struct fixture *fixture);
 void fixture_answer_later(struct fixture *fixture);
 
 /* Turns the loop until the condition holds; fails the test after FIXTURE_WAIT_MS. */
-#define fixture_wait(fixture, condition)                                                                      \
-    do {                                                                                                      \
-        uint64_t until_ = uv_hrtime() + FIXTURE_WAIT_MS * UINT64_C(1000000);                                  \
-        while (!(condition)) {                                                                                \
-            if (uv_hrtime() > until_)                                                                         \
-                fail_msg("waited in vain for %s", #condition);                                                \
-            fixture_turn(fixture);                                                                            \
-        }                                                                                                     \
+#define fixture_wait(fixture, condition)                                                                     \
+    do {                                                                                                     \
+        uint64_t until_ = uv_hrtime() + FIXTURE_WAIT_MS * UINT64_C(1000000);                                 \
+        while (!(condition)) {                                                                               \
+            if (uv_hrtime() > until_)                                                                        \
+                fail_msg("waited in vain for %s", #condition);                                               \
+            fixture_turn(fixture);                                                                           \
+        }                                                                                                    \
     } while (0)
 
 /* A raw connection. */

@@ -1,13 +1,16 @@
-/* The client against the server, in one process on one loop: streams, bounds, timeouts, cancelling, and what went wrong said. */
+/* The client against the server, in one process on one loop: streams, bounds, timeouts, cancelling, and what
+ * went wrong said. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
 #include <cmocka.h>
+
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <arpa/inet.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -37,7 +40,8 @@ static int on_data(void *context, const char *data, size_t length)
     return outcome->stop_stream;
 }
 
-static void start(struct fixture *fixture, struct outcome *outcome, const char *path, struct http_call_options options);
+static void start(struct fixture *fixture, struct outcome *outcome, const char *path,
+                  struct http_call_options options);
 
 static void on_done(void *context, const struct http_answer *answer, const struct error *err)
 {
@@ -58,7 +62,8 @@ static void on_done(void *context, const struct http_answer *answer, const struc
     }
 }
 
-static void start(struct fixture *fixture, struct outcome *outcome, const char *path, struct http_call_options options)
+static void start(struct fixture *fixture, struct outcome *outcome, const char *path,
+                  struct http_call_options options)
 {
     char url[256];
     struct error err;
@@ -109,16 +114,18 @@ static void methods_headers_and_bodies_are_sent(void **state)
     const char *const headers[] = {"Content-Type: application/json", "X-Test: yes", NULL};
     static const char *const methods[] = {"PUT", "POST", "PATCH", "DELETE"};
     for (size_t i = 0; i < 4; i++) {
-        struct outcome outcome = fetch(fixture, "/echo", (struct http_call_options){.method = methods[i],
-                                                                                   .headers = headers,
-                                                                                   .body = "{\"a\":1}",
-                                                                                   .body_length = 7,
-                                                                                   .body_limit = 1000});
+        struct outcome outcome = fetch(fixture, "/echo",
+                                       (struct http_call_options){.method = methods[i],
+                                                                  .headers = headers,
+                                                                  .body = "{\"a\":1}",
+                                                                  .body_length = 7,
+                                                                  .body_limit = 1000});
         char expected[64];
         snprintf(expected, sizeof expected, "%s /echo q=- x=yes 7\n", methods[i]);
         assert_string_equal(outcome.body, expected);
         assert_string_equal(fixture->last_body, "{\"a\":1}");
-        outcome = fetch(fixture, "/echo", (struct http_call_options){.method = methods[i], .body_limit = 1000});
+        outcome =
+            fetch(fixture, "/echo", (struct http_call_options){.method = methods[i], .body_limit = 1000});
         assert_int_equal(outcome.status, 200); /* without a body, but with its length */
     }
 }
@@ -129,7 +136,8 @@ static void bad_calls_are_refused_at_the_start(void **state)
     struct outcome outcome = {0};
     struct error err;
     const char *const split[] = {"X: a\r\nEvil: b", NULL};
-    struct http_call_options options = {.method = "GET", .url = "file:///etc/passwd", .done = on_done, .context = &outcome};
+    struct http_call_options options = {
+        .method = "GET", .url = "file:///etc/passwd", .done = on_done, .context = &outcome};
     assert_null(http_client_start(fixture->client, &options, &err));
     assert_int_equal(err.code, ERROR_INVALID);
     options.url = "http://127.0.0.1/";
@@ -167,7 +175,8 @@ static void timeouts_and_silence_end_a_call(void **state)
 {
     struct fixture *fixture = *state;
     uint64_t began = uv_hrtime();
-    struct outcome outcome = fetch(fixture, "/later", (struct http_call_options){.timeout_ms = 150, .body_limit = 1000});
+    struct outcome outcome =
+        fetch(fixture, "/later", (struct http_call_options){.timeout_ms = 150, .body_limit = 1000});
     assert_int_equal(outcome.code, ERROR_TIMEOUT);
     assert_in_range((uv_hrtime() - began) / 1000000, 145, 2000);
     began = uv_hrtime();
@@ -202,7 +211,8 @@ static void a_stream_that_speaks_is_not_silent(void **state)
 static void an_answer_above_its_limit_is_refused(void **state)
 {
     struct fixture *fixture = *state;
-    struct outcome outcome = fetch(fixture, "/text?size=1001", (struct http_call_options){.body_limit = 1000});
+    struct outcome outcome =
+        fetch(fixture, "/text?size=1001", (struct http_call_options){.body_limit = 1000});
     assert_int_equal(outcome.code, ERROR_TOO_LARGE);
     outcome = fetch(fixture, "/text?size=1000", (struct http_call_options){.body_limit = 1000});
     assert_int_equal(outcome.code, ERROR_NONE);
@@ -215,12 +225,14 @@ static void a_body_above_the_servers_bound_gets_413(void **state)
 {
     struct fixture *fixture = *state;
     static char body[3000000];
-    struct outcome outcome = fetch(fixture, "/echo", (struct http_call_options){.method = "PUT", .body = body,
-                                                                               .body_length = 100000, .body_limit = 1000});
+    struct outcome outcome = fetch(
+        fixture, "/echo",
+        (struct http_call_options){.method = "PUT", .body = body, .body_length = 100000, .body_limit = 1000});
     assert_int_equal(outcome.status, 200);
     assert_int_equal(fixture->last_body_length, 100000);
-    outcome = fetch(fixture, "/echo", (struct http_call_options){.method = "PUT", .body = body, .body_length = sizeof body,
-                                                                 .body_limit = 1000});
+    outcome = fetch(fixture, "/echo",
+                    (struct http_call_options){
+                        .method = "PUT", .body = body, .body_length = sizeof body, .body_limit = 1000});
     assert_int_equal(outcome.status, 413);
     assert_non_null(strstr(outcome.body, "too_large"));
 }
@@ -231,8 +243,10 @@ static void large_bodies_wait_for_no_100_continue(void **state)
     static char body[3000000];
     fixture_restart_server(fixture, &(struct http_server_options){.address = "127.0.0.1", .name = "x"});
     uint64_t began = uv_hrtime();
-    struct outcome outcome = fetch(fixture, "/echo", (struct http_call_options){.method = "PUT", .body = body,
-                                                                               .body_length = sizeof body, .body_limit = 1000});
+    struct outcome outcome =
+        fetch(fixture, "/echo",
+              (struct http_call_options){
+                  .method = "PUT", .body = body, .body_length = sizeof body, .body_limit = 1000});
     assert_int_equal(outcome.status, 200);
     assert_int_equal(fixture->last_body_length, sizeof body);
     assert_true(uv_hrtime() - began < UINT64_C(900000000));
@@ -274,7 +288,8 @@ static void a_reader_ends_its_stream_from_inside(void **state)
 static void a_stream_that_is_refused_keeps_its_error_in_the_answer(void **state)
 {
     struct fixture *fixture = *state;
-    struct outcome outcome = fetch(fixture, "/nothing", (struct http_call_options){.body_limit = 1000, .on_data = on_data});
+    struct outcome outcome =
+        fetch(fixture, "/nothing", (struct http_call_options){.body_limit = 1000, .on_data = on_data});
     assert_int_equal(outcome.status, 404);
     assert_int_equal(outcome.stream_bytes, 0);
     assert_non_null(strstr(outcome.body, "not_found"));
@@ -304,7 +319,8 @@ static void a_done_may_start_the_next(void **state)
 static void connections_are_kept_for_the_next_request(void **state)
 {
     struct fixture *fixture = *state;
-    fixture_restart_server(fixture, &(struct http_server_options){.address = "127.0.0.1", .name = "x", .connections_max = 1});
+    fixture_restart_server(
+        fixture, &(struct http_server_options){.address = "127.0.0.1", .name = "x", .connections_max = 1});
     for (int i = 0; i < 5; i++) { /* the one place is free only if the same connection is used */
         struct outcome outcome = fetch(fixture, "/echo", (struct http_call_options){.body_limit = 1000});
         assert_int_equal(outcome.status, 200);
@@ -317,7 +333,8 @@ static void sixty_streams_run_at_once(void **state)
     static struct outcome outcomes[STREAMS];
     memset(outcomes, 0, sizeof outcomes);
     for (size_t i = 0; i < STREAMS; i++)
-        start(fixture, &outcomes[i], "/stream", (struct http_call_options){.on_data = on_data, .silence_ms = 5000});
+        start(fixture, &outcomes[i], "/stream",
+              (struct http_call_options){.on_data = on_data, .silence_ms = 5000});
     fixture_wait(fixture, fixture->stream_count == STREAMS);
     static char block[1000];
     for (int round = 0; round < 100; round++) {
@@ -357,16 +374,19 @@ static double cpu_seconds(void)
 {
     struct rusage use;
     getrusage(RUSAGE_SELF, &use);
-    return (double)(use.ru_utime.tv_sec + use.ru_stime.tv_sec) + (double)(use.ru_utime.tv_usec + use.ru_stime.tv_usec) / 1e6;
+    return (double)(use.ru_utime.tv_sec + use.ru_stime.tv_sec) +
+           (double)(use.ru_utime.tv_usec + use.ru_stime.tv_usec) / 1e6;
 }
 
-/* Neither side may spin: not with idle streams, and not with a request that waits in a socket that isn't read. */
+/* Neither side may spin: not with idle streams, and not with a request that waits in a socket that isn't
+ * read. */
 static void waiting_costs_no_cpu(void **state)
 {
     struct fixture *fixture = *state;
     static struct outcome outcomes[3]; /* they end with the client, in the tear-down */
     for (size_t i = 0; i < 3; i++)
-        start(fixture, &outcomes[i], "/stream", (struct http_call_options){.on_data = on_data, .silence_ms = 60000});
+        start(fixture, &outcomes[i], "/stream",
+              (struct http_call_options){.on_data = on_data, .silence_ms = 60000});
     int fd = fixture_connect(fixture);
     fixture_send(fixture, fd, "GET /later HTTP/1.1\r\nHost: localhost\r\n\r\n");
     fixture_wait(fixture, fixture->stream_count == 3 && fixture->later);

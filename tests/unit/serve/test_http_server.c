@@ -3,7 +3,9 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
 #include <cmocka.h>
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,13 +55,17 @@ static void good_requests_are_answered(void **state)
     assert_answer(fixture, "GET /v1/federation:diff?q=a+b%26 HTTP/1.1\r\n" HOST CLOSE "\r\n", "200",
                   "GET /v1/federation:diff q=a b& x=- 0\n");
     assert_answer(fixture, "GET /a%20b HTTP/1.0\r\n\r\n", "200", "GET /a b q=-");
-    assert_answer(fixture, "\r\nGET / HTTP/1.1\r\nhost:127.0.0.1:7411\r\nX-Test: \t spaced \t\r\n" CLOSE "\r\n", "200",
+    assert_answer(fixture,
+                  "\r\nGET / HTTP/1.1\r\nhost:127.0.0.1:7411\r\nX-Test: \t spaced \t\r\n" CLOSE "\r\n", "200",
                   "x=spaced 0\n");
-    assert_answer(fixture, "POST /p HTTP/1.1\r\n" HOST CLOSE "Content-Length: 5\r\n\r\nhello", "200", "POST /p q=- x=- 5\n");
+    assert_answer(fixture, "POST /p HTTP/1.1\r\n" HOST CLOSE "Content-Length: 5\r\n\r\nhello", "200",
+                  "POST /p q=- x=- 5\n");
     assert_string_equal(fixture->last_body, "hello");
-    assert_answer(fixture, "GET /empty HTTP/1.1\r\n" HOST CLOSE "\r\n", "204", "X-Content-Type-Options: nosniff\r\n");
-    assert_answer(fixture, "GET /nothing HTTP/1.1\r\n" HOST CLOSE "\r\n", "404",
-                  "{\"error\":{\"code\":\"not_found\",\"message\":\"there is nothing at this path\",\"details\":[]}}");
+    assert_answer(fixture, "GET /empty HTTP/1.1\r\n" HOST CLOSE "\r\n", "204",
+                  "X-Content-Type-Options: nosniff\r\n");
+    assert_answer(
+        fixture, "GET /nothing HTTP/1.1\r\n" HOST CLOSE "\r\n", "404",
+        "{\"error\":{\"code\":\"not_found\",\"message\":\"there is nothing at this path\",\"details\":[]}}");
     assert_answer(fixture, "GET /readonly HTTP/1.1\r\n" HOST CLOSE "\r\n", "405", "Allow: GET, HEAD\r\n");
 }
 
@@ -98,7 +104,8 @@ static void bad_requests_are_refused_by_status(void **state)
         {"POST / HTTP/1.1\r\n" HOST "Content-Length: 99999999999999999999\r\n\r\n", "400"},
         {"POST / HTTP/1.1\r\n" HOST "Content-Length: 100001\r\n\r\n", "413"},
         {"POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "411"},
-        {"POST / HTTP/1.1\r\n" HOST "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "411"},
+        {"POST / HTTP/1.1\r\n" HOST "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+         "411"},
         {"GET / HTTP/1.1\r\n" HOST "Expect: miracles\r\n\r\n", "417"},
     };
     struct fixture *fixture = *state;
@@ -137,7 +144,8 @@ static void pipelined_requests_are_answered_in_order(void **state)
     struct fixture *fixture = *state;
     struct buffer in = exchange(fixture, "GET /1 HTTP/1.1\r\n" HOST "\r\nPOST /2 HTTP/1.1\r\n" HOST
                                          "Content-Length: 2\r\n\r\nxxGET /3 HTTP/1.1\r\n" HOST CLOSE "\r\n");
-    const char *one = strstr(in.data, "GET /1"), *two = strstr(in.data, "POST /2"), *three = strstr(in.data, "GET /3");
+    const char *one = strstr(in.data, "GET /1"), *two = strstr(in.data, "POST /2"),
+               *three = strstr(in.data, "GET /3");
     assert_true(one && two && three && one < two && two < three);
     assert_int_equal(fixture->requests, 3);
     buffer_finish(&in);
@@ -212,8 +220,10 @@ static void large_text_is_gzipped_when_asked_for(void **state)
     struct fixture *fixture = *state;
     static char text[60000];
     for (int round = 0; round < 3; round++) { /* the second from memory, the third another text */
-        struct buffer in = exchange(fixture, round < 2 ? "GET /text?size=50000 HTTP/1.1\r\n" HOST CLOSE "Accept-Encoding: br, gzip;q=0.5\r\n\r\n"
-                                                       : "GET /text?size=50001 HTTP/1.1\r\n" HOST CLOSE "Accept-Encoding: gzip\r\n\r\n");
+        struct buffer in = exchange(fixture, round < 2 ? "GET /text?size=50000 HTTP/1.1\r\n" HOST CLOSE
+                                                         "Accept-Encoding: br, gzip;q=0.5\r\n\r\n"
+                                                       : "GET /text?size=50001 HTTP/1.1\r\n" HOST CLOSE
+                                                         "Accept-Encoding: gzip\r\n\r\n");
         assert_non_null(strstr(in.data, "Content-Encoding: gzip\r\nContent-Length: "));
         assert_non_null(strstr(in.data, "Vary: Accept-Encoding"));
         assert_int_equal(unpack(&in, text, sizeof text), round < 2 ? 50000 : 50001);
@@ -235,9 +245,18 @@ static void large_text_is_gzipped_when_asked_for(void **state)
 
 static void other_hosts_names_are_refused_on_loopback(void **state)
 {
-    static const char *const good[] = {"localhost", "localhost:7411", "a.localhost:1", "127.0.0.1", "127.9.9.9:80", "[::1]", "[::1]:7411"};
-    static const char *const bad[] = {"evil.example", "evil.example:7411", "localhost.evil.example", "127.0.0.1.evil.example",
-                                      "10.0.0.1", "[::2]", "", "notlocalhost", "localhost:x", "[::1"};
+    static const char *const good[] = {"localhost",    "localhost:7411", "a.localhost:1", "127.0.0.1",
+                                       "127.9.9.9:80", "[::1]",          "[::1]:7411"};
+    static const char *const bad[] = {"evil.example",
+                                      "evil.example:7411",
+                                      "localhost.evil.example",
+                                      "127.0.0.1.evil.example",
+                                      "10.0.0.1",
+                                      "[::2]",
+                                      "",
+                                      "notlocalhost",
+                                      "localhost:x",
+                                      "[::1"};
     struct fixture *fixture = *state;
     char request[200];
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
@@ -258,7 +277,8 @@ static void expect_100_continue_is_answered(void **state)
     struct buffer in;
     buffer_init(&in, 0);
     int fd = fixture_connect(fixture);
-    fixture_send(fixture, fd, "PUT /e HTTP/1.1\r\n" HOST CLOSE "Content-Length: 3\r\nExpect: 100-continue\r\n\r\n");
+    fixture_send(fixture, fd,
+                 "PUT /e HTTP/1.1\r\n" HOST CLOSE "Content-Length: 3\r\nExpect: 100-continue\r\n\r\n");
     fixture_wait(fixture, (fixture_receive(fd, &in), in.length));
     assert_string_equal(in.data, "HTTP/1.1 100 Continue\r\n\r\n");
     fixture_send(fixture, fd, "abc");
@@ -274,7 +294,8 @@ static void slow_and_silent_clients_are_hung_up_on(void **state)
     struct fixture *fixture = *state;
     struct buffer in;
     buffer_init(&in, 0);
-    static const char *const beginnings[] = {"", "GET / HT", "POST / HTTP/1.1\r\n" HOST "Content-Length: 9\r\n\r\nabc"};
+    static const char *const beginnings[] = {"", "GET / HT",
+                                             "POST / HTTP/1.1\r\n" HOST "Content-Length: 9\r\n\r\nabc"};
     for (size_t i = 0; i < 3; i++) {
         int fd = fixture_connect(fixture);
         fixture_send(fixture, fd, beginnings[i]);
@@ -425,7 +446,8 @@ static void a_stuck_stream_does_not_spin(void **state)
 {
     struct fixture *fixture = *state;
     static char block[100000];
-    fixture_restart_server(fixture, &(struct http_server_options){.address = "127.0.0.1", .name = "x", .stream_queue_max = 8000000});
+    fixture_restart_server(fixture, &(struct http_server_options){
+                                        .address = "127.0.0.1", .name = "x", .stream_queue_max = 8000000});
     int fd = fixture_connect(fixture);
     fixture_send(fixture, fd, "GET /stream HTTP/1.1\r\n" HOST "\r\n");
     fixture_wait(fixture, fixture->stream_count == 1);
@@ -451,7 +473,8 @@ static void more_connections_than_the_bound_are_hung_up_on(void **state)
     struct buffer in;
     int fds[3];
     buffer_init(&in, 0);
-    fixture_restart_server(fixture, &(struct http_server_options){.address = "127.0.0.1", .name = "few", .connections_max = 2});
+    fixture_restart_server(
+        fixture, &(struct http_server_options){.address = "127.0.0.1", .name = "few", .connections_max = 2});
     for (size_t i = 0; i < 3; i++)
         fds[i] = fixture_connect(fixture);
     fixture_wait(fixture, !fixture_receive(fds[2], &in));
@@ -473,7 +496,8 @@ static void a_server_that_cannot_listen_says_why(void **state)
     struct fixture *fixture = *state;
     const struct http_handler handler = {0};
     struct error err;
-    struct http_server_options options = {.address = "127.0.0.1", .port = http_server_port(fixture->server), .name = "x"};
+    struct http_server_options options = {
+        .address = "127.0.0.1", .port = http_server_port(fixture->server), .name = "x"};
     assert_null(http_server_create(&fixture->loop, &options, &handler, &err));
     assert_non_null(strstr(err.message, "Address already in use"));
     options.address = "localhost";
@@ -491,7 +515,8 @@ static void a_server_is_destroyed_in_the_middle_of_everything(void **state)
 {
     struct fixture *fixture = *state;
     int fds[4];
-    static const char *const bytes[] = {"", "GET / HT", "GET /later HTTP/1.1\r\n" HOST "\r\n", "GET /stream HTTP/1.1\r\n" HOST "\r\n"};
+    static const char *const bytes[] = {"", "GET / HT", "GET /later HTTP/1.1\r\n" HOST "\r\n",
+                                        "GET /stream HTTP/1.1\r\n" HOST "\r\n"};
     for (size_t i = 0; i < 4; i++) {
         fds[i] = fixture_connect(fixture);
         fixture_send(fixture, fds[i], bytes[i]);

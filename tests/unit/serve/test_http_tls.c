@@ -1,9 +1,12 @@
-/* TLS on the server, with the client of our own: who is let in, as whom, and what a change of certificates does to open streams. */
+/* TLS on the server, with the client of our own: who is let in, as whom, and what a change of certificates
+ * does to open streams. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
 #include <cmocka.h>
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,7 +40,11 @@ static int64_t now_s(void)
 static struct leaf issue(struct ca *ca, const char *organization, const char *name, int64_t at_s)
 {
     static const char *const sans[] = {"127.0.0.1"};
-    struct ca_identity identity = {.organization = organization, .name = name, .sans = sans, .san_count = 1, .server = true,
+    struct ca_identity identity = {.organization = organization,
+                                   .name = name,
+                                   .sans = sans,
+                                   .san_count = 1,
+                                   .server = true,
                                    .client = true};
     struct leaf leaf;
     struct error err = {0};
@@ -122,9 +129,12 @@ static int on_data(void *context, const char *data, size_t length)
 }
 
 /* `trusted` is the bundle that the client has; `leaf` may be NULL. */
-static void start(struct outcome *outcome, const char *path, const char *body, bool stream, const char *trusted, const struct leaf *leaf)
+static void start(struct outcome *outcome, const char *path, const char *body, bool stream,
+                  const char *trusted, const struct leaf *leaf)
 {
-    struct http_tls tls = {.ca = trusted, .certificate = leaf ? leaf->certificate.data : NULL, .key = leaf ? leaf->key.data : NULL};
+    struct http_tls tls = {.ca = trusted,
+                           .certificate = leaf ? leaf->certificate.data : NULL,
+                           .key = leaf ? leaf->key.data : NULL};
     char url[128];
     struct error err = {0};
     snprintf(url, sizeof url, "https://127.0.0.1:%d%s", http_server_port(scene.fixture->server), path);
@@ -248,7 +258,8 @@ static void large_bodies_pass_both_ways(void **state)
 /* Plain HTTP, nonsense and silence get no further than the handshake; each is hung up on. */
 static void what_is_no_tls_is_hung_up_on(void **state)
 {
-    static const char *const openings[] = {"GET /status HTTP/1.1\r\nHost: localhost\r\n\r\n", "\x16\x03\x01\x02", ""};
+    static const char *const openings[] = {"GET /status HTTP/1.1\r\nHost: localhost\r\n\r\n",
+                                           "\x16\x03\x01\x02", ""};
     (void)state;
     for (size_t i = 0; i < sizeof openings / sizeof *openings; i++) {
         int fd = fixture_connect(scene.fixture);
@@ -276,16 +287,18 @@ static void an_exchange_of_the_ca_cuts_no_stream(void **state)
     assert_int_equal(ca_announce_next(scene.ca, now_s(), &err), 0);
     load_from(scene.ca, ca_bundle(scene.ca));
     assert_int_equal(fetch("/echo", NULL, before, &leaf).status, 200); /* who doesn't know the next one yet */
-    assert_int_equal(ca_switch(scene.ca, &err), 0);
+    assert_int_equal(ca_switch(scene.ca, now_s(), &err), 0);
     load_from(scene.ca, ca_bundle(scene.ca));
     struct leaf renewed = issue(scene.ca, CA_ORGANIZATION_AGENTS, "us-east1-b", now_s());
-    assert_int_equal(fetch("/echo", NULL, ca_bundle(scene.ca), &leaf).status, 200); /* who has not renewed yet */
+    assert_int_equal(fetch("/echo", NULL, ca_bundle(scene.ca), &leaf).status,
+                     200); /* who has not renewed yet */
     assert_int_equal(fetch("/echo", NULL, ca_bundle(scene.ca), &renewed).status, 200);
-    assert_int_equal(ca_drop_previous(scene.ca, &err), 0);
+    assert_int_equal(ca_drop_previous(scene.ca, now_s(), &err), 0);
     load_from(scene.ca, ca_bundle(scene.ca));
     assert_int_equal(fetch("/echo", NULL, ca_bundle(scene.ca), &renewed).status, 200);
     assert_int_equal(fetch("/echo", NULL, ca_bundle(scene.ca), &leaf).status, 0);
-    assert_int_equal(http_stream_write(scene.fixture->server, scene.fixture->streams[0], "still here\n", 11), 0);
+    assert_int_equal(http_stream_write(scene.fixture->server, scene.fixture->streams[0], "still here\n", 11),
+                     0);
     fixture_wait(scene.fixture, stream.streamed == 11);
     http_stream_end(scene.fixture->server, scene.fixture->streams[0]);
     fixture_wait(scene.fixture, stream.done);
@@ -300,7 +313,8 @@ static void what_can_not_be_used_changes_nothing(void **state)
                 other = issue(scene.ca, CA_ORGANIZATION_CONTROLLER, "controller", now_s());
     struct error err = {0};
     (void)state;
-    assert_int_equal(tls_context_load(scene.tls, own.certificate.data, other.key.data, ca_bundle(scene.ca), &err), -1);
+    assert_int_equal(
+        tls_context_load(scene.tls, own.certificate.data, other.key.data, ca_bundle(scene.ca), &err), -1);
     assert_int_equal(tls_context_load(scene.tls, own.certificate.data, own.key.data, "", &err), -1);
     assert_int_equal(tls_context_load(scene.tls, "nonsense", own.key.data, ca_bundle(scene.ca), &err), -1);
     assert_int_equal(fetch("/echo", NULL, ca_bundle(scene.ca), NULL).status, 200);

@@ -15,20 +15,23 @@ static int failure(struct error *err)
     return error_set(err, ERROR_IO, "the disk is full");
 }
 
-static int load(struct store *store, struct arena *arena, const struct store_record **out, size_t *count, struct error *err)
+static int load(struct store *store, struct arena *arena, const struct store_record **out, size_t *count,
+                struct error *err)
 {
     struct fake_store *self = of(store);
     struct store_record *records = arena_array(arena, FAKE_RECORDS_MAX, sizeof *records);
     if (self->fails)
         return failure(err);
     for (size_t i = 0; i < self->record_count; i++)
-        records[i] = (struct store_record){self->records[i].key, self->records[i].text, strlen(self->records[i].text)};
+        records[i] =
+            (struct store_record){self->records[i].key, self->records[i].text, strlen(self->records[i].text)};
     *out = records;
     *count = self->record_count;
     return 0;
 }
 
-static int write_records(struct store *store, const struct store_record *records, size_t count, struct error *err)
+static int write_records(struct store *store, const struct store_record *records, size_t count,
+                         struct error *err)
 {
     struct fake_store *self = of(store);
     if (self->fails)
@@ -45,7 +48,8 @@ static int write_records(struct store *store, const struct store_record *records
         assert(at < FAKE_RECORDS_MAX && records[i].length < FAKE_TEXT_MAX);
         self->record_count += at == self->record_count;
         snprintf(self->records[at].key, STORE_KEY_MAX, "%s", records[i].key);
-        snprintf(self->records[at].text, FAKE_TEXT_MAX, "%.*s", (int)records[i].length, (const char *)records[i].data);
+        snprintf(self->records[at].text, FAKE_TEXT_MAX, "%.*s", (int)records[i].length,
+                 (const char *)records[i].data);
     }
     return 0;
 }
@@ -72,8 +76,8 @@ static int log_end(struct store *store, int64_t id, const char *text, size_t len
     return 0;
 }
 
-static int log_read(struct store *store, int64_t before, size_t most, struct arena *arena, const struct store_line **out, size_t *count,
-                    struct error *err)
+static int log_read(struct store *store, int64_t before, size_t most, struct arena *arena,
+                    const struct store_line **out, size_t *count, struct error *err)
 {
     struct fake_store *self = of(store);
     struct store_line *lines = arena_array(arena, FAKE_LINES_MAX, sizeof *lines);
@@ -82,7 +86,8 @@ static int log_read(struct store *store, int64_t before, size_t most, struct are
     *count = 0;
     for (size_t i = self->line_count; i-- > 0 && *count < most;)
         if (before <= 0 || (int64_t)i + 1 < before)
-            lines[(*count)++] = (struct store_line){(int64_t)i + 1, self->lines[i].text, strlen(self->lines[i].text)};
+            lines[(*count)++] =
+                (struct store_line){(int64_t)i + 1, self->lines[i].text, strlen(self->lines[i].text)};
     *out = lines;
     return 0;
 }
@@ -101,7 +106,8 @@ void fake_store_dump(const struct fake_store *store, char *out, size_t size)
     size_t used = 0;
     *out = 0;
     for (size_t i = 0; i < store->record_count && used < size; i++)
-        used += (size_t)snprintf(out + used, size - used, "%s=%s\n", store->records[i].key, store->records[i].text);
+        used += (size_t)snprintf(out + used, size - used, "%s=%s\n", store->records[i].key,
+                                 store->records[i].text);
     for (size_t i = 0; i < store->line_count && used < size; i++)
         used += (size_t)snprintf(out + used, size - used, "%s\n", store->lines[i].text);
 }

@@ -1,27 +1,31 @@
-/* Who may do what: every rule of access.def against every kind of caller, on both listeners, with and without anonymous reading. What is
- * allowed stands here as a table of its own, so that a change of the rules is a change here too; a rule without a row fails. */
+/* Who may do what: every rule of access.def against every kind of caller, on both listeners, with and without
+ * anonymous reading. What is allowed stands here as a table of its own, so that a change of the rules is a
+ * change here too; a rule without a row fails. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
 #include <cmocka.h>
+
 #include <stdio.h>
 #include <string.h>
 
 #include "controller/trust/access.h"
 
-#define CALLERS(X) \
-    X('0', .kind = CALLER_NOBODY) \
-    X('v', .kind = CALLER_VIEWER, .proof = PROOF_TOKEN, .name = "vera") \
-    X('s', .kind = CALLER_VIEWER, .proof = PROOF_SESSION, .name = "vera") \
-    X('S', .kind = CALLER_ADMIN, .proof = PROOF_SESSION, .name = "ada") /* never made; no more than a viewer all the same */ \
-    X('o', .kind = CALLER_OPERATOR, .proof = PROOF_CERTIFICATE, .name = "olga", .mark = "01ab") \
-    X('a', .kind = CALLER_ADMIN, .proof = PROOF_CERTIFICATE, .name = "ada", .mark = "01ac") \
-    X('l', .kind = CALLER_ADMIN, .proof = PROOF_LOOPBACK) \
-    X('z', .kind = CALLER_AGENT, .proof = PROOF_CERTIFICATE, .zone = "zone-a", .mark = "01ad") \
-    X('y', .kind = CALLER_AGENT, .proof = PROOF_CERTIFICATE, .zone = "zone-b", .mark = "01ae") \
-    X('r', .kind = CALLER_NOBODY, .proof = PROOF_CERTIFICATE, .flaw = FLAW_REVOKED, .zone = "zone-a") \
-    X('x', .kind = CALLER_NOBODY, .proof = PROOF_CERTIFICATE, .flaw = FLAW_EXPIRED, .zone = "zone-a") \
+#define CALLERS(X)                                                                                           \
+    X('0', .kind = CALLER_NOBODY)                                                                            \
+    X('v', .kind = CALLER_VIEWER, .proof = PROOF_TOKEN, .name = "vera")                                      \
+    X('s', .kind = CALLER_VIEWER, .proof = PROOF_SESSION, .name = "vera")                                    \
+    X('S', .kind = CALLER_ADMIN, .proof = PROOF_SESSION,                                                     \
+      .name = "ada") /* never made; no more than a viewer all the same */                                    \
+    X('o', .kind = CALLER_OPERATOR, .proof = PROOF_CERTIFICATE, .name = "olga", .mark = "01ab")              \
+    X('a', .kind = CALLER_ADMIN, .proof = PROOF_CERTIFICATE, .name = "ada", .mark = "01ac")                  \
+    X('l', .kind = CALLER_ADMIN, .proof = PROOF_LOOPBACK)                                                    \
+    X('z', .kind = CALLER_AGENT, .proof = PROOF_CERTIFICATE, .zone = "zone-a", .mark = "01ad")               \
+    X('y', .kind = CALLER_AGENT, .proof = PROOF_CERTIFICATE, .zone = "zone-b", .mark = "01ae")               \
+    X('r', .kind = CALLER_NOBODY, .proof = PROOF_CERTIFICATE, .flaw = FLAW_REVOKED, .zone = "zone-a")        \
+    X('x', .kind = CALLER_NOBODY, .proof = PROOF_CERTIFICATE, .flaw = FLAW_EXPIRED, .zone = "zone-a")        \
     X('u', .kind = CALLER_NOBODY, .proof = PROOF_TOKEN, .flaw = FLAW_UNKNOWN)
 
 static const struct {
@@ -57,8 +61,8 @@ static void check(enum access_rule rule, bool reading, bool opened, const char *
         access_decide(&callers[i].caller, &question, &answer);
         bool passes = strchr(allowed, callers[i].letter) != NULL;
         if ((answer.verdict == ACCESS_ALLOWED) != passes)
-            fail_msg("rule %s, caller %c, reading %d, opened %d: status %d %s", access_rule_name(rule), callers[i].letter, reading, opened,
-                     answer.status, answer.message);
+            fail_msg("rule %s, caller %c, reading %d, opened %d: status %d %s", access_rule_name(rule),
+                     callers[i].letter, reading, opened, answer.status, answer.message);
         if (passes) {
             assert_int_equal(answer.status, 200);
             assert_string_equal(answer.message, "");
@@ -100,9 +104,13 @@ static void refusals_say_who_and_what_is_missing(void **state)
     (void)state;
     struct access_answer answer;
     access_decide(&callers[4].caller, &(struct access_question){.rule = ACCESS_ADMIN}, &answer);
-    assert_string_equal(answer.message, "operator olga (certificate 01ab) may not do this: it needs the role admin");
-    access_decide(&callers[10].caller, &(struct access_question){.rule = ACCESS_AGENT, .zone = "zone-a"}, &answer);
-    assert_string_equal(answer.message, "the certificate that was shown has expired; this needs the certificate of this zone's agent");
+    assert_string_equal(answer.message,
+                        "operator olga (certificate 01ab) may not do this: it needs the role admin");
+    access_decide(&callers[10].caller, &(struct access_question){.rule = ACCESS_AGENT, .zone = "zone-a"},
+                  &answer);
+    assert_string_equal(
+        answer.message,
+        "the certificate that was shown has expired; this needs the certificate of this zone's agent");
     access_decide(&callers[0].caller, &(struct access_question){.rule = ACCESS_VIEW}, &answer);
     assert_non_null(strstr(answer.message, "Authorization: Bearer"));
 }

@@ -3,7 +3,9 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
 #include <cmocka.h>
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,11 +25,12 @@ static int set_up(void **state)
 
 static struct audit_entry entry_of(const char *path)
 {
-    struct audit_entry entry = {.at_ms = INT64_C(1800000000000),
-                                .caller = {.kind = CALLER_OPERATOR, .proof = PROOF_TOKEN, .name = "ci", .mark = "00ff"},
-                                .from = "192.0.2.1:4000",
-                                .method = "PUT",
-                                .why = "rollout of \"7.0\"\033[2J"};
+    struct audit_entry entry = {
+        .at_ms = INT64_C(1800000000000),
+        .caller = {.kind = CALLER_OPERATOR, .proof = PROOF_TOKEN, .name = "ci", .mark = "00ff"},
+        .from = "192.0.2.1:4000",
+        .method = "PUT",
+        .why = "rollout of \"7.0\"\033[2J"};
     snprintf(entry.path, sizeof entry.path, "%s", path);
     return entry;
 }

@@ -3,7 +3,9 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
 #include <cmocka.h>
+
 #include <openssl/bio.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
@@ -24,7 +26,8 @@ static struct ca *make_ca(void)
     return ca;
 }
 
-static const struct ca_identity agent = {.organization = CA_ORGANIZATION_AGENTS, .name = "us-east1-b", .client = true};
+static const struct ca_identity agent = {
+    .organization = CA_ORGANIZATION_AGENTS, .name = "us-east1-b", .client = true};
 
 struct pair {
     struct buffer key, request;
@@ -87,7 +90,8 @@ static void an_agents_certificate_verifies_as_a_client_for_ninety_days(void **st
     struct error err = {0};
     (void)state;
     buffer_init(&certificate, 0);
-    assert_int_equal(ca_sign(ca, pair.request.data, &agent, now_s, CA_LEAF_LIFETIME_S, &certificate, &facts, &err), 0);
+    assert_int_equal(
+        ca_sign(ca, pair.request.data, &agent, now_s, CA_LEAF_LIFETIME_S, &certificate, &facts, &err), 0);
     assert_string_equal(facts.name, "us-east1-b");
     assert_string_equal(facts.organization, "atoll:agents");
     assert_string_equal(facts.unit, "");
@@ -98,10 +102,13 @@ static void an_agents_certificate_verifies_as_a_client_for_ninety_days(void **st
     assert_int_equal(pki_check_pair(certificate.data, pair.key.data, &err), 0);
     assert_int_equal(pki_check_signed_by(certificate.data, ca_bundle(ca), &err), 0);
     assert_int_equal(verify(certificate.data, ca_bundle(ca), X509_PURPOSE_SSL_CLIENT, now_s), X509_V_OK);
-    assert_int_equal(verify(certificate.data, ca_bundle(ca), X509_PURPOSE_SSL_SERVER, now_s), X509_V_ERR_INVALID_PURPOSE);
-    assert_int_equal(verify(certificate.data, ca_bundle(ca), X509_PURPOSE_SSL_CLIENT, now_s + CA_LEAF_LIFETIME_S + 1),
-                     X509_V_ERR_CERT_HAS_EXPIRED);
-    assert_int_equal(pki_renew_at_s(&facts), facts.not_before_s + (facts.not_after_s - facts.not_before_s) * 2 / 3);
+    assert_int_equal(verify(certificate.data, ca_bundle(ca), X509_PURPOSE_SSL_SERVER, now_s),
+                     X509_V_ERR_INVALID_PURPOSE);
+    assert_int_equal(
+        verify(certificate.data, ca_bundle(ca), X509_PURPOSE_SSL_CLIENT, now_s + CA_LEAF_LIFETIME_S + 1),
+        X509_V_ERR_CERT_HAS_EXPIRED);
+    assert_int_equal(pki_renew_at_s(&facts),
+                     facts.not_before_s + (facts.not_after_s - facts.not_before_s) * 2 / 3);
     buffer_finish(&certificate);
     end_pair(&pair);
     ca_destroy(ca);
@@ -112,13 +119,19 @@ static void a_member_has_its_addresses_and_names(void **state)
     struct ca *ca = make_ca();
     struct pair pair = make_request("atoll:members", "mongo", "mongo-node1");
     const char *const sans[] = {"104.1.2.3", "::1", "mongo-svc-a.default.svc"};
-    struct ca_identity member = {.organization = CA_ORGANIZATION_MEMBERS, .unit = "mongo", .name = "mongo-node1", .sans = sans,
-                                 .san_count = 3, .server = true, .client = true};
+    struct ca_identity member = {.organization = CA_ORGANIZATION_MEMBERS,
+                                 .unit = "mongo",
+                                 .name = "mongo-node1",
+                                 .sans = sans,
+                                 .san_count = 3,
+                                 .server = true,
+                                 .client = true};
     struct buffer certificate;
     struct error err = {0};
     (void)state;
     buffer_init(&certificate, 0);
-    assert_int_equal(ca_sign(ca, pair.request.data, &member, now_s, CA_LEAF_LIFETIME_S, &certificate, NULL, &err), 0);
+    assert_int_equal(
+        ca_sign(ca, pair.request.data, &member, now_s, CA_LEAF_LIFETIME_S, &certificate, NULL, &err), 0);
     X509 *leaf = read_x509(certificate.data);
     assert_int_equal(X509_check_ip_asc(leaf, "104.1.2.3", 0), 1);
     assert_int_equal(X509_check_ip_asc(leaf, "::1", 0), 1);
@@ -130,13 +143,15 @@ static void a_member_has_its_addresses_and_names(void **state)
     assert_int_equal(verify(certificate.data, ca_bundle(ca), X509_PURPOSE_SSL_CLIENT, now_s), X509_V_OK);
     buffer_clear(&certificate);
     member.addresses_as_names = true;
-    assert_int_equal(ca_sign(ca, pair.request.data, &member, now_s, CA_LEAF_LIFETIME_S, &certificate, NULL, &err), 0);
+    assert_int_equal(
+        ca_sign(ca, pair.request.data, &member, now_s, CA_LEAF_LIFETIME_S, &certificate, NULL, &err), 0);
     leaf = read_x509(certificate.data);
     assert_int_equal(X509_check_host(leaf, "104.1.2.3", 0, 0, NULL), 1);
     X509_free(leaf);
     const char *const odd[] = {"*.example.com"};
     member.sans = odd, member.san_count = 1;
-    assert_int_equal(ca_sign(ca, pair.request.data, &member, now_s, CA_LEAF_LIFETIME_S, &certificate, NULL, &err), -1);
+    assert_int_equal(
+        ca_sign(ca, pair.request.data, &member, now_s, CA_LEAF_LIFETIME_S, &certificate, NULL, &err), -1);
     assert_int_equal(err.code, ERROR_INVALID);
     buffer_finish(&certificate);
     end_pair(&pair);
@@ -158,7 +173,8 @@ static void expect_refusal(struct ca *ca, const char *request, enum error_code c
 static void a_request_for_somebody_else_is_refused(void **state)
 {
     struct ca *ca = make_ca();
-    struct pair other = make_request(NULL, NULL, "europe-west1-d"), group = make_request("atoll:admins", NULL, "us-east1-b"),
+    struct pair other = make_request(NULL, NULL, "europe-west1-d"),
+                group = make_request("atoll:admins", NULL, "us-east1-b"),
                 unit = make_request("atoll:agents", "mongo", "us-east1-b");
     (void)state;
     expect_refusal(ca, other.request.data, ERROR_REFUSED, "is for \"europe-west1-d\"");
@@ -177,8 +193,8 @@ static char *odd_request(EVP_PKEY *key, EVP_PKEY *signer, size_t count)
     BIO *bio = BIO_new(BIO_s_mem());
     char *text = NULL;
     for (size_t i = 0; i < count; i++)
-        X509_NAME_add_entry_by_txt(X509_REQ_get_subject_name(request), "CN", MBSTRING_UTF8, (const unsigned char *)"us-east1-b", -1,
-                                   -1, 0);
+        X509_NAME_add_entry_by_txt(X509_REQ_get_subject_name(request), "CN", MBSTRING_UTF8,
+                                   (const unsigned char *)"us-east1-b", -1, -1, 0);
     X509_REQ_set_pubkey(request, key);
     assert_true(X509_REQ_sign(request, signer, EVP_sha256()) > 0);
     PEM_write_bio_X509_REQ(bio, request);
@@ -192,9 +208,11 @@ static char *odd_request(EVP_PKEY *key, EVP_PKEY *signer, size_t count)
 static void a_request_that_is_not_whole_is_refused(void **state)
 {
     struct ca *ca = make_ca();
-    EVP_PKEY *key = EVP_EC_gen("P-256"), *other = EVP_EC_gen("P-256"), *rsa = EVP_RSA_gen(2048), *odd = EVP_EC_gen("secp256k1");
-    char *forged = odd_request(key, other, 1), *doubled = odd_request(key, key, 2), *nameless = odd_request(key, key, 0),
-         *with_rsa = odd_request(rsa, rsa, 1), *with_odd = odd_request(odd, odd, 1);
+    EVP_PKEY *key = EVP_EC_gen("P-256"), *other = EVP_EC_gen("P-256"), *rsa = EVP_RSA_gen(2048),
+             *odd = EVP_EC_gen("secp256k1");
+    char *forged = odd_request(key, other, 1), *doubled = odd_request(key, key, 2),
+         *nameless = odd_request(key, key, 0), *with_rsa = odd_request(rsa, rsa, 1),
+         *with_odd = odd_request(odd, odd, 1);
     char *long_text = malloc(CA_REQUEST_MAX + 2);
     (void)state;
     memset(long_text, 'x', CA_REQUEST_MAX + 1);
@@ -248,7 +266,8 @@ static void assert_verifies(const struct buffer *certificate, const char *bundle
     assert_int_equal(verify(certificate->data, bundle, X509_PURPOSE_SSL_CLIENT, now_s) == X509_V_OK, does);
 }
 
-/* Who still has the bundle of the step before can check what is signed in this one: at no step is anybody shut out. */
+/* Who still has the bundle of the step before can check what is signed in this one: at no step is anybody
+ * shut out. */
 static void an_exchange_overlaps(void **state)
 {
     struct ca *ca = make_ca(), *restarted = NULL;
@@ -259,7 +278,7 @@ static void an_exchange_overlaps(void **state)
     (void)state;
     buffer_init(&sealed, 0);
     sign_agent(ca, pair.request.data, &first);
-    assert_int_equal(ca_switch(ca, &err), -1);
+    assert_int_equal(ca_switch(ca, now_s, &err), -1);
     assert_int_equal(ca_announce_next(ca, now_s, &err), 0);
     announced = strdup(ca_bundle(ca));
     sign_agent(ca, pair.request.data, &second);
@@ -267,7 +286,7 @@ static void an_exchange_overlaps(void **state)
     assert_int_equal(ca_seal(ca, passphrase, &sealed, &err), 0);
     assert_int_equal(ca_unseal(sealed.data, passphrase, &restarted, &err), 0);
     assert_int_equal(ca_stage(restarted), CA_ANNOUNCED);
-    assert_int_equal(ca_switch(restarted, &err), 0);
+    assert_int_equal(ca_switch(restarted, now_s, &err), 0);
     switched = strdup(ca_bundle(restarted));
     sign_agent(restarted, pair.request.data, &third);
     assert_verifies(&third, steady, false);
@@ -279,7 +298,7 @@ static void an_exchange_overlaps(void **state)
     assert_int_equal(ca_seal(restarted, passphrase, &sealed, &err), 0);
     assert_int_equal(ca_unseal(sealed.data, passphrase, &ca, &err), 0);
     assert_int_equal(ca_stage(ca), CA_SWITCHED);
-    assert_int_equal(ca_drop_previous(ca, &err), 0);
+    assert_int_equal(ca_drop_previous(ca, now_s, &err), 0);
     assert_null(ca_other(ca));
     assert_verifies(&first, ca_bundle(ca), false);
     assert_verifies(&third, ca_bundle(ca), true);
@@ -314,8 +333,12 @@ static void the_controllers_own_certificate_serves(void **state)
 {
     struct ca *ca = make_ca();
     const char *const sans[] = {"127.0.0.1", "localhost"};
-    struct ca_identity own = {.organization = CA_ORGANIZATION_CONTROLLER, .name = "prod", .sans = sans, .san_count = 2,
-                              .server = true, .client = true};
+    struct ca_identity own = {.organization = CA_ORGANIZATION_CONTROLLER,
+                              .name = "prod",
+                              .sans = sans,
+                              .san_count = 2,
+                              .server = true,
+                              .client = true};
     struct buffer key, certificate;
     struct pki_facts facts;
     struct error err = {0};
@@ -332,7 +355,8 @@ static void the_controllers_own_certificate_serves(void **state)
     assert_int_equal(ca_issue(ca, &own, late_s, CA_LEAF_LIFETIME_S, &key, &certificate, &facts, &err), 0);
     assert_int_equal(facts.not_after_s, ca_issuer(ca)->not_after_s);
     pki_forget(&key);
-    assert_int_equal(ca_issue(ca, &own, late_s + 86400, CA_LEAF_LIFETIME_S, &key, &certificate, &facts, &err), -1);
+    assert_int_equal(ca_issue(ca, &own, late_s + 86400, CA_LEAF_LIFETIME_S, &key, &certificate, &facts, &err),
+                     -1);
     pki_forget(&key);
     buffer_finish(&certificate);
     ca_destroy(ca);

@@ -3,14 +3,17 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
 #include <cmocka.h>
+
 #include <stdio.h>
 #include <string.h>
 
 #include "controller/trust/sessions.h"
 
 static const int64_t now_ms = INT64_C(1800000000000);
-static const struct caller vera = {.kind = CALLER_OPERATOR, .proof = PROOF_TOKEN, .name = "vera", .mark = "00ff"};
+static const struct caller vera = {
+    .kind = CALLER_OPERATOR, .proof = PROOF_TOKEN, .name = "vera", .mark = "00ff"};
 
 static void a_session_is_found_until_it_is_over(void **state)
 {
@@ -64,14 +67,16 @@ static void the_cookie_is_found_among_others(void **state)
     char text[SESSION_TEXT_MAX], hex[SESSION_TEXT_MAX], header[256];
     memset(hex, 'a', sizeof hex - 1);
     hex[sizeof hex - 1] = 0;
-    static const char *const forms[] = {SESSION_COOKIE "=%s", "x=y; " SESSION_COOKIE "=%s", "x=y;" SESSION_COOKIE "=%s; z=" SESSION_COOKIE "=b"};
+    static const char *const forms[] = {SESSION_COOKIE "=%s", "x=y; " SESSION_COOKIE "=%s",
+                                        "x=y;" SESSION_COOKIE "=%s; z=" SESSION_COOKIE "=b"};
     for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
         const char *place = strstr(forms[i], "%s");
         snprintf(header, sizeof header, "%.*s%s%s", (int)(place - forms[i]), forms[i], hex, place + 2);
         assert_true(session_of_cookie(header, text));
         assert_string_equal(text, hex);
     }
-    static const char *const none[] = {"", "x=y", SESSION_COOKIE "=", SESSION_COOKIE "=short", "x" SESSION_COOKIE "=aaaa", ";;; ;"};
+    static const char *const none[] = {
+        "", "x=y", SESSION_COOKIE "=", SESSION_COOKIE "=short", "x" SESSION_COOKIE "=aaaa", ";;; ;"};
     for (size_t i = 0; i < sizeof none / sizeof *none; i++)
         assert_false(session_of_cookie(none[i], text));
     assert_false(session_of_cookie(NULL, text));

@@ -3,7 +3,9 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
 #include <cmocka.h>
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -153,11 +155,13 @@ static void bad_wishes_say_what_would_do(void **state)
     assert_int_equal(tokens_create(&tokens, "ci", CALLER_VIEWER, 1, now_ms, text, &token, &err), -1);
     assert_int_equal(err.code, ERROR_CONFLICT);
     /* its time is over: the name is free again */
-    assert_int_equal(tokens_create(&tokens, "ci", CALLER_VIEWER, 1, now_ms + 31 * day_ms, text, &token, &err), 0);
+    assert_int_equal(tokens_create(&tokens, "ci", CALLER_VIEWER, 1, now_ms + 31 * day_ms, text, &token, &err),
+                     0);
     assert_int_equal(tokens.count, 1);
     assert_int_equal(tokens_create(&tokens, "a b", CALLER_VIEWER, 1, now_ms, text, &token, &err), -1);
     assert_int_equal(tokens_create(&tokens, "ab", CALLER_AGENT, 1, now_ms, text, &token, &err), -1);
-    assert_int_equal(tokens_create(&tokens, "ab", CALLER_VIEWER, TOKEN_DAYS_MAX + 1, now_ms, text, &token, &err), -1);
+    assert_int_equal(
+        tokens_create(&tokens, "ab", CALLER_VIEWER, TOKEN_DAYS_MAX + 1, now_ms, text, &token, &err), -1);
     assert_non_null(strstr(err.message, "366"));
 }
 
@@ -179,9 +183,10 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(a_token_is_found_and_has_its_role), TEST(any_other_text_is_nobody), TEST(neither_store_nor_list_has_the_secret),
-        TEST(it_is_over_when_it_is_over),        TEST(a_restart_finds_the_same_tokens), TEST(what_is_not_durable_was_not_made),
-        TEST(bad_wishes_say_what_would_do),      TEST(there_is_a_bound_and_it_is_named),
+        TEST(a_token_is_found_and_has_its_role),     TEST(any_other_text_is_nobody),
+        TEST(neither_store_nor_list_has_the_secret), TEST(it_is_over_when_it_is_over),
+        TEST(a_restart_finds_the_same_tokens),       TEST(what_is_not_durable_was_not_made),
+        TEST(bad_wishes_say_what_would_do),          TEST(there_is_a_bound_and_it_is_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,9 +1,12 @@
-/* Join tokens, enrolment, approval, renewal, removal, people; each also after a restart, and with a store that takes nothing. */
+/* Join tokens, enrolment, approval, renewal, removal, people; each also after a restart, and with a store
+ * that takes nothing. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
 #include <cmocka.h>
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -73,7 +76,8 @@ static void start(void)
     struct error err = {0};
     assert_int_equal(trust_create(&environment, &world.trust, &err), 0);
     for (size_t i = 0; i < world.count; i++)
-        if (trust_load(world.trust, world.records[i].key, world.records[i].data, world.records[i].length, &err))
+        if (trust_load(world.trust, world.records[i].key, world.records[i].data, world.records[i].length,
+                       &err))
             fail_msg("%s", err.message);
     assert_int_equal(trust_open(world.trust, passphrase, NULL, &err), 0);
 }
@@ -116,7 +120,8 @@ static struct agent make_agent(const char *name)
     buffer_init(&agent.key, 0);
     buffer_init(&agent.request, 0);
     assert_int_equal(pki_key_create(&agent.key, &err), 0);
-    assert_int_equal(pki_request_create(agent.key.data, CA_ORGANIZATION_AGENTS, NULL, name, &agent.request, &err), 0);
+    assert_int_equal(
+        pki_request_create(agent.key.data, CA_ORGANIZATION_AGENTS, NULL, name, &agent.request, &err), 0);
     assert_int_equal(pki_request_facts(agent.request.data, &agent.facts, &err), 0);
     return agent;
 }
@@ -221,7 +226,8 @@ static void a_zone_waits_for_approval_and_joins(void **state)
 
 static void a_join_token_works_once_for_one_zone_and_ten_minutes(void **state)
 {
-    struct agent agent = make_agent("us-east1-b"), thief = make_agent("us-east1-b"), other = make_agent("europe-west1-d");
+    struct agent agent = make_agent("us-east1-b"), thief = make_agent("us-east1-b"),
+                 other = make_agent("europe-west1-d");
     char token[TRUST_JOIN_TOKEN_MAX], wrong[TRUST_JOIN_TOKEN_MAX];
     struct error err;
     (void)state;
@@ -266,32 +272,39 @@ static void a_token_carries_the_hash_of_the_ca(void **state)
     assert_string_equal(strrchr(token, '.') + 1, ca_issuer(trust_ca(world.trust))->hash);
 }
 
-/* The newest counts once it was used, and the one before it as long as the newest was not: whichever answer is lost, the agent goes on. */
+/* The newest counts once it was used, and the one before it as long as the newest was not: whichever answer
+ * is lost, the agent goes on. */
 static void a_renewal_needs_the_certificate_that_counts(void **state)
 {
-    struct agent first = make_agent("us-east1-b"), second = make_agent("us-east1-b"), other = make_agent("europe-west1-d"),
-                 forger = make_agent("us-east1-b");
+    struct agent first = make_agent("us-east1-b"), second = make_agent("us-east1-b"),
+                 other = make_agent("europe-west1-d"), forger = make_agent("us-east1-b");
     char *serial = join_zone(&first, "us-east1-b"), *others = join_zone(&other, "europe-west1-d");
     struct buffer certificate;
     struct pki_facts renewed;
     struct error err = {0};
     (void)state;
     buffer_init(&certificate, 0);
-    /* another zone's certificate forges nothing: neither in its own name nor in the other's (CVE-2026-4740) */
-    assert_int_equal(trust_renew(world.trust, "us-east1-b", others, forger.request.data, &certificate, &err), -1);
+    /* another zone's certificate forges nothing: neither in its own name nor in the other's (CVE-2026-4740)
+     */
+    assert_int_equal(trust_renew(world.trust, "us-east1-b", others, forger.request.data, &certificate, &err),
+                     -1);
     assert_int_equal(err.code, ERROR_REFUSED);
-    assert_int_equal(trust_renew(world.trust, "europe-west1-d", others, forger.request.data, &certificate, &err), -1);
+    assert_int_equal(
+        trust_renew(world.trust, "europe-west1-d", others, forger.request.data, &certificate, &err), -1);
     assert_int_equal(err.code, ERROR_REFUSED);
     assert_int_equal(certificate.length, 0);
-    assert_int_equal(trust_renew(world.trust, "us-east1-b", serial, second.request.data, &certificate, &err), 0);
+    assert_int_equal(trust_renew(world.trust, "us-east1-b", serial, second.request.data, &certificate, &err),
+                     0);
     assert_int_equal(come("us-east1-b", serial), FLAW_NONE); /* the answer was lost */
     buffer_clear(&certificate);
-    assert_int_equal(trust_renew(world.trust, "us-east1-b", serial, second.request.data, &certificate, &err), 0);
+    assert_int_equal(trust_renew(world.trust, "us-east1-b", serial, second.request.data, &certificate, &err),
+                     0);
     assert_int_equal(pki_certificate_facts(certificate.data, &renewed, &err), 0);
     restart();
     assert_int_equal(come("us-east1-b", renewed.serial), FLAW_NONE);
     assert_int_equal(come("us-east1-b", serial), FLAW_REVOKED);
-    assert_int_equal(trust_renew(world.trust, "us-east1-b", serial, forger.request.data, &certificate, &err), -1); /* an old copy */
+    assert_int_equal(trust_renew(world.trust, "us-east1-b", serial, forger.request.data, &certificate, &err),
+                     -1); /* an old copy */
     assert_int_equal(err.code, ERROR_REFUSED);
     assert_int_equal(come("us-east1-b", renewed.serial), FLAW_NONE);
     buffer_finish(&certificate);
@@ -315,7 +328,8 @@ static void a_removed_zone_is_out_at_once_and_for_good(void **state)
     assert_int_equal(state_of("us-east1-b"), TRUST_ZONE_REMOVED);
     assert_int_equal(come("us-east1-b", serial), FLAW_REVOKED);
     assert_int_equal(trust_renew(world.trust, "us-east1-b", serial, again.request.data, &renewed, &err), -1);
-    assert_int_equal(trust_enrolment(world.trust, "us-east1-b", agent.facts.key_hash, &certificate, &err), -1);
+    assert_int_equal(trust_enrolment(world.trust, "us-east1-b", agent.facts.key_hash, &certificate, &err),
+                     -1);
     expect_refusal(&again, "us-east1-b", token, "not known"); /* tokens that were about went with it */
     free(serial);
     serial = join_zone(&again, "us-east1-b"); /* but a new one brings it back */
@@ -355,7 +369,8 @@ static void a_request_that_nobody_approves_is_forgotten(void **state)
     world.now_ms += INT64_C(1000) * TRUST_WAITING_MOST_S;
     assert_int_equal(state_of("us-east1-b"), TRUST_ZONE_JOINED);
     assert_int_equal(trust_approve(world.trust, "us-east1-b", NULL, &err), -1);
-    assert_int_equal(trust_enrolment(world.trust, "us-east1-b", agent.facts.key_hash, &certificate, &err), -1);
+    assert_int_equal(trust_enrolment(world.trust, "us-east1-b", agent.facts.key_hash, &certificate, &err),
+                     -1);
     assert_int_equal(come("us-east1-b", serial), FLAW_NONE);
     world.now_ms += INT64_C(1000) * CA_LEAF_LIFETIME_S;
     assert_int_equal(come("us-east1-b", serial), FLAW_EXPIRED);
@@ -382,7 +397,8 @@ static void what_can_not_be_remembered_is_not_done(void **state)
     world.refuses = false;
     char *serial = join_zone(&agent, "us-east1-b");
     world.refuses = true;
-    assert_int_equal(trust_renew(world.trust, "us-east1-b", serial, agent.request.data, &certificate, &err), -1);
+    assert_int_equal(trust_renew(world.trust, "us-east1-b", serial, agent.request.data, &certificate, &err),
+                     -1);
     assert_int_equal(certificate.length, 0);
     assert_int_equal(trust_remove_zone(world.trust, "us-east1-b", &err), -1);
     assert_int_equal(come("us-east1-b", serial), FLAW_NONE);
@@ -414,7 +430,8 @@ static void an_exchange_of_the_ca_waits_for_the_zones(void **state)
     assert_int_equal(ca_stage(trust_ca(world.trust)), CA_SWITCHED);
     assert_true(trust_zone_find(world.trust, "us-east1-b", &view) && view.renewal_wanted);
     assert_int_equal(trust_exchange_ca(world.trust, passphrase, false, &err), -1);
-    assert_int_equal(trust_renew(world.trust, "us-east1-b", serial, again.request.data, &certificate, &err), 0);
+    assert_int_equal(trust_renew(world.trust, "us-east1-b", serial, again.request.data, &certificate, &err),
+                     0);
     struct pki_facts facts;
     assert_int_equal(pki_certificate_facts(certificate.data, &facts, &err), 0);
     assert_int_equal(come("us-east1-b", facts.serial), FLAW_NONE);
@@ -437,9 +454,15 @@ static void a_person_is_in_until_revoked(void **state)
     buffer_init(&certificate, 0);
     buffer_init(&request, 0);
     assert_int_equal(pki_request_create(person.key.data, NULL, NULL, "freddy", &request, &err), 0);
-    assert_int_equal(trust_certify_person(world.trust, CALLER_AGENT, "freddy", request.data, &certificate, &facts, &err), -1);
-    assert_int_equal(trust_certify_person(world.trust, CALLER_OPERATOR, "jane", request.data, &certificate, &facts, &err), -1);
-    assert_int_equal(trust_certify_person(world.trust, CALLER_OPERATOR, "freddy", request.data, &certificate, &facts, &err), 0);
+    assert_int_equal(
+        trust_certify_person(world.trust, CALLER_AGENT, "freddy", request.data, &certificate, &facts, &err),
+        -1);
+    assert_int_equal(
+        trust_certify_person(world.trust, CALLER_OPERATOR, "jane", request.data, &certificate, &facts, &err),
+        -1);
+    assert_int_equal(trust_certify_person(world.trust, CALLER_OPERATOR, "freddy", request.data, &certificate,
+                                          &facts, &err),
+                     0);
     assert_string_equal(facts.organization, CA_ORGANIZATION_OPERATORS);
     restart();
     struct caller caller = {.kind = CALLER_OPERATOR, .proof = PROOF_CERTIFICATE, .name = "freddy"}, copy;
@@ -467,10 +490,14 @@ static void a_damaged_record_is_an_error(void **state)
 {
     static const struct {
         const char *key, *text;
-    } rows[] = {{"trust/zone/us-east1-b", "{}"},          {"trust/zone/us-east1-b", "nonsense"},
-                {"trust/zone/", "{\"removed\":false}"},   {"trust/person/00", "{\"role\":\"admin\"}"},
-                {"trust/join/00", "{\"zone\":5}"},        {"trust/unheard-of", "{}"},
-                {"trust/unheard/of", "{}"},               {"trust/zone/a", "{\"removed\":false,\"current\":{\"serial\":7}}"}};
+    } rows[] = {{"trust/zone/us-east1-b", "{}"},
+                {"trust/zone/us-east1-b", "nonsense"},
+                {"trust/zone/", "{\"removed\":false}"},
+                {"trust/person/00", "{\"role\":\"admin\"}"},
+                {"trust/join/00", "{\"zone\":5}"},
+                {"trust/unheard-of", "{}"},
+                {"trust/unheard/of", "{}"},
+                {"trust/zone/a", "{\"removed\":false,\"current\":{\"serial\":7}}"}};
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct error err = {0};
@@ -488,7 +515,9 @@ static void an_exchange_may_change_the_passphrase(void **state)
     trust_destroy(world.trust);
     assert_int_equal(trust_create(&environment, &world.trust, &err), 0);
     for (size_t i = 0; i < world.count; i++)
-        assert_int_equal(trust_load(world.trust, world.records[i].key, world.records[i].data, world.records[i].length, &err), 0);
+        assert_int_equal(trust_load(world.trust, world.records[i].key, world.records[i].data,
+                                    world.records[i].length, &err),
+                         0);
     assert_int_equal(trust_open(world.trust, passphrase, NULL, &err), -1);
     assert_int_equal(err.code, ERROR_REFUSED);
     assert_int_equal(trust_open(world.trust, "another passphrase of the tests", NULL, &err), 0);
