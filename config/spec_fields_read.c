@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "config/spec_format.h"
 
@@ -200,11 +201,27 @@ void read_double(struct reader *reader, const struct field *field, const struct 
         *(double *)at(record, field->offset) = number;
 }
 
+static bool is_old_word(const char *text, bool *out)
+{
+    static const char *const words[] = {"off", "no", "on", "yes"};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (strcasecmp(text, words[i]) == 0) {
+            *out = i >= 2;
+            return true;
+        }
+    return false;
+}
+
 void read_bool(struct reader *reader, const struct field *field, const struct tree_node *value, void *record)
 {
     bool truth;
     if (scalar_bool(value, &truth))
         *(bool *)at(record, field->offset) = truth;
+    else if (value->kind != TREE_MAP && value->kind != TREE_LIST &&
+             is_old_word(value->text, &truth)) /* what YAML 1.1 took for one */
+        READ_ERROR(reader, value->mark, "%s must be true or false; for \"%s\" write %s",
+                   problem_quote(reader->arena, value->key), problem_quote(reader->arena, value->text),
+                   truth ? "true" : "false");
     else
         wrong_type(reader, value, "true or false");
 }
