@@ -79,7 +79,7 @@ const struct member_situation *membership_subject(const struct situation *situat
         return next_stale(situation);
     if (rule->outcome == OUTCOME_ADOPT)
         return situation_first(situation, M_IS_MEMBER, M_STRANGER);
-    if (rule->require & (MISPLACED_LEADS | UNLOADED_LEADS))
+    if (rule->require & (MISPLACED_LEADS | UNLOADED_LEADS | PRIMARY_ASTRAY))
         return situation->primary;
     for (size_t i = 0; i < FINDER_COUNT; i++)
         if (rule->require & finders[i].fact)
@@ -223,6 +223,8 @@ void situation_find_changes(struct situation *situation)
     const struct member_situation *primary = situation->primary;
     if (primary && (!primary->listed || primary->listed->priority <= 0))
         situation->facts |= MISPLACED_LEADS;
+    if (primary && has(primary->facts, M_MOVED) && !has(primary->facts, M_CERTIFIED))
+        situation->facts |= PRIMARY_ASTRAY;
     const struct member_situation *giver =
         situation_first(situation, M_LISTED | M_DISK_LOST | M_VOTES, M_UNBOOKED);
     if (!giver)

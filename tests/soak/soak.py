@@ -81,10 +81,18 @@ class Faults:
         self.tell(self.member_in(zone)["name"], "move-address")
         return nothing
 
+    def move_and_follow(self, zone):
+        """Until the configuration has followed: a majority that moves at one stroke would be beyond what is promised."""
+        name = self.member_in(zone)["name"]
+        host = self.tell(name, "move-address").split("moved to ")[1].strip()
+        self.sandbox.wait_for(lambda status: whole.members_of(status)[name]["host"] == host, HEALTHY_TIMEOUT_SECS, f"{name} to be followed to {host}")
+
     def tell(self, whom, what):
-        """Its agent may have been killed a moment ago: until it listens again."""
-        sandboxes.wait_until(lambda: self.sandbox.atoll("sandbox", "fault", whom, what, "--dir", self.sandbox.dir, check=False).returncode == 0,
-                             HEALTHY_TIMEOUT_SECS, f"the agent to be told {what} for {whom}")
+        """Its agent may have been killed a moment ago: until it listens again. Gives what was answered."""
+        def told():
+            done = self.sandbox.atoll("sandbox", "fault", whom, what, "--dir", self.sandbox.dir, check=False)
+            return done.returncode == 0 and done.stdout
+        return sandboxes.wait_until(told, HEALTHY_TIMEOUT_SECS, f"the agent to be told {what} for {whom}")
 
     def network(self, zone, what):
         self.tell(zone, what)
@@ -194,7 +202,7 @@ def soak(sandbox, seconds, seed):
     with whole.nothing_is_lost(sandbox) as writer:
         count = episodes(faults, chance, DATA_FAULTS + DAEMON_FAULTS, began + seconds / 2, 0, began)
         for zone in whole.ZONES:  # a controller that was killed just now has its workers only once it has acted
-            faults.move_address(zone)
+            faults.move_and_follow(zone)
             whole.healthy(sandbox, HEALTHY_TIMEOUT_SECS)
         sandboxes.wait_until(lambda: whole.controller(sandbox).num_threads() > 1, HEALTHY_TIMEOUT_SECS, "the controller to have acted")
         time.sleep(SETTLE_SECS)

@@ -56,6 +56,25 @@ static void a_moved_member_is_followed_once_it_shows_its_certificate(void **stat
     fixture_finish(f);
 }
 
+/* Soak, seed 1: one that was back at an address that its certificate bears was followed alone, by a
+ * configuration that named the primary where nobody reached it any more: it was never committed. */
+static void nobody_is_followed_before_the_primary_that_moved_shows_its_certificate(void **state)
+{
+    WITH_FIXTURE(3, "7.0.14");
+    move(f, 1, "127.0.1.9:27017");
+    move(f, 3, "127.0.3.9:27017");
+    f->views[2].mongod.certificate_id = "second";
+    const struct plan *plan = fixture_plan(f);
+    assert_true(plan_fired(plan, 49));
+    assert_int_equal(plan->action.kind, ACTION_NONE);
+    f->views[0].mongod.certificate_id = "second";
+    plan = fixture_plan(f);
+    assert_true(plan_fired(plan, 50));
+    assert_string_equal(entry_in_action(plan, 0)->host, "127.0.1.9:27017");
+    assert_string_equal(entry_in_action(plan, 2)->host, "127.0.3.9:27017");
+    fixture_finish(f);
+}
+
 static void an_old_server_that_moved_is_restarted(void **state)
 {
     WITH_FIXTURE(3, "4.0.28");
@@ -181,6 +200,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_moved_member_is_followed_once_it_shows_its_certificate),
+        cmocka_unit_test(nobody_is_followed_before_the_primary_that_moved_shows_its_certificate),
         cmocka_unit_test(an_old_server_that_moved_is_restarted),
         cmocka_unit_test(of_two_old_servers_that_moved_each_is_restarted),
         cmocka_unit_test(an_old_primary_that_moved_is_restarted),
