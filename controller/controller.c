@@ -13,6 +13,24 @@ struct zone_state_of *controller_zone(struct controller *controller, const char 
     return NULL;
 }
 
+struct set_state *controller_set(const struct controller *controller, const char *name)
+{
+    for (size_t i = 0; i < controller->set_count; i++)
+        if (strcmp(controller->sets[i]->name, name) == 0)
+            return controller->sets[i];
+    return NULL;
+}
+
+const struct report_member *controller_said_of(struct controller *controller, const struct set_state *set,
+                                               const struct spec_member *member, bool *heard)
+{
+    const struct zone_state_of *zone = controller_zone(controller, member->zone);
+    bool reported = zone && zone->sight.has_report;
+    if (heard)
+        *heard = reported;
+    return reported ? zone_sight_member(&zone->sight, set->name, member->ordinal) : NULL;
+}
+
 void controller_wake(struct controller *controller)
 {
     controller->environment.wake_at(controller->environment.context, controller_now(controller));

@@ -164,8 +164,9 @@ static void note_problem(struct controller *controller, const struct set_state *
 static bool all_heard(struct controller *controller, const struct set_state *set)
 {
     for (size_t i = 0; i < set->set->member_count; i++) {
-        const struct zone_state_of *zone = controller_zone(controller, set->set->members[i].zone);
-        if (!set->set->members[i].absent && (!zone || !zone->sight.has_report))
+        bool heard;
+        controller_said_of(controller, set, &set->set->members[i], &heard);
+        if (!set->set->members[i].absent && !heard)
             return false;
     }
     return true;
@@ -257,14 +258,6 @@ static int sign(struct controller *controller, const struct set_state *set, cons
     return 0;
 }
 
-static const struct spec_member *find_member(const struct spec_set *set, int ordinal)
-{
-    for (size_t i = 0; i < set->member_count; i++)
-        if (set->members[i].ordinal == ordinal)
-            return &set->members[i];
-    return NULL;
-}
-
 static bool asks(const struct report_member *said)
 {
     return said && said->certificate_request && *said->certificate_request && *said->holding.address;
@@ -274,10 +267,7 @@ void controller_certificates_ensure(struct controller *controller, struct set_st
 {
     for (size_t i = 0; i < set->set->member_count; i++) {
         const struct spec_member *member = &set->set->members[i];
-        const struct zone_state_of *zone = controller_zone(controller, member->zone);
-        const struct report_member *said = zone && zone->sight.has_report
-                                               ? zone_sight_member(&zone->sight, set->name, member->ordinal)
-                                               : NULL;
+        const struct report_member *said = controller_said_of(controller, set, member, NULL);
         struct member_certificate *certificate = asks(said) ? get(set->ledger, member->ordinal) : NULL;
         struct error err = {0};
         uint64_t seen = certificate ? fingerprint(controller, set, said) : 0;
@@ -289,14 +279,6 @@ void controller_certificates_ensure(struct controller *controller, struct set_st
     }
 }
 
-static struct set_state *find_set(struct controller *controller, const char *name)
-{
-    for (size_t i = 0; i < controller->set_count; i++)
-        if (strcmp(controller->sets[i]->name, name) == 0)
-            return controller->sets[i];
-    return NULL;
-}
-
 /* An intent without its certificate would make the agent forget the one that it has, and with it whose it is.
  */
 bool controller_certificates_wait(struct controller *controller, const struct zone_state_of *zone)
@@ -305,9 +287,9 @@ bool controller_certificates_wait(struct controller *controller, const struct zo
     for (size_t i = 0; controller_encrypts(controller) && i < report->member_count; i++) {
         const struct report_member *said = &report->members[i];
         const struct set_state *set = asks(said) && said->certificate && *said->certificate
-                                          ? find_set(controller, said->holding.set)
+                                          ? controller_set(controller, said->holding.set)
                                           : NULL;
-        if (!set || !find_member(set->set, said->holding.ordinal))
+        if (!set || !spec_find_member(set->set, said->holding.ordinal))
             continue;
         const struct member_certificate *certificate = find(set->ledger, said->holding.ordinal);
         if (!certificate || certificate->foreign)
@@ -327,9 +309,7 @@ void controller_trust_changed(struct controller *controller)
 
 static bool is_late(struct controller *controller, struct set_state *set, const struct spec_member *member)
 {
-    const struct zone_state_of *zone = controller_zone(controller, member->zone);
-    const struct report_member *said =
-        zone && zone->sight.has_report ? zone_sight_member(&zone->sight, set->name, member->ordinal) : NULL;
+    const struct report_member *said = controller_said_of(controller, set, member, NULL);
     const struct member_certificate *certificate = controller_certificate(set, member->ordinal);
     if (set->set->absent || member->absent)
         return false;

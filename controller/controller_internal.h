@@ -113,6 +113,10 @@ static inline int64_t controller_wall(const struct controller *controller)
 
 /* controller.c */
 struct zone_state_of *controller_zone(struct controller *controller, const char *name);
+struct set_state *controller_set(const struct controller *controller, const char *name);
+/* What the zone of the member says of it, or NULL. *heard, unless NULL: whether it has reported at all. */
+const struct report_member *controller_said_of(struct controller *controller, const struct set_state *set,
+                                               const struct spec_member *member, bool *heard);
 void controller_wake(struct controller *controller); /* as soon as possible */
 void controller_set_due(struct set_state *set, int64_t at_ms);
 

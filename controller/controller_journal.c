@@ -22,17 +22,9 @@ void controller_note(struct controller *controller, struct set_state *set, const
                    NULL);
 }
 
-static struct set_state *find_set(struct controller *controller, const char *name)
-{
-    for (size_t i = 0; i < controller->set_count; i++)
-        if (strcmp(controller->sets[i]->name, name) == 0)
-            return controller->sets[i];
-    return NULL;
-}
-
 int controller_journal(struct controller *controller, const char *name, struct buffer *out, struct error *err)
 {
-    struct set_state *set = find_set(controller, name);
+    struct set_state *set = controller_set(controller, name);
     if (!set)
         return error_set(err, ERROR_NOT_FOUND, "there is no set %.*s", NAME_LENGTH_MAX, name);
     if (!controller->environment.journal_bytes)

@@ -44,15 +44,6 @@ static int replace(struct controller *controller, struct set_state *set, struct 
 
 /* ---- making them, or taking them over ---- */
 
-static const struct report_member *said_of(struct controller *controller, const struct set_state *set,
-                                           size_t index, bool *heard)
-{
-    const struct spec_member *member = &set->set->members[index];
-    const struct zone_state_of *zone = controller_zone(controller, member->zone);
-    *heard = zone && zone->sight.has_report;
-    return *heard ? zone_sight_member(&zone->sight, set->name, member->ordinal) : NULL;
-}
-
 /* A keyfile's text back into its keys. */
 static bool read_keyfile(const struct report_member *said, struct set_keys *out)
 {
@@ -77,7 +68,7 @@ static enum evidence look_for_keys(struct controller *controller, const struct s
     enum evidence found = EVIDENCE_NONE;
     for (size_t i = 0; i < set->set->member_count; i++) {
         bool heard;
-        const struct report_member *said = said_of(controller, set, i, &heard);
+        const struct report_member *said = controller_said_of(controller, set, &set->set->members[i], &heard);
         if (said && read_keyfile(said, out))
             return EVIDENCE_TAKEN;
         if (said && said->key_id && *said->key_id)

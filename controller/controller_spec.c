@@ -28,14 +28,6 @@ void spec_outcome_finish(struct spec_outcome *outcome)
 
 /* ---- taking it ---- */
 
-static struct set_state *find_set(const struct controller *controller, const char *name)
-{
-    for (size_t i = 0; i < controller->set_count; i++)
-        if (strcmp(controller->sets[i]->name, name) == 0)
-            return controller->sets[i];
-    return NULL;
-}
-
 static size_t members_in(const struct spec *spec, const char *zone)
 {
     size_t count = 0;
@@ -78,7 +70,7 @@ static int prepare(struct controller *controller, const struct spec *spec, struc
         return -1;
     for (size_t i = 0; i < spec->set_count; i++) {
         const char *name = spec->sets[i].name;
-        ready->sets[i] = find_set(controller, name);
+        ready->sets[i] = controller_set(controller, name);
         if (ready->sets[i])
             continue;
         struct ledger_holder *ledger = controller_ledger(controller, name);

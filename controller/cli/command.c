@@ -8,24 +8,10 @@ static const struct row rows[] = {
     {.kind = ROW_COMMAND, .name = n, .run = r, .flags = f, .help = s, .details = d},
 #define ARGUMENT(n, t, f, c, h)                                                                              \
     {.kind = ROW_ARGUMENT, .name = n, .type = t, .flags = f, .choices = c, .help = h},
-#define OPTION(n, l, a, t, f, c, h)                                                                          \
-    {.kind = ROW_OPTION,                                                                                     \
-     .name = n,                                                                                              \
-     .letter = l,                                                                                            \
-     .argument = a,                                                                                          \
-     .type = t,                                                                                              \
-     .flags = f,                                                                                             \
-     .choices = c,                                                                                           \
-     .help = h},
-#define COMMON(n, l, a, t, f, c, h)                                                                          \
-    {.kind = ROW_COMMON,                                                                                     \
-     .name = n,                                                                                              \
-     .letter = l,                                                                                            \
-     .argument = a,                                                                                          \
-     .type = t,                                                                                              \
-     .flags = f,                                                                                             \
-     .choices = c,                                                                                           \
-     .help = h},
+#define OPTION_OF(k, n, l, a, t, f, c, h)                                                                    \
+    {.kind = k, .name = n, .letter = l, .argument = a, .type = t, .flags = f, .choices = c, .help = h},
+#define OPTION(...) OPTION_OF(ROW_OPTION, __VA_ARGS__)
+#define COMMON(...) OPTION_OF(ROW_COMMON, __VA_ARGS__)
 #define ENVIRONMENT(n, h) {.kind = ROW_ENVIRONMENT, .name = n, .help = h},
 #define FILE_OF(n, h) {.kind = ROW_FILE, .name = n, .help = h},
 #define EXIT_STATUS(n, h) {.kind = ROW_EXIT, .name = #n, .help = h},
