@@ -57,17 +57,6 @@ static void note(struct enrolment *self, bool is_problem, const char *sentence)
     self->options.events.note(self->options.events.context, is_problem, sentence);
 }
 
-/* Each problem is told once, and tried again with backoff. */
-static void fail(struct enrolment *self, const struct error *err)
-{
-    if (strcmp(self->problem, err->message) != 0) {
-        snprintf(self->problem, sizeof self->problem, "%s", err->message);
-        note(self, true, err->message);
-    }
-    go(self, self->step,
-       backoff_ms(self->failures++, ENROLMENT_RETRY_FIRST_MS, ENROLMENT_RETRY_MOST_MS, self->options.random));
-}
-
 static void succeed(struct enrolment *self, enum step next, int64_t delay_ms)
 {
     self->failures = 0;
@@ -97,6 +86,35 @@ static int read_token(const struct enrolment *self, struct buffer *out, const ch
                          self->token_file, self->zone);
     *ca_hash = dot + 1;
     return 0;
+}
+
+/* 1: the CA that the token names is trusted already; 0: not yet; -1: there is no token. */
+static int trusts_token(const struct enrolment *self, struct error *err)
+{
+    struct buffer token, picked;
+    const char *hash;
+    buffer_init(&token, 0);
+    buffer_init(&picked, 0);
+    int result = read_token(self, &token, &hash, err);
+    if (result == 0 && self->identity->ca.length)
+        result = pki_bundle_pick(self->identity->ca.data, hash, &picked, NULL) == 0;
+    pki_forget(&token);
+    buffer_finish(&picked);
+    return result;
+}
+
+/* Each problem is told once, and tried again with backoff; an enrolment from its beginning when the token is
+ * another by now, for another CA. */
+static void fail(struct enrolment *self, const struct error *err)
+{
+    if (strcmp(self->problem, err->message) != 0) {
+        snprintf(self->problem, sizeof self->problem, "%s", err->message);
+        note(self, true, err->message);
+    }
+    if ((self->step == STEP_ASK || self->step == STEP_POLL) && trusts_token(self, NULL) == 0)
+        self->step = STEP_FIND_CA;
+    go(self, self->step,
+       backoff_ms(self->failures++, ENROLMENT_RETRY_FIRST_MS, ENROLMENT_RETRY_MOST_MS, self->options.random));
 }
 
 /* ---- requests ---- */
@@ -154,20 +172,10 @@ static int start_as_nobody(struct enrolment *self, const char *method, const cha
 static int find_ca(struct enrolment *self, struct error *err)
 {
     struct http_tls anybody = {.unverified = true};
-    struct buffer token, picked;
-    const char *hash;
-    buffer_init(&token, 0);
-    buffer_init(&picked, 0);
-    int result = read_token(self, &token, &hash, err);
-    bool known = result == 0 && self->identity->ca.length &&
-                 pki_bundle_pick(self->identity->ca.data, hash, &picked, NULL) == 0;
-    if (known)
+    int trusted = trusts_token(self, err);
+    if (trusted > 0)
         go(self, STEP_ASK, 0);
-    else if (result == 0)
-        result = start(self, "GET", "/v1/trust/ca", NULL, &anybody, err);
-    pki_forget(&token);
-    buffer_finish(&picked);
-    return result;
+    return trusted == 0 ? start(self, "GET", "/v1/trust/ca", NULL, &anybody, err) : -(trusted < 0);
 }
 
 static int take_found_ca(struct enrolment *self, const char *bundle, struct error *err)

@@ -29,7 +29,8 @@ struct child {
     uv_process_t process;
     uv_timer_t restart;
     bool running;
-    bool asking; /* for a join token */
+    bool asking;      /* for a join token */
+    int64_t token_ms; /* when the join token that is there was got; 0: not by this supervisor */
     unsigned failures;
     int64_t started_ms;
 };
@@ -82,8 +83,8 @@ int supervisor_zone_path(const struct child *child, const char *name, char out[P
 bool supervisor_may_start(struct child *child);
 void supervisor_enrol_anew(
     struct child *child); /* an agent ended: one that hasn't enrolled gets another token */
-void supervisor_look_at_identity(struct child *child); /* a used token is removed; an agent with a certificate
-                                                          of a lost CA gets another token */
+void supervisor_look_at_identity(struct child *child); /* a used token is removed; an agent without a
+                                                          certificate of the CA gets another one */
 
 /* Asks the controller for the spec, and starts agents for zones that are new in it. In supervise_zones.c. */
 void supervisor_look_for_zones(struct supervisor *supervisor);

@@ -7,12 +7,13 @@
 
 #include "controller/cli/remote.h"
 #include "controller/cli/supervise.h"
+#include "proto/base/clock.h"
 #include "proto/base/file.h"
 #include "proto/base/json.h"
 #include "proto/base/log.h"
 #include "proto/base/pki.h"
 
-enum { TOKEN_TIMEOUT_MS = 5000, TOKEN_RETRY_MS = 100 };
+enum { TOKEN_TIMEOUT_MS = 5000, TOKEN_RETRY_MS = 100, TOKEN_PATIENCE_MS = 10 * 1000 };
 
 int supervisor_zone_path(const struct child *child, const char *name, char out[PATH_MAX], struct error *err)
 {
@@ -115,6 +116,7 @@ static void on_token(void *context, const struct http_answer *answer, const stru
         child_start_after(child, TOKEN_RETRY_MS);
         return;
     }
+    child->token_ms = clock_monotonic_ms(&clock_system);
     child_start(child);
 }
 
@@ -137,12 +139,19 @@ bool supervisor_may_start(struct child *child)
     return false;
 }
 
+/* One that led to no certificate is worth nothing: it has expired, or is of a controller whose store was
+ * lost. Of one that a supervisor before this one left nobody knows. */
+static bool has_good_token(const struct child *child)
+{
+    return is_there(child, SANDBOX_JOIN_TOKEN_FILE) && child->token_ms &&
+           clock_monotonic_ms(&clock_system) - child->token_ms < TOKEN_PATIENCE_MS;
+}
+
 void supervisor_look_at_identity(struct child *child)
 {
-    bool token = is_there(child, SANDBOX_JOIN_TOKEN_FILE), enrolled = has_enrolled(child);
-    if (enrolled && token)
+    if (has_enrolled(child))
         remove_token(child); /* used up */
-    else if (!enrolled && !token && is_there(child, SANDBOX_IDENTITY_FILE))
+    else if (!has_good_token(child))
         ask_for_token(child); /* the agent looks for it */
 }
 

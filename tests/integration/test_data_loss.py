@@ -208,6 +208,21 @@ def test_without_its_store_and_with_all_members_down_it_waits_for_the_set_that_e
     assert whole.missing(well, ids) == []
 
 
+def test_without_its_store_agents_that_still_have_a_token_of_before_enrol_all_the_same(well):
+    """All died between an enrolment and the removal of its token: it names a CA that is no more."""
+    before = whole.healthy(well)
+    tokens = {zone["name"]: well.atoll("zone", "join-token", zone["name"], "--pre-approved").stdout for zone in before["zones"]}
+    whole.kill(whole.supervisor(well), *well.processes())
+    for path in (well.dir / "controller").glob("controller.db*"):
+        path.unlink()
+    for zone, token in tokens.items():
+        (well.dir / "zones" / zone / "join-token").write_text(token)
+    whole.start_without_waiting(well)
+    well.wait_for(lambda status: status["sets"] == [], what="a controller that knows nothing")
+    well.atoll("apply", "-f", well.spec_file, "--wait")
+    assert whole.identities(whole.healthy(well)) == whole.identities(before)
+
+
 def test_without_its_store_an_emptied_member_still_loses_its_vote_first(well):
     """The new store knows no disk: what the configuration names and nobody ever used has lost its data."""
     before = whole.healthy(well)
