@@ -250,6 +250,19 @@ def test_a_removed_agent_and_one_of_a_lost_ca_enrol_again_with_another_token(fed
     assert (federation.folder / "a" / "identity.pem").read_text() != second
 
 
+def test_an_agent_that_waits_for_a_controller_whose_store_was_lost_takes_another_token(federation):
+    """It trusts the old CA alone meanwhile, and the new controller's certificate is of another."""
+    federation.agent("a", "z1", federation.token("z1"))
+    federation.until(lambda: federation.zone("z1")["state"] == "waiting", "the agent waits")
+    federation.stop("controller")
+    for file in federation.dir.glob("controller.db*"):
+        file.unlink()
+    federation.start()
+    federation.atoll("apply", "-f", federation.folder / "spec.yaml")
+    (federation.folder / "a.token").write_text(federation.token("z1", "--pre-approved"))
+    federation.until(lambda: federation.zone("z1")["state"] == "joined", "it believes the CA that the token names")
+
+
 def test_people_are_made_and_revoked(federation):
     out = federation.folder / "jane.pem"
     federation.atoll("certificate", "create", "jane", "--role", "viewer", "--out", out)
