@@ -7,6 +7,8 @@
 #include <string.h>
 
 #include "controller/controller_internal.h"
+#include "proto/base/address.h"
+#include "proto/base/hash.h"
 #include "proto/mongod_versions.h"
 
 enum { NAMES_MAX = 8 };
@@ -74,15 +76,6 @@ static struct member_certificate *get(struct ledger_holder *ledger, int ordinal)
 
 /* ---- the names ---- */
 
-/* The host of "host:port"; of "[v6]:port" what is between the brackets. */
-static void host_of(const char *address, char out[HOST_LENGTH_MAX + 1])
-{
-    const char *end = *address == '[' ? strchr(address, ']') : strrchr(address, ':');
-    const char *begin = *address == '[' ? address + 1 : address;
-    int length = end ? (int)(end - begin) : (int)strlen(begin);
-    snprintf(out, HOST_LENGTH_MAX + 1, "%.*s", length > HOST_LENGTH_MAX ? HOST_LENGTH_MAX : length, begin);
-}
-
 static void add(struct names *names, const char *name)
 {
     for (size_t i = 0; i < names->count; i++)
@@ -90,6 +83,13 @@ static void add(struct names *names, const char *name)
             return;
     if (*name && names->count < NAMES_MAX)
         names->list[names->count++] = name;
+}
+
+static void add_host(struct names *names, const char *address, char host[HOST_LENGTH_MAX + 1])
+{
+    const char *port;
+    if (address_split(address, host, HOST_LENGTH_MAX + 1, &port, NULL) == 0)
+        add(names, host);
 }
 
 static const char *configured_host(const struct set_state *set, int ordinal)
@@ -108,10 +108,9 @@ static void find_names(const struct set_state *set, const struct spec_member *me
 {
     struct member_names known = spec_member_names(set->set, member, arena);
     *out = (struct names){.count = 0};
-    host_of(holding->address, out->hosts[0]);
-    host_of(configured_host(set, member->ordinal), out->hosts[1]);
-    const char *const all[] = {out->hosts[0], out->hosts[1], known.node, known.service,
-                               "localhost",   "127.0.0.1",   "::1"};
+    add_host(out, holding->address, out->hosts[0]);
+    add_host(out, configured_host(set, member->ordinal), out->hosts[1]);
+    const char *const all[] = {known.node, known.service, "localhost", "127.0.0.1", "::1"};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         add(out, all[i]);
 }
@@ -172,23 +171,17 @@ static bool all_heard(struct controller *controller, const struct set_state *set
     return true;
 }
 
-/* FNV-1a. Every plan asks for every member: the signer is asked only when something has changed. */
-static uint64_t mix(uint64_t hash, const char *text)
-{
-    for (; *text; text++)
-        hash = (hash ^ (unsigned char)*text) * UINT64_C(1099511628211);
-    return (hash ^ '\n') * UINT64_C(1099511628211);
-}
-
+/* Every plan asks for every member: the signer is asked only when something has changed. */
 static uint64_t fingerprint(const struct controller *controller, const struct set_state *set,
                             const struct report_member *said)
 {
-    uint64_t hash = UINT64_C(14695981039346656037) + (uint64_t)controller->spec_revision.revision;
-    hash = mix(hash, said->certificate_request);
-    hash = mix(hash, controller->environment.trusted(controller->environment.context));
-    hash = mix(hash, said->holding.address);
-    hash = mix(hash, configured_host(set, said->holding.ordinal));
-    return mix(hash, said->mongod.version);
+    const char *const texts[] = {
+        said->certificate_request, controller->environment.trusted(controller->environment.context),
+        said->holding.address, configured_host(set, said->holding.ordinal), said->mongod.version};
+    uint64_t hash = hash_number(HASH_START, (uint64_t)controller->spec_revision.revision);
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        hash = hash_number(hash_text(hash, texts[i]), '\n');
+    return hash;
 }
 
 static bool is_settled(const struct controller *controller, const struct member_certificate *certificate,

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "config/spec_format.h"
+#include "proto/base/address.h"
 
 static const char usage[] =
     "Usage: atoll-controller --dir DIR --ca-passphrase-file FILE [--listen ADDRESS:PORT] [--name NAME]... "
@@ -65,20 +66,14 @@ static bool is_loopback(const char *address)
 /* "127.0.0.1:7411", "[::1]:7411" */
 static int read_endpoint(const char *text, struct endpoint *out)
 {
-    const char *colon = strrchr(text, ':');
+    const char *digits;
     char *end;
-    if (!colon || colon == text)
-        return bad_usage("an address and a port are needed, like 127.0.0.1:7411, not ", text);
-    long port = strtol(colon + 1, &end, 10);
-    size_t length = (size_t)(colon - text);
-    if (end == colon + 1 || *end || port < 0 || port > 65535)
-        return bad_usage("a port is a number from 0 to 65535, not ", colon + 1);
-    if (*text == '[' && text[length - 1] == ']')
-        text++, length -= 2;
-    if (length >= sizeof out->address)
-        return bad_usage("this address is too long: ", text);
-    memcpy(out->address, text, length);
-    out->address[length] = 0;
+    struct error err;
+    if (address_split(text, out->address, sizeof out->address, &digits, &err))
+        return bad_usage(err.message, "");
+    long port = strtol(digits, &end, 10);
+    if (end == digits || *end || port < 0 || port > 65535)
+        return bad_usage("a port is a number from 0 to 65535, not ", digits);
     if (strcmp(out->address, "localhost") == 0)
         strcpy(out->address, "127.0.0.1");
     out->port = (int)port;

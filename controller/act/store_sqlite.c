@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "controller/act/store_sqlite_internal.h"
+#include "proto/base/hash.h"
 
 int store_sqlite_error(struct store_sqlite *self, int code, struct error *err)
 {
@@ -251,16 +252,14 @@ static const struct store_functions sqlite_functions = {.load = store_sqlite_loa
                                                         .log_end = store_sqlite_log_end,
                                                         .log_read = store_sqlite_log_read};
 
-/* Not to detect malice, but bits that flip: FNV-1a over key and data. */
+/* Not to detect malice, but bits that flip: over key and data. */
 static void sum_of_record(sqlite3_context *context, int count, sqlite3_value **values)
 {
-    uint64_t sum = UINT64_C(0xcbf29ce484222325);
+    uint64_t sum = HASH_START;
     for (int i = 0; i < count; i++) {
-        const unsigned char *bytes = sqlite3_value_blob(values[i]);
-        int length = sqlite3_value_bytes(values[i]);
-        for (int at = 0; at < length; at++)
-            sum = (sum ^ bytes[at]) * UINT64_C(0x100000001b3);
-        sum = (sum ^ (unsigned)length) * UINT64_C(0x100000001b3);
+        const void *bytes = sqlite3_value_blob(values[i]);
+        size_t length = (size_t)sqlite3_value_bytes(values[i]);
+        sum = hash_number(hash_bytes(sum, bytes, length), length);
     }
     sqlite3_result_int64(context, (sqlite3_int64)sum);
 }

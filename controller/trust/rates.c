@@ -1,6 +1,7 @@
 /* Token buckets in a table of groups: see rates.h. */
 #include "controller/trust/rates.h"
 
+#include "proto/base/hash.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,12 +24,10 @@ void rates_finish(struct rates *rates)
     *rates = (struct rates){0};
 }
 
-/* FNV-1a, salted, and its bits mixed (splitmix64): spread, not secrecy. */
+/* Salted, and its bits mixed (splitmix64): spread, not secrecy. */
 static uint64_t hash_of(uint64_t salt, const char *key)
 {
-    uint64_t hash = UINT64_C(0xcbf29ce484222325) ^ salt;
-    for (; *key; key++)
-        hash = (hash ^ (unsigned char)*key) * UINT64_C(0x100000001b3);
+    uint64_t hash = hash_text(HASH_START ^ salt, key);
     hash = (hash ^ (hash >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
     hash = (hash ^ (hash >> 27)) * UINT64_C(0x94d049bb133111eb);
     hash ^= hash >> 31;

@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "proto/base/address.h"
 #include "proto/base/pki.h"
 
 enum { HOST_TEXT_MAX = 320 };
@@ -16,14 +17,11 @@ enum { HOST_TEXT_MAX = 320 };
 static int look_up(const char *host_and_port, struct addrinfo **out, struct error *err)
 {
     char host[HOST_TEXT_MAX];
-    const char *port = strrchr(host_and_port, ':');
+    const char *port;
     const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
-    bool bracketed = *host_and_port == '[';
-    if (!port || port - host_and_port >= HOST_TEXT_MAX)
-        return error_set(err, ERROR_INVALID, "%.80s is no address with a port", host_and_port);
-    snprintf(host, sizeof host, "%.*s", (int)(port - host_and_port) - 2 * bracketed,
-             host_and_port + bracketed);
-    int code = getaddrinfo(host, port + 1, &hints, out);
+    if (address_split(host_and_port, host, sizeof host, &port, err))
+        return -1;
+    int code = getaddrinfo(host, port, &hints, out);
     return code ? error_set(err, ERROR_UNREACHABLE, "%.80s: %s", host_and_port, gai_strerror(code)) : 0;
 }
 

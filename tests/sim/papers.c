@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/base/hash.h"
 #include "tests/sim/world.h"
 
 /* ---- texts ---- */
@@ -43,10 +44,7 @@ uint32_t papers_authorities(const char *text)
 
 static uint64_t hash(const char *text)
 {
-    uint64_t value = UINT64_C(14695981039346656037);
-    for (; *text && !strchr(" \r\n", *text); text++)
-        value = (value ^ (unsigned char)*text) * UINT64_C(1099511628211);
-    return value;
+    return hash_bytes(HASH_START, text, strcspn(text, " \r\n"));
 }
 
 static void read_keyfile(const char *text, uint64_t keys[KEYFILE_KEYS_MAX])

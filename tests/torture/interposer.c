@@ -15,6 +15,7 @@
  * themselves ATOLL_TORTURE_REPORT  a file that gets "failed NAME ADDRESS…" and at the end "counted N"; of
  * each copy "ended N STATUS" (as waitpid() says it), while what it wrote goes to the file REPORT.N
  */
+#include "proto/base/hash.h"
 #include <dlfcn.h>
 #include <errno.h>
 #include <execinfo.h>
@@ -206,9 +207,9 @@ static bool is_ours(uintptr_t caller, const uintptr_t *frame, struct asking *out
 /* Whether nobody came this way before. */
 static bool is_new_site(const struct asking *asking)
 {
-    uint64_t hash = UINT64_C(14695981039346656037);
+    uint64_t hash = HASH_START;
     for (size_t i = 0; i < asking->count; i++)
-        hash = (hash ^ asking->frames[i]) * UINT64_C(1099511628211);
+        hash = hash_number(hash, asking->frames[i]);
     hash |= 1;
     size_t at = hash >> 20 & (SITES_MAX - 1);
     while (torture.sites[at] && torture.sites[at] != hash)

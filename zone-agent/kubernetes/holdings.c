@@ -1,6 +1,7 @@
 /* What the zone holds of each member: see holdings.h. */
 #include "zone-agent/kubernetes/holdings.h"
 
+#include "proto/base/hash.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -359,12 +360,10 @@ void holdings_build(const struct holdings_input *input, struct arena *arena, str
 static uint64_t incarnation_of(const struct json *pod)
 {
     char text[256];
-    uint64_t hash = UINT64_C(14695981039346656037);
     snprintf(text, sizeof text, "%.80s %.120s %lld", json_get_text(metadata_of(pod), "uid", ""),
              json_get_text(mongod_of(pod), "containerID", ""),
              (long long)json_get_int(mongod_of(pod), "restartCount", 0));
-    for (const char *at = text; *at; at++)
-        hash = (hash ^ (unsigned char)*at) * UINT64_C(1099511628211);
+    uint64_t hash = hash_text(HASH_START, text);
     return hash ? hash : 1;
 }
 

@@ -1,6 +1,7 @@
 /* The templates: see objects.h. */
 #include "zone-agent/kubernetes/objects_internal.h"
 
+#include "proto/base/hash.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -80,16 +81,15 @@ struct json *objects_begin(enum object_kind kind, const struct object_zone *zone
     return object;
 }
 
-/* FNV-1a of the object's text, as an annotation. */
+/* A hash of the object's text, as an annotation. */
 static struct json *sign(struct json *object)
 {
     struct buffer text;
-    uint64_t hash = UINT64_C(14695981039346656037);
+    uint64_t hash = HASH_START;
     char hex[17];
     buffer_init(&text, 0);
     if (json_print(object, JSON_COMPACT, &text, NULL) == 0)
-        for (size_t i = 0; i < text.length; i++)
-            hash = (hash ^ (unsigned char)text.data[i]) * UINT64_C(1099511628211);
+        hash = hash_bytes(hash, text.data, text.length);
     snprintf(hex, sizeof hex, "%016llx", (unsigned long long)hash);
     buffer_finish(&text);
     struct json *metadata = (struct json *)(uintptr_t)json_get(object, "metadata");
