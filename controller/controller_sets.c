@@ -237,7 +237,6 @@ void controller_set_act(struct controller *controller, struct set_state *set)
     set->action.kind = action->kind;
     set->action.running = true;
     set->action.started_at_ms = controller_wall(controller);
-    set->action.ended_at_ms = 0;
     set->action_id = id;
     set->action_lost_at_ms = controller_now(controller) + MONGO_ACTION_LOST_MS;
     controller->counts.actions_started[action->kind]++;

@@ -56,7 +56,8 @@ enum action_kind {
 struct action_view {
     enum action_kind kind; /* NONE: there was none */
     bool running;
-    int64_t started_at_ms, ended_at_ms; /* wall */
+    int64_t started_at_ms; /* wall, as all of these */
+    int64_t ended_at_ms;   /* while one runs: when the one before it did; `config` is what it left */
     bool succeeded;
     int code;            /* MongoDB's, or 0 */
     const char *message; /* of the failure */

@@ -10,10 +10,6 @@ wait healthy
     mongo-node1 is reached at address 1b; it was address 1a.
     mongo-node2 is reached at address 2a; it was address 2b.
     mongo-node3 has moved from address 3a to address 3b: the configuration follows, under the same _id. (row 50)
-    mongo-node1 is reached at address 1a; it was address 1b.
-    mongo-node2 is reached at address 2b; it was address 2a.
-    mongo-node1 is reached at address 1b; it was address 1a.
-    mongo-node2 is reached at address 2a; it was address 2b.
     mongo-node3 is reached at address 3b; it was address 3a.
     Set mongo is Healthy; it was Reconfiguring.
 expect births 1

@@ -13,8 +13,6 @@ wait healthy
     * mongo-node3 has the data: it gets its vote. (row 81)
     Set mongo is Reconfiguring; it was Joining.
     Priorities, tags or settings differ from the spec and are set (mongo-node3). (row 82)
-    Set mongo is Joining; it was Reconfiguring.
-    Set mongo is Reconfiguring; it was Joining.
     * Set mongo is Healthy; it was Reconfiguring.
 expect node3 id 2
 expect node3 votes 1
