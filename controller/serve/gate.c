@@ -166,7 +166,7 @@ static bool is_changing(const struct exchange *exchange, enum access_rule rule)
     if (rule == ACCESS_SECRET)
         return true; /* it changes who knows */
     return strcmp(exchange->request->method, "GET") != 0 &&
-           (rule == ACCESS_OPERATE || rule == ACCESS_ADMIN || rule == ACCESS_JOIN);
+           (rule == ACCESS_OPERATE || rule == ACCESS_ADMIN || rule == ACCESS_JOIN || rule == ACCESS_RENEW);
 }
 
 static int hex_value(char c)
@@ -343,7 +343,7 @@ static void decide(struct exchange *exchange, enum access_rule rule, struct acce
 /* Keeps room for whoever has shown who they are; without TLS an agent is known by what it asks for. */
 static bool vouch(struct exchange *exchange, enum access_rule rule)
 {
-    bool is_agent = rule == ACCESS_AGENT || exchange->caller.kind == CALLER_AGENT;
+    bool is_agent = rule == ACCESS_AGENT || rule == ACCESS_RENEW || exchange->caller.kind == CALLER_AGENT;
     if (exchange->caller.kind == CALLER_NOBODY ||
         http_vouch(exchange->listener->server, exchange->request->id, is_agent ? HTTP_AGENT : HTTP_PERSON) ==
             0)

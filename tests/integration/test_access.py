@@ -70,6 +70,7 @@ ALLOWED = {
     "ADMIN": {"local", "admin"},
     "SECRET": {"local", "admin"},
     "JOIN": {"local", "unknown", "viewer", "operator", "admin"},
+    "RENEW": {"local"},
     "AGENT": {"local"},
 }
 PLACES = {"/status/sets/{name}": "mongo", "/status/zones/{name}": "z1", "/v1/sets/{name}/explain": "mongo", "/v1/tokens/{name}": "nobody-has-it"}

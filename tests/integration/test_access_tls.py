@@ -21,7 +21,8 @@ CALLERS = ("nobody", "viewer", "operator", "admin", "token-viewer", "token-opera
 EVERYBODY = set(CALLERS)
 VIEWERS = {"viewer", "operator", "admin", "token-viewer", "token-operator", "token-admin"}
 OPERATORS, ADMINS = VIEWERS - {"viewer", "token-viewer"}, {"admin", "token-admin"}
-ALLOWED = {"PUBLIC": EVERYBODY, "STATUS": VIEWERS, "VIEW": VIEWERS, "OPERATE": OPERATORS, "ADMIN": ADMINS, "SECRET": ADMINS, "JOIN": EVERYBODY, "AGENT": {"agent"}}
+ALLOWED = {"PUBLIC": EVERYBODY, "STATUS": VIEWERS, "VIEW": VIEWERS, "OPERATE": OPERATORS, "ADMIN": ADMINS, "SECRET": ADMINS, "JOIN": EVERYBODY, "RENEW": {"agent"},
+           "AGENT": {"agent"}}
 UNKNOWN = {"nobody", "token-unknown", "agent-revoked", "expired"}  # these get 401, the others 403
 
 

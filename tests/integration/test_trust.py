@@ -217,6 +217,14 @@ def test_an_agent_speaks_for_its_own_zone_alone(federation, bin_dir):
     assert status == 403 and 'for "z1", not for "z2"' in answer["error"]["message"]
     assert federation.ask("POST", "/v1/zones/z1/renew", {"request": request}, other)[0] == 403
     assert federation.ask("POST", "/v1/zones/z1/renew", {"request": request}, federation.dir / "admin.pem")[0] == 403
+    written = [(entry["path"], entry["who"].get("zone") or entry["who"]["name"], entry["status"]) for entry in federation.audit()
+               if entry["path"].endswith("/renew") and entry["outcome"] == "refused"]
+    for path, who in (("/v1/zones/z2/renew", "z2"), ("/v1/zones/z1/renew", "z2"), ("/v1/zones/z1/renew", "local-admin")):
+        assert (path, who, 403) in written, written
+    token = federation.token("z2", "--pre-approved")
+    status, answer = federation.ask("POST", "/v1/zones/z2/enrol", {"request": request, "token": token})
+    assert status == 403 and '"z1"' in answer["error"]["message"], answer
+    assert ("/v1/zones/z2/enrol", "refused") in [(entry["path"], entry["outcome"]) for entry in federation.audit()]
 
 
 def test_another_cas_certificate_is_shut_out(federation):

@@ -50,6 +50,7 @@ static const struct {
     {ACCESS_ADMIN, "al", "al", ""},
     {ACCESS_SECRET, "al", "al", ""},
     {ACCESS_JOIN, everybody, everybody, ""},
+    {ACCESS_RENEW, "lz", "lz", ""},
     {ACCESS_AGENT, "lz", "lz", ""},
 };
 
