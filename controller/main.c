@@ -18,6 +18,7 @@
 #include "controller/maintenance.h"
 #include "controller/options.h"
 #include "controller/serve/site.h"
+#include "proto/base/core_dump.h"
 #include "proto/base/file.h"
 #include "proto/base/log.h"
 #include "proto/base/pki.h"
@@ -380,13 +381,6 @@ static int start_failed(const struct error *err)
     return err->code == ERROR_INVALID ? EXIT_STORE_UNUSABLE : 1;
 }
 
-/* Nothing of its memory, which holds the CA's key, goes into a core file. */
-static void keep_secrets(void)
-{
-    const struct rlimit none = {0, 0};
-    setrlimit(RLIMIT_CORE, &none);
-}
-
 int main(int argc, char **argv)
 {
     static struct daemon self;
@@ -396,7 +390,7 @@ int main(int argc, char **argv)
         return EXIT_USAGE;
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); /* a limit on files is an error of the write, as a full disk is */
-    keep_secrets();
+    core_dump_forbid();
     if (self.options.backup || self.options.restore)
         return maintain(&self);
     log_configure("atoll-controller", self.options.level);

@@ -13,6 +13,7 @@
 #include <unistd.h>
 #include <uv.h>
 
+#include "proto/base/core_dump.h"
 #include "proto/base/file.h"
 #include "proto/base/log.h"
 #include "zone-agent/agent.h"
@@ -420,20 +421,13 @@ static void raise_limits(void)
     }
 }
 
-/* Nothing of its memory, which holds keys, goes into a core file. */
-static void keep_secrets(void)
-{
-    const struct rlimit none = {0, 0};
-    setrlimit(RLIMIT_CORE, &none);
-}
-
 int main(int argc, char **argv)
 {
     struct settings settings = {.log_level = "info"};
     int code = options_read(argc, argv, &settings);
     if (code >= 0)
         return code;
-    keep_secrets();
+    core_dump_forbid();
     keep_small();
     raise_limits();
     signal(SIGPIPE, SIG_IGN);

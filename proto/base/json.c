@@ -7,6 +7,7 @@
 #include <assert.h>
 #include <cjson/cJSON.h>
 #include <errno.h>
+#include <malloc.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,6 +32,19 @@ static cJSON *node_of(struct json *json)
 static const struct json *json_of(const cJSON *item)
 {
     return (const struct json *)item;
+}
+
+/* A tree may hold passwords, tokens and keys: what cJSON gives back is cleared, whatever the way. */
+static void wipe_and_free(void *block)
+{
+    if (block)
+        explicit_bzero(block, malloc_usable_size(block));
+    free(block);
+}
+
+__attribute__((constructor)) static void clear_what_is_freed(void)
+{
+    cJSON_InitHooks(&(cJSON_Hooks){.malloc_fn = malloc, .free_fn = wipe_and_free});
 }
 
 /* Parsing */
@@ -112,7 +126,7 @@ struct json *json_parse(const char *text, size_t length, size_t limit, struct er
     memcpy(copy, text, length);
     copy[length] = 0;
     struct json *json = parse_scanned(copy, length, err);
-    free(copy);
+    wipe_and_free(copy);
     return json;
 }
 

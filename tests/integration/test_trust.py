@@ -397,7 +397,7 @@ def test_secrets_are_nowhere_but_in_their_files(sandbox):
             text = readable(pathlib.Path(f"/proc/{process.pid}/{what}"))
             assert not [name for name, secret in secrets.items() if secret in text] and b"atj1." not in text, (process, what)
         if "atoll-controller" in process.name() or "atoll-zone" in process.name():
-            assert re.search(rb"^Max core file size\s+0\s+0\s", readable(pathlib.Path(f"/proc/{process.pid}/limits")), re.M)
+            assert re.search(rb"^Max core file size\s+1\s+1\s", readable(pathlib.Path(f"/proc/{process.pid}/limits")), re.M)
 
 
 def test_an_agent_stays_small(sandbox, sanitized):

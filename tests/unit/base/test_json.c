@@ -283,6 +283,33 @@ static void printing_keeps_to_the_buffers_limit(void **state)
     json_destroy(json);
 }
 
+/* json.c's own free() (linked with --wrap=free), so that what is given back can be looked at. */
+void __real_free(void *block);
+void __wrap_free(void *block);
+static const void *watched;
+static bool was_cleared;
+
+void __wrap_free(void *block)
+{
+    if (block && block == watched)
+        was_cleared = *(const char *)block == 0 && *((const char *)block + 1) == 0;
+    __real_free(block);
+}
+
+static void what_is_given_back_is_cleared(void **state)
+{
+    struct error err;
+    (void)state;
+    struct json *read = parse("{\"password\":\"swordfish\"}", &err), *made = json_string("swordfish");
+    watched = json_get_text(read, "password", NULL);
+    json_destroy(read);
+    assert_true(was_cleared);
+    was_cleared = false;
+    watched = json_text(made);
+    json_destroy(made);
+    assert_true(was_cleared);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -295,6 +322,7 @@ int main(void)
         cmocka_unit_test(what_is_built_is_printed),
         cmocka_unit_test(a_failed_allocation_is_told_by_print),
         cmocka_unit_test(printing_keeps_to_the_buffers_limit),
+        cmocka_unit_test(what_is_given_back_is_cleared),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
