@@ -8,7 +8,7 @@ import psutil
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PEM_KEY = re.compile(rb"-----BEGIN ((?:EC |RSA |ENCRYPTED )?PRIVATE KEY)-----\s+(.*?)-----END \1-----", re.S)
-TOKEN = re.compile(rb"\batoll[_-][0-9A-Za-z_.-]{32,}")
+TOKEN = re.compile(rb"\b(?:atoll[_-]|atj1\.)[0-9A-Za-z_.-]{32,}")
 SHORTEST = 12  # bytes of a secret; what is shorter is found everywhere
 
 

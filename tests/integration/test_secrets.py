@@ -96,6 +96,9 @@ def watch_life(sandbox):
         file.touch(mode=0o600)
         file.write_bytes(token)
         sandbox.atoll("status", "--token-file", file)
+    token = sandbox.atoll("zone", "join-token", "us-east1-b").stdout.strip().encode()
+    made["join token"], made["secret of the join token"] = token, token.split(b".")[2]
+    made.update({f"key of {name}": key for name, key in person(sandbox, "jane").items()})
     sandbox.atoll("ca", "rotate")
     sandbox.atoll("sandbox", "fault", "mongo-node1", "move-address", "--dir", sandbox.dir)
     sandbox.wait_healthy()
@@ -106,6 +109,14 @@ def watch_life(sandbox):
     sandbox.wait_healthy()
     look()
     return made, places
+
+
+def person(sandbox, name):
+    """The secrets of a certificate that is made and used once."""
+    file = sandbox.dir.parent / f"{name}.pem"
+    sandbox.atoll("certificate", "create", name, "--role", "viewer", "--out", file)
+    sandbox.atoll("status", "--certificate-file", file)
+    return secrets_search.secrets_in(file, file.read_bytes())
 
 
 def own_files_are_private(sandbox):
