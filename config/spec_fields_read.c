@@ -201,11 +201,13 @@ void read_double(struct reader *reader, const struct field *field, const struct 
         *(double *)at(record, field->offset) = number;
 }
 
-static bool is_old_word(const char *text, bool *out)
+/* YAML 1.1 has these for true and false too, and people write `tls: off`. Only a field that is a truth takes
+ * them: elsewhere they are texts. */
+static bool is_old_word(const struct tree_node *node, bool *out)
 {
     static const char *const words[] = {"off", "no", "on", "yes"};
-    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-        if (strcasecmp(text, words[i]) == 0) {
+    for (size_t i = 0; node->kind == TREE_SCALAR && node->plain && i < sizeof words / sizeof *words; i++)
+        if (strcasecmp(node->text, words[i]) == 0) {
             *out = i >= 2;
             return true;
         }
@@ -215,13 +217,8 @@ static bool is_old_word(const char *text, bool *out)
 void read_bool(struct reader *reader, const struct field *field, const struct tree_node *value, void *record)
 {
     bool truth;
-    if (scalar_bool(value, &truth))
+    if (scalar_bool(value, &truth) || is_old_word(value, &truth))
         *(bool *)at(record, field->offset) = truth;
-    else if (value->kind != TREE_MAP && value->kind != TREE_LIST &&
-             is_old_word(value->text, &truth)) /* what YAML 1.1 took for one */
-        READ_ERROR(reader, value->mark, "%s must be true or false; for \"%s\" write %s",
-                   problem_quote(reader->arena, value->key), problem_quote(reader->arena, value->text),
-                   truth ? "true" : "false");
     else
         wrong_type(reader, value, "true or false");
 }

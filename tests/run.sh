@@ -15,6 +15,12 @@ say() {
     printf '\n== %s\n' "$*"
 }
 
+# The total names it, so that nobody takes silence for success.
+not_run() { # PHASE WHY
+    echo "not run: $2"
+    echo "$2" >"$results/$1.not-run"
+}
+
 # Nothing can be tested that isn't built, so this one stops.
 build() {
     say "building: $1"
@@ -55,7 +61,7 @@ kubernetes() {
     say "zones on real Kubernetes control planes"
     local binaries="$python tests/kubernetes/binaries.py"
     if [ "${KUBERNETES:-}" = no ] || ! tests/kubernetes/packages.sh || ! $binaries current helm >"$results/kubernetes-build.log"; then
-        echo "not run: KUBERNETES=no, or kube-apiserver is not here and can't be built; see above, and tests/kubernetes/README.md"
+        not_run kubernetes "KUBERNETES=no, or kube-apiserver is not here and can't be built; see above, and tests/kubernetes/README.md"
         return
     fi
     if ! $binaries --only-found older >/dev/null 2>&1; then
@@ -70,7 +76,7 @@ fuzz() {
     say "fuzzing: ${FUZZ_SECONDS:-6} s for each target"
     if ! deploy/dependencies.sh fuzz || ! echo 'int LLVMFuzzerTestOneInput(const unsigned char *d, long n){return d && n < 0;}' |
         clang -fsanitize=fuzzer -x c - -o "$results/probe" 2>"$results/fuzz-clang.log"; then
-        echo "not run: there is no clang with libFuzzer here, and it can't be installed (deploy/dependencies.sh fuzz)"
+        not_run fuzz "there is no clang with libFuzzer here, and it can't be installed (deploy/dependencies.sh fuzz)"
         return
     fi
     [ -f build/fuzz/build.ninja ] || cmake --preset fuzz >"$results/configure-fuzz.log" 2>&1 ||

@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 """Adds up JUnit files: `total.py DIR` prints what failed and, as its last line, "N passed, M failed, K skipped".
+What was left out as a whole (a *.not-run file says why) is named, and counts as one skipped.
 Exits 1 when something failed, when a runner broke off (a *.broken file, an unreadable file), or when nothing ran."""
 import pathlib
 import sys
@@ -32,6 +33,9 @@ def main(directory):
         for outcome, count in of_file.items():
             counts[outcome] += count
         print(f"{path.stem:<22} {of_file['passed']:>5} passed {of_file['failed']:>4} failed {of_file['skipped']:>4} skipped")
+    for path in sorted(pathlib.Path(directory).glob("*.not-run")):
+        print(f"NOT RUN {path.stem}: {path.read_text().strip()}")
+        counts["skipped"] += 1
     for path in sorted(pathlib.Path(directory).glob("*.broken")):
         broken.append(f"{path.stem}: {path.read_text().strip()}")
     for sentence in broken:

@@ -28,7 +28,9 @@ struct enrolment {
     enum step step;
     unsigned failures;
     bool told_ready, told_waiting, closing;
-    struct buffer key; /* of the request under way */
+    bool refused;          /* by the last answer, or its lack: who asks counts no more, or who answers */
+    enum step interrupted; /* RENEW or FETCH_CA, while a token is tried instead; else STEADY */
+    struct buffer key;     /* of the request under way */
     char key_hash[PKI_HASH_TEXT_MAX];
     char problem[ERROR_MESSAGE_MAX]; /* that was told last */
     char wanted_bundle[PKI_HASH_TEXT_MAX];
@@ -103,17 +105,41 @@ static int trusts_token(const struct enrolment *self, struct error *err)
     return result;
 }
 
-/* Each problem is told once, and tried again with backoff; an enrolment from its beginning when the token is
- * another by now, for another CA. */
+/* What is tried next. An enrolment begins anew when the token is another by now, for another CA. Where the
+ * certificate or its CA counts no more a token is tried, and the step itself again when that doesn't help. */
+static enum step next_try(struct enrolment *self)
+{
+    int trusted = trusts_token(self, NULL);
+    enum step interrupted = self->interrupted;
+    self->interrupted = STEP_STEADY;
+    switch (self->step) {
+    case STEP_RENEW:
+    case STEP_FETCH_CA:
+        if (!self->refused || trusted < 0)
+            return self->step;
+        self->interrupted = self->step;
+        return STEP_FIND_CA;
+    case STEP_FIND_CA:
+    case STEP_ASK:
+        if (interrupted != STEP_STEADY)
+            return interrupted;
+        return trusted == 0 ? STEP_FIND_CA : self->step;
+    case STEP_POLL:
+        return trusted == 0 ? STEP_FIND_CA : self->step;
+    case STEP_STEADY:
+        break;
+    }
+    return self->step;
+}
+
+/* Each problem is told once, and tried again with backoff. */
 static void fail(struct enrolment *self, const struct error *err)
 {
     if (strcmp(self->problem, err->message) != 0) {
         snprintf(self->problem, sizeof self->problem, "%s", err->message);
         note(self, true, err->message);
     }
-    if ((self->step == STEP_ASK || self->step == STEP_POLL) && trusts_token(self, NULL) == 0)
-        self->step = STEP_FIND_CA;
-    go(self, self->step,
+    go(self, next_try(self),
        backoff_ms(self->failures++, ENROLMENT_RETRY_FIRST_MS, ENROLMENT_RETRY_MOST_MS, self->options.random));
 }
 
@@ -316,6 +342,7 @@ static int take_enrolment(struct enrolment *self, const struct json *json, struc
     if (strcmp(json_get_text(json, "state", ""), "approved") == 0) {
         if (take_certificate(self, json, err))
             return -1;
+        self->interrupted = STEP_STEADY;
         note(self, false, "the zone is approved: the agent has its certificate");
         succeed(self, STEP_FETCH_CA, 0);
         return 0;
@@ -389,6 +416,7 @@ static void on_done(void *context, const struct http_answer *answer, const struc
     struct enrolment *self = context;
     struct error problem = {0};
     self->call = NULL;
+    self->refused = err ? err->code == ERROR_REFUSED : answer->status == 401 || answer->status == 403;
     if (!self->closing) {
         int result = 0;
         if (err)
@@ -467,6 +495,7 @@ struct enrolment *enrolment_create(const struct enrolment_options *options, stru
         return NULL;
     }
     self->options = *options;
+    self->interrupted = STEP_STEADY;
     self->identity = options->identity;
     memcpy(self->url, options->url, length);
     while (length && self->url[length - 1] == '/')

@@ -374,6 +374,7 @@ void status_view(const struct json *document, const struct view *view, struct bu
         status_view_set(set, view, now_ms > 0 ? now_ms : 0, out);
     }
     print_retained(document, out);
+    status_view_trust(document, view, out);
 }
 
 static void set_progress(const struct json *set, struct buffer *out)

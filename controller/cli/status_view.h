@@ -18,6 +18,9 @@ struct view {
 
 /* The whole document: summary, zones, sets. */
 void status_view(const struct json *document, const struct view *view, struct buffer *out);
+/* What there is to say about trust: nothing where all is in order. Called by status_view(). In
+ * status_trust.c. */
+void status_view_trust(const struct json *document, const struct view *view, struct buffer *out);
 /* One set, as GET /status/sets/{set} gives it; `now_ms` is the wall time that its waits are told against (0:
  * don't). */
 void status_view_set(const struct json *set, const struct view *view, int64_t now_ms, struct buffer *out);

@@ -13,7 +13,7 @@
 #include "proto/base/log.h"
 #include "proto/base/pki.h"
 
-enum { TOKEN_TIMEOUT_MS = 5000, TOKEN_RETRY_MS = 100, TOKEN_PATIENCE_MS = 10 * 1000 };
+enum { TOKEN_TIMEOUT_MS = 5000, TOKEN_RETRY_MS = 100, TOKEN_PATIENCE_MS = 5 * 60 * 1000 };
 
 int supervisor_zone_path(const struct child *child, const char *name, char out[PATH_MAX], struct error *err)
 {
@@ -35,6 +35,15 @@ static void remove_token(const struct child *child)
         unlink(path);
 }
 
+static int read_ca(const struct child *child, struct buffer *out)
+{
+    char path[PATH_MAX];
+    return sandbox_path(path, child->supervisor->dir, SANDBOX_CA_FILE, NULL) ||
+                   file_read(path, PKI_PEM_MAX, out, NULL)
+               ? -1
+               : 0;
+}
+
 /* Whether its certificate is of the controller's CA: not after the controller's store was lost, with which it
  * made another CA. */
 static bool has_enrolled(const struct child *child)
@@ -44,9 +53,7 @@ static bool has_enrolled(const struct child *child)
     buffer_init(&identity, 0);
     buffer_init(&ca, 0);
     bool has = supervisor_zone_path(child, SANDBOX_IDENTITY_FILE, path, NULL) == 0 &&
-               file_read(path, PKI_PEM_MAX, &identity, NULL) == 0 &&
-               sandbox_path(path, child->supervisor->dir, SANDBOX_CA_FILE, NULL) == 0 &&
-               file_read(path, PKI_PEM_MAX, &ca, NULL) == 0 &&
+               file_read(path, PKI_PEM_MAX, &identity, NULL) == 0 && read_ca(child, &ca) == 0 &&
                pki_check_signed_by(buffer_text(&identity), buffer_text(&ca), NULL) == 0;
     pki_forget(&identity);
     buffer_finish(&ca);
@@ -139,12 +146,31 @@ bool supervisor_may_start(struct child *child)
     return false;
 }
 
-/* One that led to no certificate is worth nothing: it has expired, or is of a controller whose store was
- * lost. Of one that a supervisor before this one left nobody knows. */
+/* Whether its token names the controller's CA: not after the controller's store was lost. */
+static bool names_ca(const struct child *child)
+{
+    char path[PATH_MAX];
+    struct buffer token, ca, picked;
+    buffer_init(&token, 0);
+    buffer_init(&ca, 0);
+    buffer_init(&picked, 0);
+    const char *hash = supervisor_zone_path(child, SANDBOX_JOIN_TOKEN_FILE, path, NULL) == 0 &&
+                               file_read(path, REMOTE_TOKEN_MAX, &token, NULL) == 0
+                           ? strrchr(buffer_text(&token), '.')
+                           : NULL;
+    bool names =
+        hash && read_ca(child, &ca) == 0 && pki_bundle_pick(buffer_text(&ca), hash + 1, &picked, NULL) == 0;
+    pki_forget(&token);
+    buffer_finish(&ca);
+    buffer_finish(&picked);
+    return names;
+}
+
+/* Of one that a supervisor before this one left nobody knows what has become. */
 static bool has_good_token(const struct child *child)
 {
-    return is_there(child, SANDBOX_JOIN_TOKEN_FILE) && child->token_ms &&
-           clock_monotonic_ms(&clock_system) - child->token_ms < TOKEN_PATIENCE_MS;
+    return child->token_ms && clock_monotonic_ms(&clock_system) - child->token_ms < TOKEN_PATIENCE_MS &&
+           names_ca(child);
 }
 
 void supervisor_look_at_identity(struct child *child)

@@ -1,4 +1,5 @@
 """A sandbox as tests use it: through the program `atoll` and HTTP, as a user would."""
+import contextlib
 import json
 import os
 import pathlib
@@ -56,14 +57,16 @@ def make_work_dir():
 
 
 def processes_of(directory):
-    """Those that have the folder in their command line, as every process of a sandbox has; this test itself is none."""
+    """Those that have the folder in their command line, as every process of a sandbox has; this test itself is none. `words` and `line`
+    are what that was: a process that has ended since can't be asked."""
     found = []
     named = re.compile(re.escape(str(directory)) + r"(?![\w.-])")  # and not another folder whose name begins the same
     for process in psutil.process_iter(["cmdline", "pid", "status"]):
-        line = " ".join(process.info["cmdline"] or [])
+        process.words = process.info["cmdline"] or []
+        process.line = " ".join(process.words)
         if process.info["status"] == psutil.STATUS_ZOMBIE or process.pid == os.getpid():
             continue
-        if named.search(line):
+        if named.search(process.line):
             found.append(process)
     return found
 
@@ -200,7 +203,7 @@ class Sandbox:
 
     def processes(self, pattern=""):
         """Living processes of this sandbox whose command line contains `pattern`."""
-        return [each for each in processes_of(self.dir) if pattern in " ".join(each.cmdline())]
+        return [each for each in processes_of(self.dir) if pattern in each.line]
 
     def print_logs(self):
         for log in sorted(self.dir.rglob("*.log")):
@@ -236,8 +239,9 @@ class Sandbox:
         problems = []
         for process in left:
             try:
-                problems.append(f"process left: {process.pid} {' '.join(process.cmdline())}")
-                process.kill()
+                problems.append(f"process left: {process.pid} {process.line}")
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    process.kill()
             except psutil.NoSuchProcess:
                 pass
         psutil.wait_procs(left, timeout=5)

@@ -63,7 +63,8 @@ def test_down_after_a_crash_of_all_leaves_nothing_either(new_sandbox):
     sandbox = new_sandbox(spec=whole.SPEC)
     sandbox.up()
     hosts = [member["host"] for member in whole.the_set(sandbox.status())["members"]]
-    whole.kill(whole.supervisor(sandbox), *sandbox.processes("atoll-"))
+    whole.kill(whole.supervisor(sandbox))
+    whole.kill(*sandbox.processes("atoll-"))
     sandbox.down()
     assert not sandbox.processes() and not sandbox.dir.exists() and not listening(hosts)
 

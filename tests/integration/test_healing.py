@@ -107,7 +107,7 @@ def test_all_killed_at_once_resume_with_their_data(well):
     set_id = whole.replica_set_id(well)
     ids = [f"before-{number}" for number in range(100)]
     whole.insert(well, ids)
-    whole.kill(whole.supervisor(well), *well.processes())
+    whole.kill_all(well)
     assert not well.processes()
     assert "Resuming" in whole.resume(well).stderr
     after = whole.healthy(well)

@@ -9,6 +9,7 @@ import time
 
 import pytest
 import sandboxes
+import whole
 
 TABLE_LINES, TABLE_COLUMNS = 24, 100
 
@@ -32,7 +33,7 @@ def test_up_shows_three_healthy_zones_and_what_to_do_next(new_sandbox):
 
 
 def test_every_process_names_the_folder_and_only_members_look_like_mongod(sandbox):
-    lines = [" ".join(each.cmdline()) for each in sandbox.processes()]
+    lines = [each.line for each in sandbox.processes()]
     assert len(lines) == 1 + 1 + 3 + 3, lines  # supervisor, controller, agents, members
     members = [line for line in lines if re.search(f"mongod.*{re.escape(str(sandbox.dir))}", line)]
     assert len(members) == 3 and all("--dbpath" in line for line in members)
@@ -79,11 +80,11 @@ def test_two_sandboxes_live_side_by_side(new_sandbox):
 def test_what_dies_is_started_again(sandbox):
     for program in ("atoll-controller", "atoll-zone-agent"):
         victim = sandbox.processes(program)[0]
-        zone = victim.cmdline()[2]
-        victim.kill()
+        zone = victim.words[2]
+        whole.kill(victim)
         sandboxes.wait_until(
-            lambda: [each for each in sandbox.processes(program) if each.cmdline()[2] == zone and each.pid != victim.pid],
-            10 * sandbox.slowness, f"{program} runs again")
+            lambda: [each for each in sandbox.processes(program) if each.words[2] == zone and each.pid != victim.pid],
+            60, f"{program} runs again")
     sandbox.wait_healthy()
     assert sandbox.atoll("wait", "mongo", "--for", "healthy").returncode == 0
 
@@ -93,10 +94,11 @@ def test_up_resumes_a_dead_sandbox_with_its_data(sandbox, members_too):
     """Without its members it is as after a reboot of the machine."""
     disks = {member["name"]: (sandbox.dir / "zones" / member["zone"] / "disks" / member["disk"]["name"] / "atoll-disk.json").read_text()
              for member in sandbox.set_status()["members"]}
-    supervisor_of(sandbox).kill()
-    for process in sandbox.processes() if members_too else sandbox.processes("atoll-"):
-        if members_too or "mongod" not in process.cmdline()[0]:
-            process.kill()
+    whole.kill(supervisor_of(sandbox))
+    if members_too:
+        whole.kill_all(sandbox)
+    else:
+        whole.kill(*(process for process in sandbox.processes("atoll-") if "mongod" not in process.words[0]))
     sandboxes.wait_until(lambda: not sandbox.processes("supervise"), 60, "the supervisor is dead")
     gone = sandbox.atoll("status", check=False)
     assert gone.returncode == 3 and "atoll sandbox up` resumes it" in gone.stderr
@@ -110,7 +112,7 @@ def test_up_resumes_a_dead_sandbox_with_its_data(sandbox, members_too):
 def test_daemons_that_a_dead_supervisor_left_behind_are_replaced(sandbox):
     before = {each.pid for each in sandbox.processes("atoll-")} - {each.pid for each in sandbox.processes("--dbpath")}
     members = {each.pid for each in sandbox.processes("--dbpath")}
-    supervisor_of(sandbox).kill()
+    whole.kill(supervisor_of(sandbox))
     sandboxes.wait_until(lambda: not sandbox.processes("supervise"), 60, "the supervisor is dead")
     sandbox.atoll("sandbox", "up", "--dir", sandbox.dir, timeout=120)
     assert not before & {each.pid for each in sandbox.processes()}
@@ -118,7 +120,7 @@ def test_daemons_that_a_dead_supervisor_left_behind_are_replaced(sandbox):
 
 
 def test_down_after_a_crash_leaves_no_trace_and_may_be_said_twice(sandbox):
-    supervisor_of(sandbox).kill()
+    whole.kill(supervisor_of(sandbox))
     assert "removed" in sandbox.down().stdout
     assert not sandbox.dir.exists() and sandbox.processes() == []
     again = sandbox.down()

@@ -26,7 +26,7 @@ def test_three_zones_become_one_set_that_serves(sandbox):
 def test_a_killed_member_comes_back_under_its_identity(sandbox):
     before = sandbox.wait_healthy()["sets"][0]
     victim = next(each for each in before["members"] if each["state"] == "SECONDARY")
-    [process] = [each for each in sandbox.processes("mongod") if f"/{victim['disk']['name']}/" in " ".join(each.cmdline())]
+    [process] = sandbox.processes(f"/{victim['disk']['name']}/data ")
     process.send_signal(signal.SIGKILL)
     process.wait(timeout=60)
     sandbox.wait_for(lambda status: restarts_of(status, victim["name"]) > victim["restarts"], what="the restart to be seen")

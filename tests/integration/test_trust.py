@@ -11,6 +11,7 @@ import subprocess
 import psutil
 import pytest
 
+import test_access_tls
 from sandboxes import wait_until
 
 DEADLINE = 60
@@ -269,6 +270,18 @@ def test_an_agent_that_waits_for_a_controller_whose_store_was_lost_takes_another
     federation.atoll("apply", "-f", federation.folder / "spec.yaml")
     (federation.folder / "a.token").write_text(federation.token("z1", "--pre-approved"))
     federation.until(lambda: federation.zone("z1")["state"] == "joined", "it believes the CA that the token names")
+
+
+def test_an_agent_whose_certificate_ended_while_it_was_off_takes_a_token(federation):
+    """It begins by renewing, which needs one that counts."""
+    federation.join("a", "z1")
+    federation.until(lambda: "connected to the controller" in federation.log("a"), "it is connected")
+    federation.stop("a")
+    identity, old = federation.folder / "a" / "identity.pem", test_access_tls.expired_certificate(federation, "z1").read_text()
+    identity.write_text(old)
+    federation.agent("a", "z1", federation.token("z1", "--pre-approved"))
+    federation.until(lambda: identity.read_text() != old, "it has another certificate")
+    federation.until(lambda: federation.log("a").count("connected to the controller") == 2, "it is connected again")
 
 
 def test_people_are_made_and_revoked(federation):

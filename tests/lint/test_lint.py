@@ -107,6 +107,7 @@ SKIPPED, NOT_RUN = '<testcase name="later"><skipped/></testcase>', '<testcase na
     ({"a.xml": [PASSED, FAILED]}, "1 passed, 1 failed, 0 skipped", 1),
     ({"a.xml": [PASSED], "b.xml": None}, "1 passed, 1 failed, 0 skipped", 1),
     ({"a.xml": [PASSED], "b.broken": None}, "1 passed, 1 failed, 0 skipped", 1),
+    ({"a.xml": [PASSED], "b.not-run": None}, "1 passed, 0 failed, 1 skipped", 0),
     ({}, "0 passed, 0 failed, 0 skipped", 1),
 ])
 def test_the_total_counts_all_and_fails_for_any(tmp_path, files, last, code):

@@ -64,6 +64,35 @@ static void healthy_three_zones_fit_a_small_terminal(void **state)
     json_destroy(document);
 }
 
+static void trust_is_spoken_of_where_something_is_wrong(void **state)
+{
+    static const char text[] =
+        "{\"generatedAt\":\"2026-11-23T08:00:00.000Z\",\"controller\":{\"tls\":true,"
+        "\"certificateExpiresAt\":\"2027-01-20T08:00:00.000Z\",\"caExpiresAt\":\"2027-01-22T08:00:00.000Z\"},"
+        "\"zones\":[{\"name\":\"a\",\"certificateExpiresAt\":\"2026-11-22T08:00:00.000Z\"},"
+        "{\"name\":\"b\",\"certificateExpiresAt\":\"2026-12-09T08:00:00.000Z\"}],"
+        "\"sets\":[{\"members\":[{\"name\":\"mongo-node1\",\"certificateExpiresAt\":\"2026-12-02T08:00:00."
+        "000Z\"}]}]}";
+    static const char said[] =
+        "\nthe certificate of the CA ends in 60d: exchange it (atoll ca rotate, three times)\n"
+        "the certificate of the agent of zone a has ended: it should have renewed it; its log says why not\n"
+        "the certificate of mongo-node1 ends in 9d: it should have another; `atoll explain SET` says what is "
+        "in the way\n";
+    struct json *document = json_parse(text, strlen(text), sizeof text, NULL),
+                *off = json_parse("{\"controller\":{\"tls\":false}}", 28, 100, NULL);
+    struct buffer out;
+    (void)state;
+    buffer_init(&out, 0);
+    status_view_trust(document, &(struct view){0}, &out);
+    assert_string_equal(buffer_text(&out), said);
+    buffer_clear(&out);
+    status_view_trust(off, &(struct view){0}, &out);
+    assert_non_null(strstr(buffer_text(&out), "tls: off"));
+    buffer_finish(&out);
+    json_destroy(document);
+    json_destroy(off);
+}
+
 static void what_is_not_finished_shows_where_it_goes_and_why(void **state)
 {
     static const char shown[] =
@@ -195,6 +224,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(healthy_three_zones_fit_a_small_terminal),
+        cmocka_unit_test(trust_is_spoken_of_where_something_is_wrong),
         cmocka_unit_test(what_is_not_finished_shows_where_it_goes_and_why),
         cmocka_unit_test(no_line_is_wider_than_the_terminal),
         cmocka_unit_test(conditions_hold_for_what_they_say_alone),
