@@ -301,6 +301,7 @@ def test_people_are_made_and_revoked(federation):
 
 def test_a_killed_controller_comes_back_as_the_same(federation):
     federation.join("a", "z1")
+    federation.until(lambda: "connected to the controller" in federation.log("a"), "it is connected")
     ca = (federation.dir / "ca.pem").read_text()
     federation.stop("controller", signal.SIGKILL)
     federation.start()
