@@ -161,6 +161,7 @@ def test_a_zone_waits_until_somebody_approves_it(federation):
     assert status == 200 and re.search(r'^atoll_certificate_expiry_timestamp_seconds\{of="agent",zone="z1"\} \d{10}$', metrics, re.M)
     approved = next(entry for entry in federation.audit() if entry["path"].endswith("/approve") and entry["outcome"] == "done")
     assert approved["who"]["name"] == "local-admin" and approved["why"] == "the new zone"
+    federation.until(lambda: "connected to the controller" in federation.log("a"), "it is connected")
     federation.stop("a")
     federation.agent("a", "z1")  # its certificate is enough
     federation.until(lambda: federation.log("a").count("connected to the controller") == 2, "it is connected again")
