@@ -9,7 +9,7 @@ set -euo pipefail
 
 build=(gcc libc6-dev make cmake ninja-build pkg-config libuv1-dev libcurl4-openssl-dev libssl-dev libyaml-dev
     libcjson-dev libmongoc-dev libbson-dev libc-ares-dev libwebsockets-dev libsqlite3-dev zlib1g-dev libcmocka-dev)
-test=(python3 python3-pytest python3-pymongo python3-yaml python3-jsonschema python3-psutil curl procps openssl)
+test=(python3 python3-pytest python3-pymongo python3-yaml python3-jsonschema python3-psutil curl procps openssl testssl.sh)
 fuzz=(clang libclang-rt-14-dev)
 develop=("${fuzz[@]}" clang-format clang-tidy file dpkg-dev shellcheck) # lint, fuzz, format, package
 

@@ -85,7 +85,9 @@ static const char preface[] =
     "# agent writes, and without which no pod starts; the addresses of the cluster's own pods and nodes and "
     "of the controller in\n"
     "# loadBalancerSourceRanges, and the reserved loadBalancerIP, which the zone's agent adds (with another "
-    "hash in atoll.dev/template).\n";
+    "hash in atoll.dev/template).\n"
+    "# The range 127.0.0.1/32 stands where no other is known: a Service without any would let everybody "
+    "in.\n";
 
 static int read_version(const char *text, struct rendering *rendering, struct error *err)
 {

@@ -1,6 +1,7 @@
-"""What a public scan of the controller's port looks at (Mozilla's Server Side TLS, RFC 9325, testssl.sh's list), with the openssl program:
+"""The controller's port under a public scan (testssl.sh), and what Mozilla's Server Side TLS and RFC 9325 ask for, with the openssl program:
 protocols, ciphers, groups, renegotiation, compression, resumption, downgrades, ALPN and the certificate's chain."""
 import datetime
+import json
 import re
 import subprocess
 
@@ -25,6 +26,24 @@ def cipher_of(output):
 
 def weak(*options):
     return [*options, "-cipher", "ALL:COMPLEMENTOFALL:@SECLEVEL=0"]
+
+
+# A CA of our own: the controller itself knows who is revoked, and no public CA's list or DNS record is meant for it.
+NOT_FOR_A_PRIVATE_CA = {"cert_revocation", "DNS_CAArecord"}
+
+
+@pytest.mark.timeout(400)
+def test_testssl_finds_nothing_weak(federation, work_dir):  # noqa: F811
+    found = work_dir / "testssl.json"
+    parts = ["--protocols", "--std", "--fs", "--server-defaults", "--vulnerable"]
+    done = subprocess.run(["testssl", "--quiet", "--color", "0", "--warnings", "batch", "--add-ca", federation.dir / "ca.pem", "--jsonfile", found, *parts,
+                           f"127.0.0.1:{federation.port}"], capture_output=True, text=True, timeout=380)
+    findings = json.loads(found.read_text())
+    seen = {each["id"]: each for each in findings}
+    assert {"TLS1", "TLS1_2", "TLS1_3", "cipherlist_NULL", "cipherlist_STRONG", "ROBOT", "secure_client_renego", "cert_chain_of_trust"} <= set(seen), done.stdout
+    assert seen["TLS1_3"]["finding"].startswith("offered") and seen["cert_chain_of_trust"]["severity"] == "OK", done.stdout
+    weak_ones = [each for each in findings if each["severity"] not in ("OK", "INFO") and each["id"] not in NOT_FOR_A_PRIVATE_CA]
+    assert not weak_ones, done.stdout
 
 
 def test_only_tls_1_2_and_1_3_are_spoken(federation):  # noqa: F811
