@@ -63,12 +63,13 @@ int die_at_read(const char *text, struct die_at *out, struct error *err)
     return 0;
 }
 
-static void reached(struct die_at *self, const char *kind, bool after)
+/* `same`: it is the moment of the name before this one too. */
+static void reached(struct die_at *self, const char *kind, bool after, bool same)
 {
     char moment[DIE_MOMENT_MAX];
     snprintf(moment, sizeof moment, "%s%s", kind, after ? ":after" : "");
     if (self->watches)
-        log_info("die-at", "passed %s", moment);
+        log_info("die-at", "passed %s%s", moment, same ? " too" : "");
     if (strcmp(moment, self->moment) != 0 || ++self->reached != self->number)
         return;
     kill(getpid(), SIGKILL);
@@ -78,7 +79,7 @@ static void reached(struct die_at *self, const char *kind, bool after)
 void die_at_intent(struct die_at *self, bool after)
 {
     if (self->on)
-        reached(self, "intent", after);
+        reached(self, "intent", after, false);
 }
 
 /* ---- the store ---- */
@@ -111,7 +112,7 @@ static void write_reached(struct die_at *self, const struct store_record *record
     for (size_t i = 0; i < count; i++) {
         name_write(&records[i], moment);
         if (strcmp(moment, last) != 0) /* one write, however many of the kind are in it */
-            reached(self, moment, after);
+            reached(self, moment, after, i > 0);
         memcpy(last, moment, sizeof last);
     }
 }
@@ -135,18 +136,18 @@ static void close_inner(struct store *store)
 static int log_append(struct store *store, const char *text, size_t length, int64_t *id, struct error *err)
 {
     struct die_at *self = of_store(store);
-    reached(self, "store:audit", false);
+    reached(self, "store:audit", false, false);
     int result = self->inner_store->functions->log_append(self->inner_store, text, length, id, err);
-    reached(self, "store:audit", true);
+    reached(self, "store:audit", true, false);
     return result;
 }
 
 static int log_end(struct store *store, int64_t id, const char *text, size_t length, struct error *err)
 {
     struct die_at *self = of_store(store);
-    reached(self, "store:audit-end", false);
+    reached(self, "store:audit-end", false, false);
     int result = self->inner_store->functions->log_end(self->inner_store, id, text, length, err);
-    reached(self, "store:audit-end", true);
+    reached(self, "store:audit-end", true, false);
     return result;
 }
 
@@ -177,7 +178,7 @@ static void action_reached(struct die_at *self, enum action_kind kind, bool afte
 {
     char moment[DIE_MOMENT_MAX];
     snprintf(moment, sizeof moment, "effect:%s", action_kind_name(kind));
-    reached(self, moment, after);
+    reached(self, moment, after, false);
 }
 
 static int start_and_die(struct mongo *mongo, uint64_t id, const char *set, const struct action *action,
