@@ -3,6 +3,7 @@ join tokens, enrolments, approvals, removals, a spec. The moments are found by a
 one CA, what was there is still there, what was asked for is done or plainly not, and asking once more does it; and the audit log has it.
 
 The sets' own writes and commands to MongoDB are in test_crash_points.py, and so is the test that no kind is left out."""
+import contextlib
 import http.client
 import json
 import pathlib
@@ -14,6 +15,8 @@ import time
 import pytest
 
 import crash
+from controller_daemon import SPEC as DAEMON_SPEC, Agent, Controller
+from sandboxes import wait_until
 from test_access import record_sum
 from test_trust import Federation
 
@@ -417,3 +420,31 @@ def ca_record(federation):
     with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as store:
         found = store.execute("SELECT data FROM record WHERE key = 'trust/ca'").fetchone()
     return found and found[0]
+
+
+@pytest.mark.skipif(not crash.ALL, reason="takes a thousand changes of the spec; make test-crash")
+@pytest.mark.parametrize("when", crash.EITHER, ids=lambda when: when.strip(":") or "before")
+def test_killed_when_it_sets_further_revisions_aside_none_is_given_twice(bin_dir, work_dir, when):
+    """Revisions of intents are made durable many at a time, so it takes many intents to get there."""
+    controller = Controller(bin_dir / "atoll-controller", work_dir / "controller").start("--die-at", f"store:revision:2{when}")
+    try:
+        controller.apply()
+        agents, last = [Agent(controller, zone) for zone in ("z1", "z2", "z3")], 0
+        for agent in agents:
+            agent.report()
+
+        def revision():
+            answer = controller.get("/v1/zones/z1/intent")
+            return answer.json()["revision"] if answer.status == 200 else 0
+        wait_until(revision, 60, "an intent")
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            for number in range(1200):
+                controller.apply(DAEMON_SPEC.replace("mongo:7.0", f"mongo:7.0.{number}"))
+                last = revision()
+        assert controller.stop() == -signal.SIGKILL and last > 900, "it got there"
+        controller.start()
+        for agent in agents:
+            agent.report(epoch=1, revision=last)
+        wait_until(lambda: revision() > last, 60, "an intent above all that were given out")
+    finally:
+        controller.stop()
