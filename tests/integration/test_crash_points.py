@@ -142,10 +142,25 @@ def marks(sandbox):
     return {json.loads(path.read_text())["replicaSetId"] for path in sandbox.dir.glob("zones/*/disks/*/atoll-disk.json")}
 
 
+def in_store(sandbox, query):
+    with contextlib.closing(sqlite3.connect(f"file:{sandbox.dir}/controller/controller.db?mode=ro", uri=True)) as store:
+        return {each: json.loads(data) for each, data in store.execute(query)}
+
+
 def audit(sandbox):
     """By id, all that there is."""
-    with contextlib.closing(sqlite3.connect(f"file:{sandbox.dir}/controller/controller.db?mode=ro", uri=True)) as store:
-        return {each: json.loads(data) for each, data in store.execute("SELECT id, data FROM log")}
+    return in_store(sandbox, "SELECT id, data FROM log")
+
+
+def store_is_true(sandbox):
+    """What is remembered is what is. Much of it would be found again if it were forgotten, so that the set alone doesn't show it."""
+    config = whole.config_of(sandbox)
+    records = in_store(sandbox, "SELECT key, data FROM record WHERE key IN ('ledger/mongo', 'keys/mongo')")
+    ledger, keys = records["ledger/mongo"], records["keys/mongo"]
+    assert (ledger["birth"], ledger["replicaSetId"]) == ("done", str(config["settings"]["replicaSetId"]))
+    assert {each["id"] for each in ledger["members"] if not each["removed"]} == {entry["_id"] for entry in config["members"]}
+    assert ledger["nextId"] > max(each["id"] for each in ledger["members"])
+    assert keys["adminMade"] and len(keys["keys"]) == 1 and keys["keys"][0] in keyfiles(sandbox)[0].read_text()
 
 
 def birth(sandbox):
@@ -156,6 +171,7 @@ def birth(sandbox):
     [mark] = marks(sandbox)
     assert mark == str(config["settings"]["replicaSetId"]), "every disk carries the mark of this set"
     assert len({path.read_text() for path in keyfiles(sandbox)}) == 1
+    store_is_true(sandbox)
     zones = json.loads(sandbox.atoll("zone", "list", "-o", "json").stdout)["zones"]
     applied = [each["outcome"] for _, each in sorted(audit(sandbox).items()) if each["path"].startswith("/v1/federation")]
     assert applied[-1] == "done" and set(applied[:-1]) <= {"begun", "done"}, "the last one was answered"
@@ -348,6 +364,7 @@ def change_killed_at(sandbox, change, moment):
     with change(sandbox):
         life, begun = arm(sandbox, moment)
     assert change is ca or (sandbox.dir / "controller/ca.pem").read_text() == authority, "there is no second CA"
+    store_is_true(sandbox)
     after = audit(sandbox)
     assert {each: after.get(each) for each in before} == before, "what the audit log had it has"
     log = (sandbox.dir / "logs" / "controller.log").read_bytes()
