@@ -161,8 +161,12 @@ bool trust_zone_find(const struct trust *trust, const char *zone, struct trust_z
 
 void trust_bundle_was_sent(struct trust *trust, const char *name)
 {
-    struct trust_zone *zone = trust_zone(trust, name);
-    if (zone)
+    struct trust_zone *zone = trust_zone(trust, name), changed;
+    if (!zone || strcmp(zone->bundle, trust->bundle_hash) == 0)
+        return;
+    changed = *zone;
+    memcpy(changed.bundle, trust->bundle_hash, sizeof changed.bundle);
+    if (remember(trust, zone, &changed, NULL)) /* then for this life alone */
         memcpy(zone->bundle, trust->bundle_hash, sizeof zone->bundle);
 }
 

@@ -36,7 +36,7 @@ CHANGES = [("moves", "store:ledger"), ("moves", "effect:reconfigure:after"),
            ("joins", "store:ledger:after"), ("joins", "effect:reconfigure:2"), ("leaves", "store:ledger:2:after"),
            ("emptied", "effect:reconfigure:after"),
            ("keyfile", "store:keys"), ("keyfile", "store:keys:2"), ("keyfile", "effect:step-down:after"),
-           ("ca", "store:ca:2:after")]
+           ("ca", "store:ca:2")]
 INTENTS = 12  # of how many `make test-crash` takes the moments: how many there are depends on who reports first
 
 
