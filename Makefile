@@ -61,8 +61,8 @@ format: ## clang-format all C files
 format-check: ## fails when clang-format would change something
 	@$(PYTHON) tests/lint/check_style.py --list-c | xargs clang-format --dry-run --Werror
 
-test-crash: all ## the controller killed before and after each of its writes and commands, one after the other: five minutes
-	@ATOLL_CRASH_POINTS=1 $(PYTEST) tests/integration/test_crash_points.py $(TESTS)
+test-crash: all ## the controller killed before and after each of its writes and commands, one after the other: most of an hour
+	@ATOLL_CRASH_POINTS=1 $(PYTEST) tests/integration/test_crash_points.py tests/integration/test_crash_trust.py $(TESTS)
 
 sandbox: deps programs ## bring a sandbox of three zones up on this machine; `build/bin/atoll sandbox down` removes it
 	@build/bin/atoll sandbox up $(SANDBOX_ARGUMENTS)

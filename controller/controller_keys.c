@@ -172,10 +172,12 @@ static struct set_state *find(struct controller *controller, const char *name)
 
 static int check_versions(const struct set_state *set, struct error *err)
 {
-    const struct observation *seen = &set->slots[set->current].observation;
+    const struct plan_slot *slot = &set->slots[set->current];
+    const struct observation *seen = &slot->observation;
     for (size_t i = 0; i < seen->member_count; i++) {
         const char *version = seen->members[i].mongod.version;
-        if (mongod_has(version, MONGOD_TWO_KEYS) == MONGOD_HAS)
+        /* One that has left tells no version, for ever; it is healthy to have none of it. */
+        if (slot->set->members[i].absent || mongod_has(version, MONGOD_TWO_KEYS) == MONGOD_HAS)
             continue;
         return error_set(err, ERROR_REFUSED,
                          "set %s has a member of version %.16s: before 4.2 a keyfile holds one key, so that "

@@ -155,6 +155,10 @@ static int load_ledger(struct controller *controller, const struct store_record 
 
 static int load_record(struct controller *controller, const struct store_record *record, struct error *err)
 {
+    if (!record_kind(record->key))
+        return error_set(err, ERROR_INVALID,
+                         "the store holds a record %.64s that this version doesn't know: use a newer one",
+                         record->key);
     if (strcmp(record->key, RECORD_EPOCH) == 0)
         return number_record_read(record->data, record->length, record->key, &controller->epoch, err);
     if (strcmp(record->key, RECORD_REVISION) == 0)
@@ -168,14 +172,9 @@ static int load_record(struct controller *controller, const struct store_record 
                    : 0;
     if (strncmp(record->key, RECORD_LEDGER_PREFIX, strlen(RECORD_LEDGER_PREFIX)) == 0)
         return load_ledger(controller, record, err);
-    if (strncmp(record->key, STORE_TOKEN_PREFIX, strlen(STORE_TOKEN_PREFIX)) == 0 ||
-        strncmp(record->key, STORE_TRUST_PREFIX, strlen(STORE_TRUST_PREFIX)) == 0)
-        return 0; /* loaded by those who serve */
     if (strncmp(record->key, RECORD_KEYS_PREFIX, strlen(RECORD_KEYS_PREFIX)) == 0)
         return controller_keys_load(controller, record, err);
-    return error_set(err, ERROR_INVALID,
-                     "the store holds a record %.64s that this version doesn't know: use a newer one",
-                     record->key);
+    return 0; /* loaded by those who serve */
 }
 
 static int load_spec(struct controller *controller, struct error *err)

@@ -64,7 +64,7 @@ static int read_passphrase(const struct credentials *credentials, struct buffer 
 static int remember(void *context, const struct trust_record *records, size_t count, struct error *err)
 {
     const struct credentials *credentials = context;
-    struct store_record copies[4];
+    struct store_record copies[TRUST_RECORDS_MAX];
     if (count > sizeof copies / sizeof *copies)
         return error_set(err, ERROR_INTERNAL, "%zu records at once are too many", count);
     for (size_t i = 0; i < count; i++)

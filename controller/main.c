@@ -64,10 +64,10 @@ static void wake_at(void *context, int64_t monotonic_ms)
 static void intent_changed(void *context, const char *zone)
 {
     struct daemon *self = context;
-    die_at_reached(&self->options.die_at, DIE_INTENT, false);
+    die_at_intent(&self->options.die_at, false);
     if (self->site_ready)
         site_intent_changed(&self->site, zone);
-    die_at_reached(&self->options.die_at, DIE_INTENT, true);
+    die_at_intent(&self->options.die_at, true);
 }
 
 static void status_changed(void *context)
@@ -91,7 +91,7 @@ static void event_happened(void *context, const struct event *event)
 static void action_done(void *context, const struct mongo_result *result)
 {
     struct daemon *self = context;
-    die_at_reached(&self->options.die_at, DIE_EFFECT, true);
+    die_at_action_done(&self->options.die_at, result->id);
     controller_action_done(self->controller, result);
 }
 
@@ -164,7 +164,7 @@ static int start_controller(struct daemon *self, struct error *err)
     if (store_sqlite_open(path, &self->store, err) ||
         mongo_pool_create(&self->loop, ca_file, action_done, self, &self->mongo, err))
         return -1;
-    if (self->options.die_at.number)
+    if (self->options.die_at.on)
         log_warning("main", "--die-at: this process kills itself at a given moment, as tests want it");
     struct controller_environment environment = {.clock = &clock_system,
                                                  .random = &random_system,

@@ -105,6 +105,10 @@ static int read_egress(const char *text, struct options *out)
 static int read_die_at(const char *text, struct options *out)
 {
     struct error err;
+    if (strcmp(text, "list") == 0) {
+        die_at_print_kinds();
+        exit(0);
+    }
     return die_at_read(text, &out->die_at, &err) ? bad_usage(err.message, "") : 0;
 }
 

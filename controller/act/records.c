@@ -11,6 +11,24 @@ static const char *const birth_texts[] = {
 #undef X
 };
 
+const char *record_kind(const char *key)
+{
+    static const struct {
+        const char *key, *kind;
+    } kinds[] = {
+#define X(key, kind) {key, kind},
+        RECORD_KINDS(X)
+#undef X
+    };
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        size_t length = strlen(kinds[i].key);
+        bool is_prefix = kinds[i].key[length - 1] == '/';
+        if (strncmp(key, kinds[i].key, length) == 0 && (is_prefix ? key[length] : !key[length]))
+            return kinds[i].kind;
+    }
+    return NULL;
+}
+
 static int birth_from_text(const char *text, enum birth_state *out, struct error *err)
 {
     for (size_t i = 0; i < sizeof birth_texts / sizeof *birth_texts; i++)

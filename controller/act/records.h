@@ -16,6 +16,25 @@
 #define RECORD_LEDGER_PREFIX "ledger/"
 #define RECORD_KEYS_PREFIX "keys/" /* a set's keyfile and first administrator */
 
+/* Every kind of record that a store may hold: the key, or what it begins with, and the kind's name. Whatever
+ * is not here is refused at the next start, so nothing can be written that the tests, which go by this list,
+ * don't know of. */
+#define RECORD_KINDS(X)                                                                                      \
+    X(RECORD_EPOCH, "epoch")                                                                                 \
+    X(RECORD_REVISION, "revision")                                                                           \
+    X(RECORD_SPEC, "spec")                                                                                   \
+    X(RECORD_SPEC_REVISION, "spec-revision")                                                                 \
+    X(RECORD_LEDGER_PREFIX, "ledger")                                                                        \
+    X(RECORD_KEYS_PREFIX, "keys")                                                                            \
+    X("token/", "token")                                                                                     \
+    X("trust/ca", "ca")                                                                                      \
+    X("trust/zone/", "zone")                                                                                 \
+    X("trust/join/", "join")                                                                                 \
+    X("trust/person/", "person")
+
+/* NULL: it is none of these. */
+const char *record_kind(const char *key);
+
 enum { RECORD_NUMBER_MAX = 24, RECORD_BYTES_MAX = 8 << 20 /* as STORE_RECORD_BYTES_MAX */ };
 
 /* The ledger as JSON: in the store, and in the journal. */

@@ -1,7 +1,8 @@
 /* What the controller remembers over restarts: a few records, loaded all at once, written together or not at
  * all. A record that was written is durable before write() returns; nothing that relies on it is done
- * earlier. Keys: "epoch", "revision", "spec", "spec-revision", "ledger/SET"; and "token/…", "trust/…", which
- * are not the controller's own. Beside them a log of lines that only grows: the audit log. */
+ * earlier. Keys: "epoch", "revision", "spec", "spec-revision", "ledger/SET", "keys/SET"; and "token/…",
+ * "trust/…", which are not the controller's own: RECORD_KINDS has all. Beside them a log of lines that only
+ * grows: the audit log. */
 #ifndef ATOLL_CONTROLLER_ACT_STORE_H
 #define ATOLL_CONTROLLER_ACT_STORE_H
 

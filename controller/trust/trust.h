@@ -23,7 +23,8 @@
 enum {
     TRUST_ZONES_MAX = 1200,
     TRUST_PEOPLE_MAX = 256,
-    TRUST_JOINS_MAX = 128, /* join tokens that are neither used nor expired */
+    TRUST_JOINS_MAX = 128,                   /* join tokens that are neither used nor expired */
+    TRUST_RECORDS_MAX = 1 + TRUST_JOINS_MAX, /* in one write: a zone, and all tokens */
     TRUST_JOIN_LIFETIME_S = 600,
     TRUST_JOIN_TOKEN_MAX = 192,       /* bytes of a token's text, with the zero */
     TRUST_WAITING_MOST_S = 7 * 86400, /* a request that nobody approved is forgotten after that */

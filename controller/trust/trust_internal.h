@@ -25,7 +25,7 @@ struct trust_zone {
     char *certificate;           /* PEM that was issued last, or NULL */
     char waiting_key[PKI_HASH_TEXT_MAX], waiting_from[64];
     int64_t requested_at_s;
-    char bundle[PKI_HASH_TEXT_MAX]; /* that it fetched last; not remembered */
+    char bundle[PKI_HASH_TEXT_MAX]; /* that it fetched last: it does so only once */
 };
 
 struct trust_join {

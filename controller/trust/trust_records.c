@@ -90,6 +90,8 @@ int zone_to_record(const struct trust_zone *zone, struct buffer *text, struct tr
     json_set_string(json, "waitingKey", zone->waiting_key);
     json_set_string(json, "waitingFrom", zone->waiting_from);
     json_set_int(json, "requestedAt", zone->requested_at_s);
+    if (*zone->bundle)
+        json_set_string(json, "bundle", zone->bundle);
     return print(json, text, out, err);
 }
 
@@ -106,7 +108,8 @@ int zone_from_record(const struct json *json, const char *name, struct trust_zon
         read_long_text(json, "certificate", &zone.certificate, err) ||
         read_text(json, "waitingKey", zone.waiting_key, sizeof zone.waiting_key, err) ||
         read_text(json, "waitingFrom", zone.waiting_from, sizeof zone.waiting_from, err) ||
-        read_time(json, "requestedAt", &zone.requested_at_s, err)) {
+        read_time(json, "requestedAt", &zone.requested_at_s, err) ||
+        read_text(json, "bundle", zone.bundle, sizeof zone.bundle, err)) {
         zone_finish(&zone);
         return -1;
     }

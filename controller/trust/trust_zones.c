@@ -1,4 +1,5 @@
 /* Zones: join tokens, enrolment, approval, renewal, removal. See trust.h. */
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,32 +53,58 @@ int trust_take_zone(struct trust *trust, const struct trust_zone *zone, struct e
 
 /* ---- changes: a copy is changed and remembered, and only then taken ---- */
 
-/* With the join token beside it, where one is used up by the change (NULL: none). What `changed` has other
- * than `zone` of strings is its own, and is freed on failure. */
-static int remember(struct trust *trust, struct trust_zone *zone, struct trust_zone *changed,
-                    const struct trust_join *join, struct error *err)
+/* What a zone has of strings that the other has not. */
+static void drop_strings(struct trust_zone *loser, const struct trust_zone *other)
 {
-    struct trust_record records[2];
-    struct buffer texts[2];
-    size_t count = 1;
-    buffer_init(&texts[0], 0);
-    buffer_init(&texts[1], 0);
-    int result = zone_to_record(changed, &texts[0], &records[0], err);
-    if (result == 0 && join && ++count)
-        result = join_to_record(join, &texts[1], &records[1], err);
-    if (result == 0)
-        result = trust->environment.remember(trust->environment.context, records, count, err);
-    buffer_finish(&texts[0]);
-    buffer_finish(&texts[1]);
-    struct trust_zone *loser = result ? changed : zone, *other = result ? zone : changed;
     if (loser->request != other->request)
         free(loser->request);
     if (loser->certificate != other->certificate)
         free(loser->certificate);
-    if (result)
+}
+
+/* In one write with `others`, so that a crash leaves all of it or nothing. What `changed` has other than
+ * `zone` of strings is its own, and is freed on failure. */
+static int remember_with(struct trust *trust, struct trust_zone *zone, struct trust_zone *changed,
+                         const struct trust_record *others, size_t count, struct error *err)
+{
+    struct trust_record records[TRUST_RECORDS_MAX];
+    struct buffer text;
+    assert(count < TRUST_RECORDS_MAX);
+    buffer_init(&text, 0);
+    int result = zone_to_record(changed, &text, &records[0], err);
+    for (size_t i = 0; i < count; i++)
+        records[i + 1] = others[i];
+    if (result == 0)
+        result = trust->environment.remember(trust->environment.context, records, count + 1, err);
+    buffer_finish(&text);
+    if (result) {
+        drop_strings(changed, zone);
         return error_wrap(err, "remembering zone %s", changed->name);
+    }
+    drop_strings(zone, changed);
     *zone = *changed;
     return 0;
+}
+
+static int remember(struct trust *trust, struct trust_zone *zone, struct trust_zone *changed,
+                    struct error *err)
+{
+    return remember_with(trust, zone, changed, NULL, 0, err);
+}
+
+/* With the join token that is used up by the change. */
+static int remember_used(struct trust *trust, struct trust_zone *zone, struct trust_zone *changed,
+                         const struct trust_join *join, struct error *err)
+{
+    struct trust_record record;
+    struct buffer text;
+    int result = join_to_record(join, &text, &record, err);
+    if (result)
+        drop_strings(changed, zone);
+    else
+        result = remember_with(trust, zone, changed, &record, 1, err);
+    buffer_finish(&text);
+    return result;
 }
 
 /* ---- looking ---- */
@@ -134,8 +161,12 @@ bool trust_zone_find(const struct trust *trust, const char *zone, struct trust_z
 
 void trust_bundle_was_sent(struct trust *trust, const char *name)
 {
-    struct trust_zone *zone = trust_zone(trust, name);
-    if (zone)
+    struct trust_zone *zone = trust_zone(trust, name), changed;
+    if (!zone || strcmp(zone->bundle, trust->bundle_hash) == 0)
+        return;
+    changed = *zone;
+    memcpy(changed.bundle, trust->bundle_hash, sizeof changed.bundle);
+    if (remember(trust, zone, &changed, NULL)) /* then for this life alone */
         memcpy(zone->bundle, trust->bundle_hash, sizeof zone->bundle);
 }
 
@@ -267,7 +298,7 @@ static int issue_waiting(struct trust *trust, struct trust_zone *zone, struct er
         changed.certificate = strdup(certificate.data);
         changed.request = NULL;
         changed.removed = false;
-        result = changed.certificate ? remember(trust, zone, &changed, NULL, err)
+        result = changed.certificate ? remember(trust, zone, &changed, err)
                                      : error_set(err, ERROR_NO_MEMORY, "no memory");
     }
     buffer_finish(&certificate);
@@ -338,7 +369,7 @@ int trust_enrol(struct trust *trust, const char *name, const char *token, const 
     changed.request = strdup(request_pem);
     if (!changed.request)
         return error_set(err, ERROR_NO_MEMORY, "there is no memory for a certificate request");
-    if (remember(trust, zone, &changed, &used, err))
+    if (remember_used(trust, zone, &changed, &used, err))
         return -1;
     *join = used;
     return join->pre_approved ? issue_waiting(trust, zone, err) : 0;
@@ -379,19 +410,26 @@ int trust_approve(struct trust *trust, const char *name, const char *key_prefix,
     return issue_waiting(trust, zone, err);
 }
 
+/* With its join tokens, which would let it in again. */
 int trust_remove_zone(struct trust *trust, const char *name, struct error *err)
 {
-    struct trust_zone *zone = trust_zone(trust, name);
+    struct trust_record tokens[TRUST_JOINS_MAX];
+    struct trust_zone changed = {.removed = true}, *zone = trust_zone(trust, name);
+    size_t count = 0;
     if (!zone)
         return error_set(err, ERROR_NOT_FOUND, "no agent of zone %.80s has ever enrolled", name);
-    struct trust_zone changed = {.removed = true};
     memcpy(changed.name, zone->name, sizeof changed.name);
-    int result = remember(trust, zone, &changed, NULL, err);
-    for (size_t i = trust->join_count;
-         result == 0 && i-- > 0;) /* tokens that are still about would let it in again */
+    for (size_t i = 0; i < trust->join_count; i++)
+        if (strcmp(trust->joins[i].zone, name) == 0) {
+            tokens[count] = (struct trust_record){.data = NULL};
+            trust_record_name(&tokens[count++], "join", trust->joins[i].id);
+        }
+    if (remember_with(trust, zone, &changed, tokens, count, err))
+        return -1;
+    for (size_t i = trust->join_count; i-- > 0;)
         if (strcmp(trust->joins[i].zone, name) == 0)
-            forget_join(trust, i);
-    return result;
+            trust->joins[i] = trust->joins[--trust->join_count];
+    return 0;
 }
 
 /* ---- with a certificate ---- */
@@ -410,7 +448,7 @@ static void take_next(struct trust *trust, struct trust_zone *zone)
         changed.joined_at_s = trust_now_s(trust);
     changed.current = zone->next;
     changed.next = (struct issued){0};
-    remember(trust, zone, &changed, NULL, NULL);
+    remember(trust, zone, &changed, NULL);
 }
 
 enum caller_flaw zone_flaw(struct trust *trust, const char *name, const char *serial)
@@ -437,7 +475,7 @@ int trust_renew(struct trust *trust, const char *name, const char *serial, const
     if (sign(trust, name, request_pem, certificate, &changed.next, err))
         return -1;
     changed.certificate = strdup(certificate->data);
-    int result = changed.certificate ? remember(trust, zone, &changed, NULL, err)
+    int result = changed.certificate ? remember(trust, zone, &changed, err)
                                      : error_set(err, ERROR_NO_MEMORY, "no memory");
     if (result)
         buffer_clear(certificate);

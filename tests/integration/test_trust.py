@@ -37,11 +37,11 @@ class Federation:
         self.passphrase.chmod(0o600)
         self.processes, self.port = {}, 0
 
-    def start(self):
+    def start(self, *options):
         url = self.dir / "control-url"
         url.unlink(missing_ok=True)
         self.spawn("controller", "atoll-controller", "--dir", self.dir, "--ca-passphrase-file", self.passphrase, "--admin-file", self.dir / "admin.pem",
-                   "--listen", f"127.0.0.1:{self.port}", "--read-listen", "127.0.0.1:0")
+                   "--listen", f"127.0.0.1:{self.port}", "--read-listen", "127.0.0.1:0", *options)
         self.until(lambda: url.exists() or self.processes["controller"].poll() is not None, "the controller listens")
         assert self.processes["controller"].poll() is None, self.log("controller")
         self.url = url.read_text().strip()
