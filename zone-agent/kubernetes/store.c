@@ -174,7 +174,7 @@ bool store_is_complete(const struct kube_driver *driver)
     for (size_t i = 0; i < OBJECT_KIND_COUNT; i++) {
         const struct watched *watched = &driver->watches[i];
         if (i == OBJECT_SECRET)
-            continue; /* written, never read */
+            continue; /* written, and looked at by name: see secret_looks.c */
         if (watched->watch ? !watched->listed : i != OBJECT_VOLUME || *driver->project)
             return false;
     }
