@@ -249,6 +249,23 @@ def test_a_volume_that_would_be_deleted_with_its_claim_is_kept_again(healthy):
     wait_until(lambda: 'spec.persistentVolumeReclaimPolicy is "Delete"' in healthy.events(), "an event says it")
 
 
+@pytest.mark.parametrize("kind", ["pv", "pvc"])
+def test_a_disk_that_lost_our_labels_is_seen_again(new_federation, kind):
+    federation = new_federation((FIRST,))
+    federation.apply()
+    federation.write(DOCUMENTS)
+    place, before = federation.places[FIRST], federation.identity()
+    pod, name = place.ready_pod(1)["metadata"]["uid"], f"{federation.name}db-disk1" if kind == "pv" else f"{federation.name}-persistent-storage1"
+    labels = lambda: json.loads(place.zone.kubectl("get", kind, name, "-n", place.name, "-o", "json").stdout)["metadata"].get("labels", {})  # noqa: E731
+    whole = labels()
+    place.zone.kubectl("label", kind, name, "-n", place.name, "atoll.dev/federation-", "atoll.dev/zone-")
+    wait_until(lambda: labels() == whole, "the labels are back")
+    wait_until(lambda: "our labels were taken off" in federation.events(), "an event says it")
+    federation.wait_healthy()
+    assert federation.identity() == before and federation.count() == DOCUMENTS
+    assert place.ready_pod(1)["metadata"]["uid"] == pod, "nothing was restarted"
+
+
 def test_a_moved_service_address_keeps_the_members_id(new_federation):
     """Without reserved addresses, as a cloud's load balancer may."""
     federation = new_federation(project=False)

@@ -89,6 +89,8 @@ void scene_make(struct kube_driver *driver, struct scene *scene)
             .refused_bytes = note->refused_bytes,
             .refusal = note->refusal,
             .rests = clock_monotonic_ms(&driver->clock) < note->refused_until_ms,
+            .had_volume = note->had_volume,
+            .had_claim = note->had_claim,
             .secrets_stale = note->secrets[SECRET_KEYFILE].stale || note->secrets[SECRET_TLS].stale};
     }
     scene->input = (struct holdings_input){.zone = &scene->zone,

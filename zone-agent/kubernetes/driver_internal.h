@@ -50,7 +50,8 @@ struct note {
     int64_t secrets_looked_ms; /* monotonic; 0: not yet */
     bool foreign_shared;
     uint64_t foreign_request;
-    bool had_service, had_controller; /* seen by this agent, and not taken away by it */
+    bool had_volume, had_claim, had_service,
+        had_controller; /* seen by this agent, and not taken away by it */
 };
 
 struct watched {

@@ -250,8 +250,11 @@ static void compare_disk(const struct holdings_input *input, const struct intent
     const struct object_zone *zone = input->zone;
     const char *volume_name = json_get_text(json_get(claim, "spec"), "volumeName", "");
     const struct json *volume = *zone->project ? holdings_find(input, OBJECT_VOLUME, volume_name) : NULL;
-    if (!claim || is_going(claim) || (*zone->project && (!volume || is_going(volume))))
+    if (!claim || is_going(claim) || (*zone->project && (!volume || is_going(volume)))) {
+        out->disk_stale = note && ((!claim && note->had_claim) ||
+                                   (claim && !is_going(claim) && !volume && note->had_volume));
         return;
+    }
     out->disk_stale = is_stale(object_disk(OBJECT_CLAIM, zone, wanted, claim, false), claim) ||
                       (volume && is_stale(object_disk(OBJECT_VOLUME, zone, wanted, volume, false), volume));
     bool bound = strcmp(json_get_text(json_get(claim, "status"), "phase", ""), "Bound") == 0;

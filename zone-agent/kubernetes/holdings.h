@@ -27,6 +27,8 @@ struct member_note {
     const char *refusal;
     bool rests;
     bool secrets_stale;
+    bool had_volume,
+        had_claim; /* there were, and nobody has said that they are gone: they may have lost our labels */
 };
 
 struct holdings_input {

@@ -65,9 +65,9 @@ struct json *object_volume(const struct object_zone *zone, const struct intent_m
                            const char *disk_id);
 struct json *object_claim(const struct object_zone *zone, const struct intent_member *member);
 
-/* PersistentVolume or claim that is there, `live`: what it is to be. What can't be changed is as it is, what
- * is known of the disk stays on it, and its size is as it is or, with `grow`, no smaller than the intent
- * says. */
+/* PersistentVolume or claim that is there, `live` (NULL: somewhere out of sight): what it is to be. What
+ * can't be changed is as it is, what is known of the disk stays on it, and its size is as it is or, with
+ * `grow`, no smaller than the intent says. */
 struct json *object_disk(enum object_kind kind, const struct object_zone *zone,
                          const struct intent_member *member, const struct json *live, bool grow);
 /* The same for one that was made by the above. */

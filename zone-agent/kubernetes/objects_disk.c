@@ -85,6 +85,7 @@ struct json *object_disk(enum object_kind kind, const struct object_zone *zone,
 {
     struct json *wanted =
         kind == OBJECT_VOLUME ? object_volume(zone, member, NULL) : object_claim(zone, member);
-    object_keep(kind, wanted, live, grow);
+    if (live)
+        object_keep(kind, wanted, live, grow);
     return wanted;
 }

@@ -69,10 +69,10 @@ static void add_disk_object(struct job *job, const struct scene *scene, enum obj
                             const char *name)
 {
     const struct json *live = holdings_find(&scene->input, kind, name);
-    if (!live)
-        return;
     struct json *wanted = object_disk(kind, &scene->zone, job->member, live, job->kind == STEP_GROW_DISK);
-    if (job->kind == STEP_UPDATE_DISK)
+    if (job->kind == STEP_UPDATE_DISK && !live)
+        job_say_changed(job, kind, name, "our labels were taken off");
+    else if (job->kind == STEP_UPDATE_DISK)
         look_for_drift(job, kind, name, wanted, live);
     add(job, scene, OP_ENSURE, kind, name, wanted)->there = true;
 }

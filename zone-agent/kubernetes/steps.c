@@ -224,6 +224,17 @@ static void remove_if_ours(struct job *job, const struct kube_answer *answer)
     job_next(job);
 }
 
+/* It is gone, and not only out of sight: what is to be done now, the next look says. */
+static void tell_gone(struct job *job, const struct op *op)
+{
+    struct note *note = driver_note(job->driver, job->member->set, job->member->ordinal);
+    if (note && op->object == OBJECT_VOLUME)
+        note->had_volume = false;
+    if (note && op->object == OBJECT_CLAIM)
+        note->had_claim = false;
+    job_end(job);
+}
+
 static void on_looked(void *context, uint64_t id, const struct kube_answer *answer)
 {
     struct job *job = context;
@@ -236,7 +247,7 @@ static void on_looked(void *context, uint64_t id, const struct kube_answer *answ
     if (op->kind == OP_REMOVE) {
         remove_if_ours(job, answer);
     } else if (answer->status == 404 && op->there) {
-        job_end(job); /* what is to be done now, the next look says */
+        tell_gone(job, op);
     } else if (answer->status == 404) {
         apply(job, false); /* somebody may be quicker: then it is theirs */
     } else if (answer->err) {

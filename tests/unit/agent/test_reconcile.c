@@ -141,6 +141,7 @@ CASE(not_running) { UNUSED; held->pod.running = false; held->pod.ready = false; 
 CASE(foreign_object) { UNUSED; held->foreign = true; held->problem.message = "theirs"; held->service_exists = false; }
 CASE(foreign_object_held) { wanted->run = RUN_HELD; held->foreign = true; }
 CASE(stale_disk) { UNUSED; held->disk_stale = true; }
+CASE(stale_disk_unseen) { UNUSED; held->disk.state = DISK_ABSENT; held->disk_stale = true; }
 CASE(small_disk) { UNUSED; held->disk_small = true; }
 CASE(small_disk_start) { UNUSED; no_pod(held); held->disk_small = true; }
 CASE(small_disk_held) { wanted->run = RUN_HELD; no_pod(held); held->disk_small = true; }
@@ -194,6 +195,7 @@ static const struct row rows[] = {
     {"nothing is made beside somebody else's object", foreign_object, 125, DECISION_WAIT, 0, "foreign_object"},
     {"a hold comes before somebody else's object", foreign_object_held, 120, DECISION_STEP, STEP_SCALE_TO_ZERO, "stopping"},
     {"the disk's objects were changed", stale_disk, 135, DECISION_STEP, STEP_UPDATE_DISK, "updating_disk"},
+    {"the disk's objects are looked for before it is taken for gone", stale_disk_unseen, 135, DECISION_STEP, STEP_UPDATE_DISK, "updating_disk"},
     {"the Service was changed", stale_service, 141, DECISION_STEP, STEP_UPDATE_SERVICE, "updating_service"},
     {"the controller was changed", stale_controller, 184, DECISION_STEP, STEP_UPDATE_CONTROLLER, "updating_controller"},
     {"a larger disk is wanted", small_disk, 187, DECISION_STEP, STEP_GROW_DISK, "growing_disk"},

@@ -392,6 +392,44 @@ static void what_refuses_to_grow_is_said_and_rests(void **state)
     }
 }
 
+static void a_disk_that_was_there_is_looked_for_before_it_is_taken_for_gone(void **state)
+{
+    static const struct {
+        const char *project;
+        bool claim, volume, had_claim, had_volume, stale;
+    } rows[] = {{"", false, false, true, false, true},    {"", false, false, false, false, false},
+                {"acme", true, false, true, true, true},  {"acme", true, false, true, false, false},
+                {"acme", false, false, true, true, true}, {"acme", true, true, true, true, false}};
+    (void)state;
+    struct intent_member member = disk_member(1);
+    const struct intent intent = {.federation = "prod", .zone = "z", .members = &member, .member_count = 1};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const struct member_note note = {.set = "mongo",
+                                         .ordinal = 1,
+                                         .last_repair = "",
+                                         .foreign = "",
+                                         .problem = "",
+                                         .problem_code = "",
+                                         .refusal = "",
+                                         .had_claim = rows[i].had_claim,
+                                         .had_volume = rows[i].had_volume};
+        struct world world;
+        world_init(&world);
+        world.zone.project = rows[i].project;
+        world.input.intent = &intent;
+        world.input.notes = &note;
+        world.input.note_count = 1;
+        add(&world, OBJECT_SERVICE, SERVICE("", INGRESS));
+        if (rows[i].claim)
+            add_disk_object(&world, OBJECT_CLAIM, &member, "", "");
+        if (rows[i].volume)
+            add_disk_object(&world, OBJECT_VOLUME, &member, "", "");
+        if (look(&world)->disk_stale != rows[i].stale)
+            fail_msg("row %zu", i);
+        world_finish(&world);
+    }
+}
+
 static void the_size_is_what_there_is_and_not_what_is_asked_for(void **state)
 {
     (void)state;
@@ -461,6 +499,7 @@ int main(void)
         cmocka_unit_test(a_disk_is_small_until_its_volume_or_its_claim_says_the_size),
         cmocka_unit_test(a_claim_that_waits_for_its_first_pod_is_not_grown),
         cmocka_unit_test(what_refuses_to_grow_is_said_and_rests),
+        cmocka_unit_test(a_disk_that_was_there_is_looked_for_before_it_is_taken_for_gone),
         cmocka_unit_test(the_size_is_what_there_is_and_not_what_is_asked_for),
         cmocka_unit_test(a_controller_is_stale_until_its_certificate_was_brought),
     };

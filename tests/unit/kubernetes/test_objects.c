@@ -325,6 +325,17 @@ static void a_volume_that_is_there_keeps_what_cant_be_changed_and_what_is_known_
     json_destroy(live);
 }
 
+static void a_volume_out_of_sight_is_wanted_whole(void **state)
+{
+    (void)state;
+    struct intent_member wanted = member();
+    struct object_zone facts = zone("acme", 32);
+    struct json *out = object_disk(OBJECT_VOLUME, &facts, &wanted, NULL, false);
+    assert_non_null(json_get(json_get(out, "spec"), "csi"));
+    assert_non_null(json_get(json_get(out, "spec"), "nodeAffinity"));
+    json_destroy(out);
+}
+
 static void a_size_is_raised_with_the_disk_and_never_lowered(void **state)
 {
     static const struct {
@@ -447,6 +458,7 @@ int main(void)
         cmocka_unit_test(the_users_labels_never_hide_the_pod_from_its_service),
         cmocka_unit_test(what_counts_as_a_difference),
         cmocka_unit_test(a_volume_that_is_there_keeps_what_cant_be_changed_and_what_is_known_of_its_disk),
+        cmocka_unit_test(a_volume_out_of_sight_is_wanted_whole),
         cmocka_unit_test(a_size_is_raised_with_the_disk_and_never_lowered),
         cmocka_unit_test(of_a_claim_that_is_there_nothing_but_its_size_is_ever_sent_changed),
         cmocka_unit_test(whose_an_object_is),
