@@ -400,6 +400,25 @@ def test_a_larger_size_grows_the_disk_and_then_its_volume(healthy):
     assert "changed by somebody else" not in healthy.events()
 
 
+def test_a_quota_that_is_used_up_keeps_a_disk_small_and_nobody_from_starting(new_federation):
+    federation = new_federation((FIRST,))
+    federation.apply()
+    place, quota = federation.places[FIRST], f"quotas/{FIRST.rpartition('-')[0]}/SSD_TOTAL_GB"
+    volume = lambda: place.client.get(f"/api/v1/persistentvolumes/{federation.name}db-disk1")["spec"]["capacity"]["storage"]  # noqa: E731
+    former = place.ready_pod(1)["metadata"]["uid"]
+    federation.compute.control("PUT", quota, 0)
+    try:
+        federation.apply(federation.spec(storage=LARGER), wait=False)
+        wait_until(lambda: "Quota 'SSD_TOTAL_GB' exceeded" in federation.explain(), "explain names the quota")
+        assert federation.set_status()["phase"] == "Healthy" and volume() == "1Gi", "no PersistentVolume says more than there is"
+        place.fault("delete-pod", member=f"{federation.name}-node1", grace=1)
+        place.wait_ready(1, other_than=former)
+    finally:
+        federation.compute.control("PUT", quota, 100000)
+    wait_until(lambda: volume() == "2Gi", "it grows by itself once there is room")
+    wait_until(lambda: "Quota" not in federation.explain(), "and nothing is left to say")
+
+
 def test_a_larger_size_grows_the_claims_of_a_class(new_federation):
     federation = new_federation(project=False)
     federation.apply()
@@ -427,8 +446,9 @@ def test_a_class_that_lets_nothing_grow_is_explained_and_no_reason_to_hurry(new_
         assert "allowVolumeExpansion" in federation.explain()
         steady(lambda: log.read_text().count(rule) == 1, 10, "and it is not asked for again and again")
         assert federation.set_status()["phase"] == "Healthy"
+        former = place.ready_pod(1)["metadata"]["uid"]
         place.fault("delete-pod", member=f"{federation.name}-node1", grace=1)
-        wait_until(lambda: place.ready_pod(1), "the member goes on being repaired")
+        place.wait_ready(1, other_than=former)
     finally:
         place.client.patch(cluster_class, {"allowVolumeExpansion": True})
     federation.kill(FIRST)  # else it is asked again in five minutes

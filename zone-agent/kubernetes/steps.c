@@ -337,15 +337,15 @@ static bool is_growth_refused(const struct job *job, const struct op *op, const 
 static void tell_refused(struct job *job, const struct op *op, const struct kube_answer *answer)
 {
     struct note *note = driver_note(job->driver, job->member->set, job->member->ordinal);
+    const struct json *resources = json_get(json_get(op->body, "spec"), "resources");
     if (note) {
-        snprintf(note->refusal, sizeof note->refusal,
-                 "%s %.253s is not grown to %lld bytes: the API server says \"%.500s\"; let its StorageClass "
-                 "allow it "
-                 "(allowVolumeExpansion: true), or give the member a new disk (state: absent, then another "
-                 "ordinal); "
-                 "it is tried again every %d minutes",
-                 object_kind_name(op->object), op->name, (long long)job->member->storage_bytes,
-                 answer->message, REFUSED_REST_MS / 60000);
+        snprintf(
+            note->refusal, sizeof note->refusal,
+            "%s %.253s is not grown to %s: the API server says \"%.500s\"; let its StorageClass allow it "
+            "(allowVolumeExpansion: true), or raise the quota; it is tried again every %d minutes",
+            object_kind_name(op->object), op->name,
+            json_get_text(json_get(resources, "requests"), "storage", ""), answer->message,
+            REFUSED_REST_MS / 60000);
         note->refused_bytes = job->member->storage_bytes;
         note->refused_until_ms = clock_monotonic_ms(&job->driver->clock) + REFUSED_REST_MS;
         job->driver->note(job->driver->events.context, true, note->refusal);
