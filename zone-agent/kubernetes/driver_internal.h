@@ -9,9 +9,11 @@
 #include "zone-agent/kubernetes/watch.h"
 
 enum {
-    STORE_OBJECTS_MAX = 20000,   /* nodes included; above it the zone is said to be too large */
-    LOOK_MS = 5000,              /* at what isn't watched: foreign objects, a waiting pod's Secrets */
-    SECRETS_LOOK_MS = 60000,     /* at the Secrets of a pod that runs */
+    STORE_OBJECTS_MAX = 20000, /* nodes included; above it the zone is said to be too large */
+    LOOK_MS = 5000,            /* at what isn't watched: foreign objects, a waiting pod's Secrets */
+    SECRETS_LOOK_MS = 60000,   /* at the Secrets of a pod that runs */
+    SECRETS_LOOKS_MOST =
+        20, /* members in one look: a zone's most in a minute, and steps find room among the requests */
     REFUSED_REST_MS = 5 * 60000, /* before the API server is asked again to grow a claim */
     DISCOVER_RETRY_MS = 2000,
 };
@@ -92,6 +94,7 @@ struct kube_driver {
     uint64_t last_version;
     struct note **notes;
     size_t note_count;
+    size_t secrets_next;         /* whose Secrets are looked at first: each has its turn */
     struct job *jobs, *finished; /* under way; whose end the agent has still to be told */
     bool changed, closing;
     size_t open_handles;

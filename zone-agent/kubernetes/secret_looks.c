@@ -105,11 +105,14 @@ void secrets_look(struct kube_driver *driver)
     if (!driver->intent || !store_is_complete(driver))
         return;
     scene_make(driver, &scene);
-    for (size_t i = 0; i < driver->intent->member_count; i++) {
-        const struct intent_member *member = &driver->intent->members[i];
+    size_t count = driver->intent->member_count, looked = 0;
+    for (size_t turn = 0; turn < count && looked < SECRETS_LOOKS_MOST; turn++) {
+        const struct intent_member *member = &driver->intent->members[driver->secrets_next++ % count];
         struct note *note = driver_note(driver, member->set, member->ordinal);
-        if (note && member->run != RUN_ABSENT && is_due(&scene, member, note))
-            look_at(&scene, member, note);
+        if (!note || member->run == RUN_ABSENT || !is_due(&scene, member, note))
+            continue;
+        look_at(&scene, member, note);
+        looked++;
     }
     scene_finish(&scene);
 }
