@@ -201,6 +201,8 @@ struct member_holding {
     /* Facts for the agent's own rows; not in the report. */
     bool foreign; /* an object of the member's name isn't ours: `problem` names it */
     bool disk_stale, service_stale, controller_stale; /* not as the intent says */
+    bool disk_small;                                  /* smaller than the intent says, and may be grown now */
+    bool secrets_stale; /* its keyfile or certificate is gone from beside its pod, or somebody else's */
 };
 
 /* ---- intent ---- */

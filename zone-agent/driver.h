@@ -12,11 +12,13 @@
     X(STEP_CREATE_DISK, "create the disk")                                                                   \
     X(STEP_MARK_DISK, "mark the disk with the replica set's id")                                             \
     X(STEP_UPDATE_DISK, "bring the disk's objects up to date")                                               \
+    X(STEP_GROW_DISK, "grow the disk")                                                                       \
     X(STEP_CREATE_SERVICE, "create the Service")                                                             \
     X(STEP_UPDATE_SERVICE, "bring the Service up to date")                                                   \
     X(STEP_CREATE_CONTROLLER,                                                                                \
       "create the ReplicationController") /* with the intent's replicas and template */                      \
     X(STEP_UPDATE_CONTROLLER, "bring the ReplicationController up to date")                                  \
+    X(STEP_UPDATE_SECRETS, "write the Secrets again")                                                        \
     X(STEP_SCALE_TO_ZERO, "set the ReplicationController to no pod")                                         \
     X(STEP_SCALE_TO_ONE, "set the ReplicationController to one pod")                                         \
     X(STEP_DELETE_CONTROLLER, "delete the ReplicationController")                                            \

@@ -222,6 +222,26 @@ static void append_enrolments(struct json *waits, const struct set_view *set,
     }
 }
 
+/* What the zone can't do for a member that is otherwise all that it should be, like growing its disk: nobody
+ * waits for it, and the set is healthy, yet somebody has to know. */
+static void append_zone_problems(struct json *waits, const struct set_view *set)
+{
+    struct arena arena;
+    arena_init(&arena, 0);
+    for (size_t i = 0; set->plan && set->observation && i < set->plan->member_count; i++) {
+        const struct problem *problem = &set->observation->members[i].holding.problem;
+        if (set->plan->members[i].waiting || !*problem->message)
+            continue;
+        json_append(waits, wait_write(&(struct wait){
+                               .subject = spec_node_name(set->set, &set->set->members[i], &arena),
+                               .reason = problem->code,
+                               .message = problem->message,
+                               .ended_by = arena_printf(&arena, "zone %s", set->set->members[i].zone),
+                               .rule = problem->rule}));
+    }
+    arena_finish(&arena);
+}
+
 static void answer_explain(struct exchange *exchange, const struct set_view *set,
                            const struct federation_view *view)
 {
@@ -235,6 +255,7 @@ static void answer_explain(struct exchange *exchange, const struct set_view *set
     for (size_t i = 0; plan && i < plan->member_count; i++)
         if (plan->members[i].waiting)
             json_append(waits, wait_write(&plan->members[i].wait));
+    append_zone_problems(waits, set);
     append_enrolments(waits, set, view);
     struct json *rules = json_set(root, "rules", json_array());
     if (plan) {

@@ -238,6 +238,34 @@ def test_a_service_edited_by_hand_is_repaired_and_foreign_fields_stay(healthy):
     wait_until(lambda: "changed by somebody else" in healthy.events(), "an event says it")
 
 
+def test_a_volume_that_would_be_deleted_with_its_claim_is_kept_again(healthy):
+    path = f"/api/v1/persistentvolumes/{healthy.name}db-disk2"
+    place = healthy.places[SECOND]
+    before = place.client.patch(path, {"metadata": {"annotations": {"example.com/mine": "kept"}}, "spec": {"persistentVolumeReclaimPolicy": "Delete"}})
+    wait_until(lambda: place.client.get(path)["spec"]["persistentVolumeReclaimPolicy"] == "Retain", "the policy is repaired")
+    after = place.client.get(path)
+    assert after["metadata"]["annotations"] == before["metadata"]["annotations"], "what is known of the disk, and others' own"
+    assert after["spec"] == dict(before["spec"], persistentVolumeReclaimPolicy="Retain")
+    wait_until(lambda: 'spec.persistentVolumeReclaimPolicy is "Delete"' in healthy.events(), "an event says it")
+
+
+@pytest.mark.parametrize("kind", ["pv", "pvc"])
+def test_a_disk_that_lost_our_labels_is_seen_again(new_federation, kind):
+    federation = new_federation((FIRST,))
+    federation.apply()
+    federation.write(DOCUMENTS)
+    place, before = federation.places[FIRST], federation.identity()
+    pod, name = place.ready_pod(1)["metadata"]["uid"], f"{federation.name}db-disk1" if kind == "pv" else f"{federation.name}-persistent-storage1"
+    labels = lambda: json.loads(place.zone.kubectl("get", kind, name, "-n", place.name, "-o", "json").stdout)["metadata"].get("labels", {})  # noqa: E731
+    whole = labels()
+    place.zone.kubectl("label", kind, name, "-n", place.name, "atoll.dev/federation-", "atoll.dev/zone-")
+    wait_until(lambda: labels() == whole, "the labels are back")
+    wait_until(lambda: "our labels were taken off" in federation.events(), "an event says it")
+    federation.wait_healthy()
+    assert federation.identity() == before and federation.count() == DOCUMENTS
+    assert place.ready_pod(1)["metadata"]["uid"] == pod, "nothing was restarted"
+
+
 def test_a_moved_service_address_keeps_the_members_id(new_federation):
     """Without reserved addresses, as a cloud's load balancer may."""
     federation = new_federation(project=False)
@@ -343,6 +371,132 @@ def test_a_foreign_replication_controller_stays_untouched_and_explain_says_what_
     assert not any(entry["manager"] == "atoll" for entry in after["metadata"]["managedFields"])
     place.client.delete(place.path("replicationcontrollers", name), {"apiVersion": "v1", "kind": "DeleteOptions"})
     federation.wait_healthy()
+
+
+# ---- disks grow ----
+
+LARGER = {"size": "2Gi", "type": "pd-ssd"}
+
+
+def pod_ids(federation):
+    return {ordinal: place.ready_pod(ordinal)["metadata"]["uid"] for ordinal, place in enumerate(federation.places.values(), start=1)}
+
+
+def claim_of(place, ordinal):
+    return place.client.get(place.path("persistentvolumeclaims", f"{place.name}-persistent-storage{ordinal}"))
+
+
+def test_a_larger_size_grows_the_disk_and_then_its_volume(healthy):
+    pods = pod_ids(healthy)
+    healthy.apply(healthy.spec(storage=LARGER))
+    for ordinal, place in enumerate(healthy.places.values(), start=1):
+        name = f"{healthy.name}db-disk{ordinal}"
+        wait_until(lambda of=place, disk=name: of.client.get(f"/api/v1/persistentvolumes/{disk}")["spec"]["capacity"]["storage"] == "2Gi",
+                   "the PersistentVolume says it")
+        assert healthy.compute.api("GET", f"zones/{place.zone.name}/disks/{name}")[1]["sizeGb"] == "2"
+        assert field(claim_of(place, ordinal), "spec", "resources", "requests", "storage") == "1Gi", "the server grows no claim without a class"
+        wait_until(lambda of=ordinal: healthy.member(of)["disk"]["sizeBytes"] == 2 << 30, "and so does the status")
+    assert pod_ids(healthy) == pods, "nothing was restarted"
+    assert "changed by somebody else" not in healthy.events()
+
+
+def test_a_quota_that_is_used_up_keeps_a_disk_small_and_nobody_from_starting(new_federation):
+    federation = new_federation((FIRST,))
+    federation.apply()
+    place, quota = federation.places[FIRST], f"quotas/{FIRST.rpartition('-')[0]}/SSD_TOTAL_GB"
+    volume = lambda: place.client.get(f"/api/v1/persistentvolumes/{federation.name}db-disk1")["spec"]["capacity"]["storage"]  # noqa: E731
+    former = place.ready_pod(1)["metadata"]["uid"]
+    federation.compute.control("PUT", quota, 0)
+    try:
+        federation.apply(federation.spec(storage=LARGER), wait=False)
+        wait_until(lambda: "Quota 'SSD_TOTAL_GB' exceeded" in federation.explain(), "explain names the quota")
+        assert federation.set_status()["phase"] == "Healthy" and volume() == "1Gi", "no PersistentVolume says more than there is"
+        place.fault("delete-pod", member=f"{federation.name}-node1", grace=1)
+        place.wait_ready(1, other_than=former)
+    finally:
+        federation.compute.control("PUT", quota, 100000)
+    wait_until(lambda: volume() == "2Gi", "it grows by itself once there is room")
+    wait_until(lambda: "Quota" not in federation.explain(), "and nothing is left to say")
+
+
+def test_a_larger_size_grows_the_claims_of_a_class(new_federation):
+    federation = new_federation(project=False)
+    federation.apply()
+    pods = pod_ids(federation)
+    federation.apply(federation.spec(storage=LARGER))
+    for ordinal, place in enumerate(federation.places.values(), start=1):
+        wait_until(lambda of=place, n=ordinal: field(claim_of(of, n), "status", "capacity", "storage") == "2Gi", "the claim has grown")
+        assert claim_of(place, ordinal)["metadata"]["annotations"]["atoll.dev/used"] == "true"
+        wait_until(lambda of=ordinal: federation.member(of)["disk"]["sizeBytes"] == 2 << 30, "and the status says it")
+    federation.wait_healthy()
+    assert pod_ids(federation) == pods, "nothing was restarted"
+
+
+def test_a_class_that_lets_nothing_grow_is_explained_and_no_reason_to_hurry(new_federation):
+    federation = new_federation((FIRST,), project=False)
+    federation.apply()
+    place, rule = federation.places[FIRST], "(rule 187)"
+    log = federation.folder / f"{FIRST}.log"
+    cluster_class = f"/apis/storage.k8s.io/v1/storageclasses/{claim_of(place, 1)['spec']['storageClassName']}"
+    place.client.patch(cluster_class, {"allowVolumeExpansion": False})
+    try:
+        time.sleep(1)  # the API server knows classes by a watch of its own
+        federation.apply(federation.spec(storage=LARGER), wait=False)
+        wait_until(lambda: "is not grown" in federation.explain(), "explain names the refusal")
+        assert "allowVolumeExpansion" in federation.explain()
+        steady(lambda: log.read_text().count(rule) == 1, 10, "and it is not asked for again and again")
+        assert federation.set_status()["phase"] == "Healthy"
+        former = place.ready_pod(1)["metadata"]["uid"]
+        place.fault("delete-pod", member=f"{federation.name}-node1", grace=1)
+        place.wait_ready(1, other_than=former)
+    finally:
+        place.client.patch(cluster_class, {"allowVolumeExpansion": True})
+    federation.kill(FIRST)  # else it is asked again in five minutes
+    federation.start_agent(FIRST)
+    wait_until(lambda: field(claim_of(place, 1), "status", "capacity", "storage") == "2Gi", "the claim grows once its class lets it")
+    wait_until(lambda: "is not grown" not in federation.explain(), "and nothing is left to say")
+
+
+# ---- Secrets ----
+
+def secret_version(place, what):
+    secret = place.client.find(place.path("secrets", f"{place.name}-node1-{what}"))
+    return secret and secret["metadata"]["resourceVersion"]
+
+
+def test_a_deleted_secret_is_made_again_for_the_pod_that_waits_for_it(new_federation):
+    federation = new_federation((FIRST,))
+    federation.apply()
+    place, names = federation.places[FIRST], ("keyfile", "tls")
+    former = place.ready_pod(1)["metadata"]["uid"]
+    content = tls_secret(place, 1)
+    for what in names:
+        place.zone.kubectl("delete", "secret", f"{place.name}-node1-{what}", "-n", place.name)
+    place.fault("delete-pod", member=f"{federation.name}-node1", grace=1)
+    place.wait_ready(1, other_than=former)
+    assert all(secret_version(place, what) for what in names) and tls_secret(place, 1) == content
+    federation.wait_healthy()
+    wait_until(lambda: "was deleted by somebody else" in federation.events() and "Secret" in federation.events(), "an event says it")
+
+
+def test_an_edited_secret_is_as_it_was_again_and_an_agents_start_changes_none(new_federation):
+    federation = new_federation((FIRST,))
+    federation.apply()
+    place = federation.places[FIRST]
+    log, pod = federation.folder / f"{FIRST}.log", place.ready_pod(1)["metadata"]["uid"]
+    before = {what: secret_version(place, what) for what in ("keyfile", "tls")}
+    federation.kill(FIRST)
+    federation.start_agent(FIRST)
+    wait_until(lambda: "(rule 186)" in log.read_text(), "the new agent makes sure of them")
+    steady(lambda: {what: secret_version(place, what) for what in before} == before, 3, "and the server finds nothing to change")
+    assert "by somebody else" not in federation.events()
+    path = place.path("secrets", f"{place.name}-node1-tls")
+    content = tls_secret(place, 1)
+    place.client.patch(path, {"metadata": {"annotations": {"example.com/mine": "kept"}}, "stringData": {"ca.pem": "theirs"}})
+    wait_until(lambda: tls_secret(place, 1) == content, "it is as it was", timeout=90)
+    assert place.client.get(path)["metadata"]["annotations"]["example.com/mine"] == "kept"
+    wait_until(lambda: f"Secret {place.name}-node1-tls was changed by somebody else" in federation.events(), "an event says it")
+    assert place.ready_pod(1)["metadata"]["uid"] == pod, "nothing was restarted"
 
 
 # ---- rights ----

@@ -86,6 +86,7 @@ class ZoneEmulator:
         for service in services:
             self.attempt(self.balancer.sync, service)
         self.balancer.forget_gone({uid(service) for service in services})
+        self.attempt(self.storage.expand)
         self.attempt(self.storage.reclaim)
         self.busy = self.busy or any(not run.ready or run.kill_at is not None for run in self.kubelet.runs.values())
 

@@ -69,10 +69,16 @@ static bool lead_address_to_foreign(struct world *world, const struct member_slo
 
 static bool edit_object(struct member_slot *slot, struct chance *chance)
 {
-    switch (chance_between(chance, 0, 2)) {
+    switch (chance_between(chance, 0, 4)) {
     case 0:
         slot->disk_stale = slot->disk.exists;
         return slot->disk_stale;
+    case 3: /* as after a larger size in the spec */
+        slot->disk_small = slot->disk.exists;
+        return slot->disk_small;
+    case 4:
+        slot->secrets_stale = slot->controller;
+        return slot->secrets_stale;
     case 1:
         slot->service_stale = slot->service;
         return slot->service_stale;

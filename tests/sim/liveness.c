@@ -30,7 +30,8 @@ static bool member_settled(const struct world *world, const struct configuration
     const struct entry *entry = entry_for(world, config, ordinal);
     if (!wish_counts(world, ordinal))
         return !slot->pod && !slot->controller && !slot->service;
-    if (slot->disk_stale || slot->service_stale || slot->controller_stale)
+    if (slot->disk_stale || slot->disk_small || slot->service_stale || slot->controller_stale ||
+        slot->secrets_stale)
         return false; /* what somebody edited is put right */
     if (!papers_bear(world, &slot->loaded, slot->address) || slot->loaded.serial != slot->brought.serial ||
         strcmp(slot->loaded.key_id, slot->brought.key_id) != 0)

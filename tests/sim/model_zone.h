@@ -38,14 +38,15 @@ struct member_slot {
     int no_address, no_pod, slow_start, slow_sync, slow_disk, no_quota, too_stale, other_version, disk_failed,
         foreign_object;
     struct disk own_disk; /* kept beside while another replica set's is in its place */
-    bool disk_stale, service_stale, controller_stale; /* edited by somebody */
+    bool disk_stale, service_stale, controller_stale, secrets_stale; /* edited by somebody */
+    bool disk_small;
 };
 
 /* What the agent's driver shows of a slot: a copy, so that a watch can be stale. */
 struct slot_seen {
     bool disk_exists, disk_used, disk_ready, disk_failed, service, controller, pod, running, ready,
         terminating;
-    bool foreign, disk_stale, service_stale, controller_stale;
+    bool foreign, disk_stale, disk_small, service_stale, controller_stale, secrets_stale;
     char disk_id[UUID_TEXT_MAX], mark[25], address[HOST_MAX];
     int replicas, serial;
     char key_id[KEYFILE_ID_MAX], brought_key_id[KEYFILE_ID_MAX];

@@ -30,8 +30,10 @@ static void see(const struct world *world, const struct member_slot *slot, struc
                                .disk_failed = slot->disk_failed > 0,
                                .foreign = slot->foreign_object > 0,
                                .disk_stale = slot->disk_stale && slot->disk.exists,
+                               .disk_small = slot->disk_small && slot->disk.exists,
                                .service_stale = slot->service_stale && slot->service,
-                               .controller_stale = slot->controller_stale && slot->controller};
+                               .controller_stale = slot->controller_stale && slot->controller,
+                               .secrets_stale = slot->secrets_stale && slot->controller};
     seen->serial = slot->brought.serial;
     memcpy(seen->key_id, slot->loaded.key_id, sizeof seen->key_id);
     memcpy(seen->brought_key_id, slot->brought.key_id, sizeof seen->brought_key_id);
@@ -108,6 +110,8 @@ static struct member_holding holding_of(const struct slot_seen *seen, const stru
         .last_repair = "",
         .foreign = seen->foreign,
         .disk_stale = seen->disk_stale,
+        .disk_small = seen->disk_small,
+        .secrets_stale = seen->secrets_stale,
         .service_stale = seen->service_stale,
         .controller_stale = seen->controller_stale || (seen->controller && is_late(seen, identity))};
 }
@@ -245,6 +249,12 @@ static int do_step(struct world *world, struct member_slot *slot, const struct s
         return 0;
     case STEP_UPDATE_DISK:
         slot->disk_stale = false;
+        return 0;
+    case STEP_GROW_DISK:
+        slot->disk_small = false;
+        return 0;
+    case STEP_UPDATE_SECRETS:
+        slot->secrets_stale = false;
         return 0;
     case STEP_UPDATE_SERVICE:
         slot->service_stale = false;

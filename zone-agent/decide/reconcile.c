@@ -83,6 +83,7 @@ static uint32_t held_facts(const struct member_holding *held)
            fact(F(POD), is_set(pod->name)) | fact(F(POD_RUNNING), pod->running) |
            fact(F(POD_READY), pod->ready) | fact(F(POD_TERMINATING), pod->terminating) |
            fact(F(FOREIGN), held->foreign) | fact(F(DISK_STALE), held->disk_stale) |
+           fact(F(DISK_SMALL), held->disk_small) | fact(F(SECRETS_STALE), held->secrets_stale) |
            fact(F(SERVICE_STALE), held->service_stale) | fact(F(CONTROLLER_STALE), held->controller_stale);
 }
 

@@ -28,6 +28,7 @@ struct kube_call {
     bool fresh;   /* the last connection may be dead */
     bool refused; /* was answered 401 once */
     bool canceled;
+    bool metadata_only;
     bool answered; /* `done` was called; only libcurl still has to let go */
 };
 
@@ -100,24 +101,28 @@ static void wake(struct kube_client *client, int64_t in_ms)
         uv_timer_start(&client->work, on_work, (uint64_t)in_ms, 0);
 }
 
-int kube_client_dial(struct kube_client *client, const char *path, const char *content_type,
+int kube_client_dial(struct kube_client *client, const struct kube_target *target,
                      struct http_call_options *options, struct http_call **out, uint64_t *version,
                      struct error *err)
 {
     struct kube_identity identity;
     char url[KUBE_URL_MAX], typed[128];
-    const char *headers[4] = {"Accept: application/json"};
+    /* A refusal is a Status, which is no object's metadata.
+     * https://kubernetes.io/docs/reference/using-api/api-concepts/#metadata-only-fetches */
+    const char *headers[4] = {target->metadata_only
+                                  ? "Accept: application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+                                  : "Accept: application/json"};
     size_t count = 1;
     int result = kube_credentials_get(client->credentials, &identity, err);
     if (result)
         return result;
-    if (content_type) {
-        snprintf(typed, sizeof typed, "Content-Type: %s", content_type);
+    if (target->content_type) {
+        snprintf(typed, sizeof typed, "Content-Type: %s", target->content_type);
         headers[count++] = typed;
     }
     if (identity.authorization)
         headers[count++] = identity.authorization;
-    if (snprintf(url, sizeof url, "%s%s", kube_client_server(client), path) >= (int)sizeof url)
+    if (snprintf(url, sizeof url, "%s%s", kube_client_server(client), target->path) >= (int)sizeof url)
         return error_set(err, ERROR_TOO_LARGE, "a URL of more than %d bytes", KUBE_URL_MAX - 1);
     options->url = url;
     options->headers = headers;
@@ -213,8 +218,9 @@ static void send_call(struct kube_call *call, int64_t now_ms)
         .done = on_http_done,
         .context = call,
     };
-    int result = kube_client_dial(client, call->path, call->body ? call->content_type : NULL, &options,
-                                  &call->http, &call->version, &err);
+    const struct kube_target target = {call->path, call->body ? call->content_type : NULL,
+                                       call->metadata_only};
+    int result = kube_client_dial(client, &target, &options, &call->http, &call->version, &err);
     if (result == 0) {
         client->in_flight++;
         client->held++;
@@ -323,6 +329,7 @@ static struct kube_call *make_call(const struct kube_request *request, struct er
     if (request->body)
         memcpy(call->body, request->body, request->length);
     call->length = request->length;
+    call->metadata_only = request->metadata_only;
     call->done = request->done;
     call->context = request->context;
     return call;

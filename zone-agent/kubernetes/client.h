@@ -65,6 +65,8 @@ struct kube_request {
     const char *content_type; /* of the body; NULL: application/json */
     const void *body;         /* copied; NULL for none */
     size_t length;
+    bool metadata_only;  /* the answer is the object's metadata alone: nobody here is to read what a Secret
+                            holds */
     int64_t deadline_ms; /* with all attempts; 0: KUBE_DEADLINE_MS */
     /* Exactly once, never from within kube_request_start(). */
     void (*done)(void *context, uint64_t id, const struct kube_answer *answer);
@@ -88,7 +90,8 @@ struct kube_apply {
     const char *path;
     const struct json *object;
     bool force;
-    bool dry_run; /* asks what would be, changes nothing */
+    bool dry_run;       /* asks what would be, changes nothing */
+    bool metadata_only; /* as above */
     void (*done)(void *context, uint64_t id, const struct kube_answer *answer);
     void *context;
 };

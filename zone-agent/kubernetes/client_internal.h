@@ -22,10 +22,17 @@ struct kube_client {
     bool closing;
 };
 
+/* What is asked for, beside the method and the body. */
+struct kube_target {
+    const char *path;
+    const char *content_type; /* NULL: there is no body */
+    bool metadata_only;
+};
+
 /* Starts an HTTP call with the client's credentials. 0; 1 when they are being fetched: again soon; -1.
  * `options` need no url, headers, tls. *version is that of the credentials, for kube_credentials_refused().
  */
-int kube_client_dial(struct kube_client *client, const char *path, const char *content_type,
+int kube_client_dial(struct kube_client *client, const struct kube_target *target,
                      struct http_call_options *options, struct http_call **out, uint64_t *version,
                      struct error *err);
 

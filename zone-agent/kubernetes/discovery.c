@@ -130,6 +130,7 @@ uint64_t kube_apply_start(struct kube_client *client, const struct kube_apply *a
     struct kube_request request = {.method = "PATCH",
                                    .path = path,
                                    .content_type = "application/apply-patch+yaml",
+                                   .metadata_only = apply->metadata_only,
                                    .done = apply->done,
                                    .context = apply->context};
     if (json_print(apply->object, JSON_COMPACT, &text, err) == 0) {

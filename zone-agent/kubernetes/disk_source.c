@@ -139,12 +139,24 @@ void disk_source_ensure(struct job *job)
     start(job, &task);
 }
 
-static void on_marked(void *context, uint64_t id, const struct compute_result *result)
+static void on_updated(void *context, uint64_t id, const struct compute_result *result)
 {
     struct job *job = context;
     (void)id;
     if (settle(job, result))
         go_on(job);
+}
+
+/* Never anything but larger: the reply's own rows see to it. */
+void disk_source_grow(struct job *job)
+{
+    struct compute_task task = {.kind = COMPUTE_DISK_UPDATE,
+                                .name = job->member->disk,
+                                .size_bytes = job->member->storage_bytes,
+                                .type = "",
+                                .adopt = is_named_by_user(job->member),
+                                .done = on_updated};
+    start(job, &task);
 }
 
 void disk_source_mark(struct job *job)
@@ -155,7 +167,7 @@ void disk_source_mark(struct job *job)
                                 .type = "",
                                 .labels = &mark,
                                 .label_count = 1,
-                                .done = on_marked};
+                                .done = on_updated};
     start(job, &task);
 }
 

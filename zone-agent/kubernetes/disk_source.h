@@ -9,6 +9,7 @@
 /* Each does what its name says, fills in what the job's next operations need to know of it, and goes on; or
  * fails the job. */
 void disk_source_ensure(struct job *job);
+void disk_source_grow(struct job *job);
 void disk_source_mark(struct job *job);
 void disk_source_address(struct job *job);
 

@@ -55,6 +55,8 @@ struct note *driver_note(struct kube_driver *driver, const char *set, int ordina
         return NULL;
     note->driver = driver;
     note->ordinal = ordinal;
+    for (size_t i = 0; i < SECRET_COUNT; i++)
+        note->secrets[i].note = note;
     snprintf(note->set, sizeof note->set, "%s", set);
     return driver->notes[driver->note_count++] = note;
 }
@@ -76,9 +78,20 @@ void scene_make(struct kube_driver *driver, struct scene *scene)
         scene->objects[i] = (struct observed){driver->objects[i].kind, driver->objects[i].object};
     for (size_t i = 0; scene->notes && i < driver->note_count; i++) {
         const struct note *note = driver->notes[i];
-        scene->notes[i] =
-            (struct member_note){note->set,     note->ordinal, note->repairs,     note->last_repair,
-                                 note->foreign, note->problem, note->problem_code};
+        scene->notes[i] = (struct member_note){
+            .set = note->set,
+            .ordinal = note->ordinal,
+            .repairs = note->repairs,
+            .last_repair = note->last_repair,
+            .foreign = note->foreign,
+            .problem = note->problem,
+            .problem_code = note->problem_code,
+            .refused_bytes = note->refused_bytes,
+            .refusal = note->refusal,
+            .rests = clock_monotonic_ms(&driver->clock) < note->refused_until_ms,
+            .had_volume = note->had_volume,
+            .had_claim = note->had_claim,
+            .secrets_stale = note->secrets[SECRET_KEYFILE].stale || note->secrets[SECRET_TLS].stale};
     }
     scene->input = (struct holdings_input){.zone = &scene->zone,
                                            .intent = driver->intent,
@@ -212,7 +225,15 @@ static void on_discover_again(uv_timer_t *timer)
 
 static void on_look(uv_timer_t *timer)
 {
-    steps_look_at_foreign(timer->data);
+    struct kube_driver *driver = timer->data;
+    int64_t now_ms = clock_monotonic_ms(&driver->clock);
+    steps_look_at_foreign(driver);
+    secrets_look(driver);
+    for (size_t i = 0; i < driver->note_count; i++) {
+        int64_t late_ms = now_ms - driver->notes[i]->refused_until_ms;
+        if (driver->notes[i]->refused_bytes && late_ms >= 0 && late_ms < 2 * LOOK_MS)
+            driver_changed(driver); /* it is asked again */
+    }
 }
 
 static void on_handle_closed(uv_handle_t *handle)
@@ -262,7 +283,7 @@ static void start_timers(struct kube_driver *driver)
         timers[i]->data = driver;
         driver->open_handles++;
     }
-    uv_timer_start(&driver->look, on_look, FOREIGN_LOOK_MS, FOREIGN_LOOK_MS);
+    uv_timer_start(&driver->look, on_look, LOOK_MS, LOOK_MS);
     uv_timer_start(&driver->discover, on_discover_again, 0, 0);
 }
 

@@ -10,7 +10,11 @@
 
 enum {
     STORE_OBJECTS_MAX = 20000, /* nodes included; above it the zone is said to be too large */
-    FOREIGN_LOOK_MS = 5000,
+    LOOK_MS = 5000,            /* at what isn't watched: foreign objects, a waiting pod's Secrets */
+    SECRETS_LOOK_MS = 60000,   /* at the Secrets of a pod that runs */
+    SECRETS_LOOKS_MOST =
+        20, /* members in one look: a zone's most in a minute, and steps find room among the requests */
+    REFUSED_REST_MS = 5 * 60000, /* before the API server is asked again to grow a claim */
     DISCOVER_RETRY_MS = 2000,
 };
 
@@ -21,6 +25,18 @@ struct stored {
     uint64_t version; /* another number with each change that the watch brought */
 };
 
+struct note;
+
+/* A Secret as it was last seen: its content is never read. */
+struct secret_note {
+    struct note *note;
+    char version[64]; /* its resourceVersion when it was written; "": not by this agent */
+    bool stale;       /* gone, or not as it was written */
+    uint64_t request;
+};
+
+enum { SECRET_KEYFILE, SECRET_TLS, SECRET_COUNT };
+
 /* What is remembered of a member beside its objects. Never freed before the driver. */
 struct note {
     struct kube_driver *driver;
@@ -30,9 +46,14 @@ struct note {
     char last_repair[SENTENCE_LENGTH_MAX];
     char foreign[SENTENCE_LENGTH_MAX], foreign_path[OBJECT_PATH_MAX];
     char problem[SENTENCE_LENGTH_MAX], problem_code[NAME_LENGTH_MAX]; /* of disk or address; "" */
+    char refusal[SENTENCE_LENGTH_MAX]; /* to grow the claim to so many bytes; 0: none */
+    int64_t refused_bytes, refused_until_ms;
+    struct secret_note secrets[SECRET_COUNT];
+    int64_t secrets_looked_ms; /* monotonic; 0: not yet */
     bool foreign_shared;
     uint64_t foreign_request;
-    bool had_service, had_controller; /* seen by this agent, and not taken away by it */
+    bool had_volume, had_claim, had_service,
+        had_controller; /* seen by this agent, and not taken away by it */
 };
 
 struct watched {
@@ -73,6 +94,7 @@ struct kube_driver {
     uint64_t last_version;
     struct note **notes;
     size_t note_count;
+    size_t secrets_next;         /* whose Secrets are looked at first: each has its turn */
     struct job *jobs, *finished; /* under way; whose end the agent has still to be told */
     bool changed, closing;
     size_t open_handles;
@@ -112,6 +134,10 @@ void store_finish(struct kube_driver *driver);
 void steps_perform(struct kube_driver *driver, const struct step *step, uint64_t step_id);
 void steps_tell(struct kube_driver *driver); /* step_done for what has finished */
 void steps_look_at_foreign(struct kube_driver *driver);
+/* secret_looks.c */
+void secrets_look(struct kube_driver *driver);
+void secrets_settled(struct note *note); /* all have been written */
+
 void steps_finish(struct kube_driver *driver); /* after the client is gone */
 
 #endif

@@ -153,10 +153,13 @@ static struct pod_holding pod_holding(const struct json *pod, struct arena *aren
 
 /* ---- the disk ---- */
 
-static int64_t size_of(const struct json *claim)
+/* What there is, where the claim's status says it: a larger request may be waiting for its driver. */
+static int64_t size_of(const struct json *claim, const struct json *volume)
 {
-    const struct json *requests = json_get(json_get(json_get(claim, "spec"), "resources"), "requests");
-    double size = object_quantity(json_get_text(requests, "storage", ""));
+    const struct json *capacity = json_get(json_get(claim, "status"), "capacity");
+    double size = volume     ? object_storage(OBJECT_VOLUME, volume)
+                  : capacity ? object_quantity(json_get_text(capacity, "storage", ""))
+                             : object_storage(OBJECT_CLAIM, claim);
     return size < 0 || size > 9e18 ? -1 : (int64_t)(size / 1000);
 }
 
@@ -188,7 +191,7 @@ static struct disk_holding disk_holding(const struct holdings_input *input,
     out.used = strcmp(annotation(claim, ANNOTATION_USED), "true") == 0;
     out.adopted = strcmp(annotation(claim, ANNOTATION_ADOPTED), "true") == 0;
     out.replica_set_id = bounded(arena, annotation(claim, ANNOTATION_REPLICA_SET), NAME_LENGTH_MAX);
-    out.size_bytes = size_of(claim);
+    out.size_bytes = size_of(claim, volume);
     return out;
 }
 
@@ -236,6 +239,31 @@ static bool service_is_stale(const struct holdings_input *input, const struct in
     return is_stale(object_service(input->zone, wanted, address, admitted), service) ||
            is_stale(object_headless(input->zone, wanted), holdings_find(input, OBJECT_SERVICE, shared)) ||
            is_stale(object_budget(input->zone, wanted), holdings_find(input, OBJECT_BUDGET, shared));
+}
+
+/* With a project the disk is as large as its PersistentVolume says, and its claim's request stays as it is:
+ * the server grows claims of a StorageClass alone. */
+static void compare_disk(const struct holdings_input *input, const struct intent_member *wanted,
+                         const struct json *claim, const struct member_note *note, struct arena *arena,
+                         struct member_holding *out)
+{
+    const struct object_zone *zone = input->zone;
+    const char *volume_name = json_get_text(json_get(claim, "spec"), "volumeName", "");
+    const struct json *volume = *zone->project ? holdings_find(input, OBJECT_VOLUME, volume_name) : NULL;
+    if (!claim || is_going(claim) || (*zone->project && (!volume || is_going(volume)))) {
+        out->disk_stale = note && ((!claim && note->had_claim) ||
+                                   (claim && !is_going(claim) && !volume && note->had_volume));
+        return;
+    }
+    out->disk_stale = is_stale(object_disk(OBJECT_CLAIM, zone, wanted, claim, false), claim) ||
+                      (volume && is_stale(object_disk(OBJECT_VOLUME, zone, wanted, volume, false), volume));
+    bool bound = strcmp(json_get_text(json_get(claim, "status"), "phase", ""), "Bound") == 0;
+    bool small = volume ? object_is_small(OBJECT_VOLUME, volume, wanted)
+                        : bound && object_is_small(OBJECT_CLAIM, claim, wanted);
+    bool refused = small && note && note->refused_bytes == wanted->storage_bytes;
+    out->disk_small = small && !(refused && note->rests);
+    if (refused && !*out->problem.code)
+        out->problem = (struct problem){"disk_not_grown", arena_string(arena, note->refusal), 0};
 }
 
 /* ---- one member, and all ---- */
@@ -292,9 +320,12 @@ static void build_member(const struct holdings_input *input, const char *set, in
     out->address = service ? address_of(service, arena) : "";
     out->controller_exists = controller != NULL;
     out->replicas = (int)count_of(json_get(controller, "spec"), "replicas");
-    add_note(out, note_of(input, set, ordinal), arena);
+    const struct member_note *note = note_of(input, set, ordinal);
+    add_note(out, note, arena);
     if (!wanted || wanted->run == RUN_ABSENT)
         return;
+    compare_disk(input, wanted, claim, note, arena, out);
+    out->secrets_stale = note && note->secrets_stale;
     out->service_stale = service && service_is_stale(input, wanted, service, arena);
     /* Two pods would mean two mongod on one disk. */
     int replicas = out->replicas > 1 ? 1 : out->replicas;

@@ -21,6 +21,14 @@ struct member_note {
     const char *last_repair;
     const char *foreign; /* a sentence about an object of the member's name that isn't ours; "" */
     const char *problem, *problem_code; /* of its disk or address; "" */
+    /* The API server has refused to grow the claim to this size, with this sentence; 0: it has not. `rests`:
+     * it is not asked again yet. */
+    int64_t refused_bytes;
+    const char *refusal;
+    bool rests;
+    bool secrets_stale;
+    bool had_volume,
+        had_claim; /* there were, and nobody has said that they are gone: they may have lost our labels */
 };
 
 struct holdings_input {

@@ -114,5 +114,7 @@ struct json *holdings_trim(enum object_kind kind, const struct json *object)
     struct json *status = json_set(trimmed, "status", json_object());
     keep(status, json_get(object, "status"), "phase");
     keep(status, json_get(object, "status"), "loadBalancer");
+    if (kind == OBJECT_CLAIM)
+        keep(status, json_get(object, "status"), "capacity");
     return trimmed;
 }

@@ -65,10 +65,22 @@ struct json *object_volume(const struct object_zone *zone, const struct intent_m
                            const char *disk_id);
 struct json *object_claim(const struct object_zone *zone, const struct intent_member *member);
 
+/* PersistentVolume or claim that is there, `live` (NULL: somewhere out of sight): what it is to be. What
+ * can't be changed is as it is, what is known of the disk stays on it, and its size is as it is or, with
+ * `grow`, no smaller than the intent says. */
+struct json *object_disk(enum object_kind kind, const struct object_zone *zone,
+                         const struct intent_member *member, const struct json *live, bool grow);
+/* The same for one that was made by the above. */
+void object_keep(enum object_kind kind, struct json *wanted, const struct json *live, bool grow);
+/* The size that a PersistentVolume or claim says, in thousandths of a byte; -1 when it says none. */
+double object_storage(enum object_kind kind, const struct json *object);
+bool object_is_small(enum object_kind kind, const struct json *live, const struct intent_member *member);
+
 struct json *object_controller(const struct object_zone *zone, const struct intent_member *member,
                                int replicas);
 
-/* The member's keyfile, for its pod alone; it is written, never read or watched. "mongo-node1-keyfile". */
+/* The member's keyfile, for its pod alone; it is written, and its content never read. "mongo-node1-keyfile".
+ */
 struct json *object_secret(const struct object_zone *zone, const struct intent_member *member);
 const char *object_secret_name(const struct intent_member *member, struct arena *arena);
 

@@ -116,7 +116,8 @@ static bool matches(const struct json *wanted, const struct json *live, const ch
         return list_matches(wanted, live, place, where);
     bool same = false;
     if (json_is_string(wanted))
-        same = json_is_string(live) && same_text(json_text(wanted), json_text(live), quantities);
+        same = live ? json_is_string(live) && same_text(json_text(wanted), json_text(live), quantities)
+                    : !*json_text(wanted); /* the server leaves out what is empty */
     else if (json_is_number(wanted))
         same = json_is_number(live) && json_number(wanted) == json_number(live);
     else if (json_is_bool(wanted)) /* the server leaves out what is false */

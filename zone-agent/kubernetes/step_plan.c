@@ -21,7 +21,7 @@ static struct op *add(struct job *job, const struct scene *scene, enum op_kind k
 
 /* ---- what somebody did to our objects ---- */
 
-static void say_changed(struct job *job, enum object_kind kind, const char *name, const char *where)
+void job_say_changed(struct job *job, enum object_kind kind, const char *name, const char *where)
 {
     if (!*job->repair)
         snprintf(job->repair, sizeof job->repair,
@@ -29,7 +29,7 @@ static void say_changed(struct job *job, enum object_kind kind, const char *name
                  name, where);
 }
 
-static void say_gone(struct job *job, enum object_kind kind, const char *name)
+void job_say_gone(struct job *job, enum object_kind kind, const char *name)
 {
     if (!*job->repair)
         snprintf(job->repair, sizeof job->repair, "%s %s was deleted by somebody else and is made again",
@@ -41,7 +41,7 @@ static void look_for_drift(struct job *job, enum object_kind kind, const char *n
 {
     char where[256];
     if (holdings_drift(wanted, live, where))
-        say_changed(job, kind, name, where);
+        job_say_changed(job, kind, name, where);
 }
 
 /* ---- disk ---- */
@@ -64,6 +64,38 @@ static void plan_disk(struct job *job, const struct scene *scene)
     add(job, scene, OP_ENSURE, OBJECT_CLAIM, job->member->volume, object_claim(&scene->zone, job->member));
 }
 
+/* Of a disk that is there: its objects as they are meant to be, and in between as large. */
+static void add_disk_object(struct job *job, const struct scene *scene, enum object_kind kind,
+                            const char *name)
+{
+    const struct json *live = holdings_find(&scene->input, kind, name);
+    struct json *wanted = object_disk(kind, &scene->zone, job->member, live, job->kind == STEP_GROW_DISK);
+    if (job->kind == STEP_UPDATE_DISK && !live)
+        job_say_changed(job, kind, name, "our labels were taken off");
+    else if (job->kind == STEP_UPDATE_DISK)
+        look_for_drift(job, kind, name, wanted, live);
+    add(job, scene, OP_ENSURE, kind, name, wanted)->there = true;
+}
+
+static void plan_disk_update(struct job *job, const struct scene *scene)
+{
+    if (*scene->zone.project)
+        add_disk_object(job, scene, OBJECT_VOLUME, job->member->disk);
+    add_disk_object(job, scene, OBJECT_CLAIM, job->member->volume);
+}
+
+/* The disk first: a PersistentVolume never says more than there is. Of a claim with a StorageClass its driver
+ * grows what is behind it. */
+static void plan_disk_growth(struct job *job, const struct scene *scene)
+{
+    if (!*scene->zone.project) {
+        add_disk_object(job, scene, OBJECT_CLAIM, job->member->volume);
+        return;
+    }
+    add(job, scene, OP_DISK_GROW, OBJECT_VOLUME, job->member->disk, NULL);
+    add_disk_object(job, scene, OBJECT_VOLUME, job->member->disk);
+}
+
 /* ---- Service ---- */
 
 static void add_shared(struct job *job, const struct scene *scene, enum object_kind kind, struct json *wanted)
@@ -71,7 +103,7 @@ static void add_shared(struct job *job, const struct scene *scene, enum object_k
     const char *name = object_shared_name(job->member, &job->arena);
     const struct json *live = holdings_find(&scene->input, kind, name);
     if (job->kind == STEP_UPDATE_SERVICE && !live)
-        say_gone(job, kind, name);
+        job_say_gone(job, kind, name);
     look_for_drift(job, kind, name, wanted, live);
     add(job, scene, OP_ENSURE, kind, name, wanted)->shared = true;
 }
@@ -85,7 +117,7 @@ static void plan_service(struct job *job, const struct scene *scene)
     struct json *wanted = object_service(&scene->zone, job->member, json_get_text(spec, "loadBalancerIP", ""),
                                          json_get(spec, "loadBalancerSourceRanges"));
     if (job->kind == STEP_CREATE_SERVICE && note && note->had_service)
-        say_gone(job, OBJECT_SERVICE, name);
+        job_say_gone(job, OBJECT_SERVICE, name);
     look_for_drift(job, OBJECT_SERVICE, name, wanted, live);
     if (*scene->zone.project)
         add(job, scene, OP_ADDRESS, OBJECT_SERVICE, name, NULL);
@@ -126,7 +158,7 @@ static void plan_controller(struct job *job, const struct scene *scene, int repl
     if (replicas)
         add_use(job, scene);
     if (job->kind == STEP_CREATE_CONTROLLER && note && note->had_controller)
-        say_gone(job, OBJECT_CONTROLLER, name);
+        job_say_gone(job, OBJECT_CONTROLLER, name);
     if (job->kind == STEP_UPDATE_CONTROLLER)
         look_for_drift(job, OBJECT_CONTROLLER, name, wanted, live);
     add_secrets(job, scene);
@@ -182,8 +214,16 @@ void job_plan(struct job *job, const struct scene *scene)
 {
     switch (job->kind) {
     case STEP_CREATE_DISK:
-    case STEP_UPDATE_DISK:
         plan_disk(job, scene);
+        break;
+    case STEP_UPDATE_DISK:
+        plan_disk_update(job, scene);
+        break;
+    case STEP_GROW_DISK:
+        plan_disk_growth(job, scene);
+        break;
+    case STEP_UPDATE_SECRETS:
+        add_secrets(job, scene);
         break;
     case STEP_MARK_DISK:
         if (*scene->zone.project)

@@ -26,7 +26,7 @@ static void free_job(struct job *job)
     free(job);
 }
 
-static void finish(struct job *job)
+void job_end(struct job *job)
 {
     struct kube_driver *driver = job->driver;
     unlink_job(&driver->jobs, job);
@@ -39,7 +39,7 @@ void job_fail(struct job *job, const struct error *err)
 {
     job->err = *err;
     job->failed = true;
-    finish(job);
+    job_end(job);
 }
 
 static void note_repair(struct job *job)
@@ -60,7 +60,9 @@ static void succeed(struct job *job)
         note->had_service = false;
     if (note && job->kind == STEP_DELETE_CONTROLLER)
         note->had_controller = false;
-    finish(job);
+    if (note && job->kind == STEP_UPDATE_SECRETS)
+        secrets_settled(note);
+    job_end(job);
 }
 
 void steps_tell(struct kube_driver *driver)
@@ -86,71 +88,6 @@ void steps_finish(struct kube_driver *driver)
         }
 }
 
-/* ---- what isn't ours ---- */
-
-static const char *maker_of(const struct json *object)
-{
-    const struct json *entry = json_first(json_get(json_get(object, "metadata"), "managedFields"));
-    return json_get_text(entry, "manager", "an unknown program");
-}
-
-static void name_place(const struct op *op, const struct json *object, char out[256])
-{
-    const char *name = json_get_text(json_get(object, "metadata"), "name", "");
-    const char *space = json_get_text(json_get(object, "metadata"), "namespace", "");
-    snprintf(out, 256, "%s %.63s%s%.63s", object_kind_name(op->object), space, *space ? "/" : "", name);
-}
-
-/* The step ends without an error: the conflict is a fact of the zone, which the rows and explain name. */
-static void tell_foreign(struct job *job, const struct op *op, const struct json *object)
-{
-    struct note *note = driver_note(job->driver, job->member->set, job->member->ordinal);
-    char place[256];
-    name_place(op, object, place);
-    if (note) {
-        snprintf(note->foreign, sizeof note->foreign,
-                 "%s exists and isn't ours (made by %.40s, without the labels of federation %.63s, zone "
-                 "%.63s, set %.63s%s): it is "
-                 "left untouched; delete or rename it, or take member %s out of the spec; %s goes on by "
-                 "itself then",
-                 place, maker_of(object), job->driver->federation, job->driver->zone, job->member->set,
-                 op->shared ? "" : " and of this member", job->member->node, job->member->node);
-        snprintf(note->foreign_path, sizeof note->foreign_path, "%s", op->path);
-        note->foreign_shared = op->shared;
-        job->driver->note(job->driver->events.context, true, note->foreign);
-    }
-    job->repair[0] = 0;
-    finish(job);
-}
-
-static void on_foreign_looked_at(void *context, uint64_t id, const struct kube_answer *answer)
-{
-    struct note *note = context;
-    struct kube_driver *driver = note->driver;
-    (void)id;
-    note->foreign_request = 0;
-    if (driver->closing || (answer->err && answer->status != 404))
-        return;
-    struct object_zone zone = {.federation = driver->federation, .zone = driver->zone};
-    struct intent_member member = {.set = note->set, .ordinal = note->ordinal};
-    if (answer->status != 404 && !object_is_ours(answer->body, &zone, &member, note->foreign_shared))
-        return;
-    note->foreign[0] = 0;
-    driver_changed(driver);
-}
-
-void steps_look_at_foreign(struct kube_driver *driver)
-{
-    for (size_t i = 0; i < driver->note_count; i++) {
-        struct note *note = driver->notes[i];
-        if (!*note->foreign || note->foreign_request)
-            continue;
-        const struct kube_request request = {
-            .method = "GET", .path = note->foreign_path, .done = on_foreign_looked_at, .context = note};
-        note->foreign_request = kube_request_start(driver->client, &request, NULL);
-    }
-}
-
 /* ---- one operation after the other ---- */
 
 static void on_written(void *context, uint64_t id, const struct kube_answer *answer);
@@ -166,8 +103,12 @@ static void apply(struct job *job, bool force)
     struct op *op = &job->ops[job->at];
     struct error err;
     op->version = store_version(job->driver, op->object, op->name);
-    const struct kube_apply request = {
-        .path = op->path, .object = op->body, .force = force, .done = on_written, .context = job};
+    const struct kube_apply request = {.path = op->path,
+                                       .object = op->body,
+                                       .force = force,
+                                       .metadata_only = op->object == OBJECT_SECRET,
+                                       .done = on_written,
+                                       .context = job};
     job->request = kube_apply_start(job->driver->client, &request, &err);
     if (!job->request)
         fail_to_start(job, &err);
@@ -220,17 +161,29 @@ static void release_volume(struct job *job)
     json_destroy(patch);
 }
 
-/* A claim's spec can't be changed once it is bound: of one that is there only the labels are put back. */
-static void relabel(struct job *job)
+/* A merge patch, which takes nothing away: what is known of the disk stands on its claim, by more than one
+ * kind of write. Of its spec nothing can be changed but the size. */
+static void amend_claim(struct job *job, const struct json *there)
 {
-    const struct json *metadata = json_get(job->ops[job->at].body, "metadata");
+    const struct op *op = &job->ops[job->at];
+    const struct json *metadata = json_get(op->body, "metadata");
     struct json *patch = json_object();
     struct json *to = json_set(patch, "metadata", json_object());
     json_set(to, "labels", json_copy(json_get(metadata, "labels")));
     if (json_get(metadata, "annotations"))
         json_set(to, "annotations", json_copy(json_get(metadata, "annotations")));
+    if (job->kind == STEP_GROW_DISK && object_is_small(OBJECT_CLAIM, there, job->member)) {
+        struct json *spec = json_set(patch, "spec", json_object());
+        json_set(spec, "resources", json_copy(json_get(json_get(op->body, "spec"), "resources")));
+    }
     send_write(job, "PATCH", "application/merge-patch+json", patch);
     json_destroy(patch);
+}
+
+/* The Compute disk has the size that the intent says only after these. */
+static bool has_grown(const struct job *job)
+{
+    return job->kind == STEP_CREATE_DISK || job->kind == STEP_GROW_DISK;
 }
 
 static void write_over(struct job *job, const struct json *there)
@@ -238,15 +191,17 @@ static void write_over(struct job *job, const struct json *there)
     struct op *op = &job->ops[job->at];
     struct error err;
     char place[256];
-    name_place(op, there, place);
+    op_place(op, there, place);
     if (is_going(there) && op->object != OBJECT_CLAIM) {
         error_set(&err, ERROR_CONFLICT, "%s is still being deleted; it is made again once it is gone", place);
         job_fail(job, &err);
     } else if (op->object == OBJECT_CLAIM) {
-        relabel(job);
+        amend_claim(job, there);
     } else if (op->object == OBJECT_VOLUME && is_released(there)) {
         release_volume(job);
     } else {
+        if (op->object == OBJECT_VOLUME)
+            object_keep(OBJECT_VOLUME, op->body, there, has_grown(job));
         apply(job, true);
     }
 }
@@ -269,6 +224,17 @@ static void remove_if_ours(struct job *job, const struct kube_answer *answer)
     job_next(job);
 }
 
+/* It is gone, and not only out of sight: what is to be done now, the next look says. */
+static void tell_gone(struct job *job, const struct op *op)
+{
+    struct note *note = driver_note(job->driver, job->member->set, job->member->ordinal);
+    if (note && op->object == OBJECT_VOLUME)
+        note->had_volume = false;
+    if (note && op->object == OBJECT_CLAIM)
+        note->had_claim = false;
+    job_end(job);
+}
+
 static void on_looked(void *context, uint64_t id, const struct kube_answer *answer)
 {
     struct job *job = context;
@@ -280,6 +246,8 @@ static void on_looked(void *context, uint64_t id, const struct kube_answer *answ
         return;
     if (op->kind == OP_REMOVE) {
         remove_if_ours(job, answer);
+    } else if (answer->status == 404 && op->there) {
+        tell_gone(job, op);
     } else if (answer->status == 404) {
         apply(job, false); /* somebody may be quicker: then it is theirs */
     } else if (answer->err) {
@@ -287,8 +255,11 @@ static void on_looked(void *context, uint64_t id, const struct kube_answer *answ
         error_wrap(&err, "%s", job->what);
         job_fail(job, &err);
     } else if (!object_is_ours(answer->body, &zone, job->member, op->shared)) {
-        tell_foreign(job, op, answer->body);
+        job_tell_foreign(job, op, answer->body);
     } else {
+        if (op->object == OBJECT_SECRET)
+            op->was = arena_string(&job->arena,
+                                   json_get_text(json_get(answer->body, "metadata"), "resourceVersion", ""));
         write_over(job, answer->body);
     }
 }
@@ -296,8 +267,11 @@ static void on_looked(void *context, uint64_t id, const struct kube_answer *answ
 static void look(struct job *job)
 {
     struct error err;
-    const struct kube_request request = {
-        .method = "GET", .path = job->ops[job->at].path, .done = on_looked, .context = job};
+    const struct kube_request request = {.method = "GET",
+                                         .path = job->ops[job->at].path,
+                                         .metadata_only = job->ops[job->at].object == OBJECT_SECRET,
+                                         .done = on_looked,
+                                         .context = job};
     job->request = kube_request_start(job->driver->client, &request, &err);
     if (!job->request)
         fail_to_start(job, &err);
@@ -319,6 +293,9 @@ static void begin_op(struct job *job)
         break;
     case OP_DISK:
         disk_source_ensure(job);
+        break;
+    case OP_DISK_GROW:
+        disk_source_grow(job);
         break;
     case OP_DISK_MARK:
         disk_source_mark(job);
@@ -349,6 +326,33 @@ static void take_answer(struct job *job, const struct op *op, const struct kube_
         store_put(job->driver, op->object, answer->body);
 }
 
+/* The server does not grow it: its StorageClass, a quota. Asked again at once it would say the same, so the
+ * step ends without an error, and the refusal is a fact of the zone that explain names. */
+static bool is_growth_refused(const struct job *job, const struct op *op, const struct kube_answer *answer)
+{
+    return answer->err && job->kind == STEP_GROW_DISK && op->object == OBJECT_CLAIM &&
+           (answer->err->code == ERROR_REFUSED || answer->err->code == ERROR_INVALID);
+}
+
+static void tell_refused(struct job *job, const struct op *op, const struct kube_answer *answer)
+{
+    struct note *note = driver_note(job->driver, job->member->set, job->member->ordinal);
+    const struct json *resources = json_get(json_get(op->body, "spec"), "resources");
+    if (note) {
+        snprintf(
+            note->refusal, sizeof note->refusal,
+            "%s %.253s is not grown to %s: the API server says \"%.500s\"; let its StorageClass allow it "
+            "(allowVolumeExpansion: true), or raise the quota; it is tried again every %d minutes",
+            object_kind_name(op->object), op->name,
+            json_get_text(json_get(resources, "requests"), "storage", ""), answer->message,
+            REFUSED_REST_MS / 60000);
+        note->refused_bytes = job->member->storage_bytes;
+        note->refused_until_ms = clock_monotonic_ms(&job->driver->clock) + REFUSED_REST_MS;
+        job->driver->note(job->driver->events.context, true, note->refusal);
+    }
+    job_end(job);
+}
+
 static void on_written(void *context, uint64_t id, const struct kube_answer *answer)
 {
     struct job *job = context;
@@ -357,6 +361,10 @@ static void on_written(void *context, uint64_t id, const struct kube_answer *ans
     job->request = 0;
     if (job->driver->closing)
         return;
+    if (is_growth_refused(job, op, answer)) {
+        tell_refused(job, op, answer);
+        return;
+    }
     if (answer->err && !((op->kind == OP_DELETE || op->kind == OP_REMOVE) && answer->status == 404)) {
         struct error err = *answer->err;
         error_wrap(&err, "%s", job->what);
@@ -364,6 +372,8 @@ static void on_written(void *context, uint64_t id, const struct kube_answer *ans
         return;
     }
     take_answer(job, op, answer);
+    if (op->object == OBJECT_SECRET && op->kind == OP_ENSURE)
+        secrets_written(job, op, json_get_text(json_get(answer->body, "metadata"), "resourceVersion", ""));
     if (op->again)
         op->again = false;
     else

@@ -53,9 +53,13 @@ static void remember_it_was_there(struct kube_driver *driver, enum object_kind k
 {
     const struct json *labels = json_get(json_get(object, "metadata"), "labels");
     const char *ordinal = json_get_text(labels, LABEL_ORDINAL, "");
-    if ((kind != OBJECT_SERVICE && kind != OBJECT_CONTROLLER) || !*ordinal)
+    if (kind == OBJECT_POD || kind == OBJECT_NODE || !*ordinal)
         return;
     struct note *note = driver_note(driver, json_get_text(labels, LABEL_SET, ""), atoi(ordinal));
+    if (note && kind == OBJECT_VOLUME)
+        note->had_volume = true;
+    if (note && kind == OBJECT_CLAIM)
+        note->had_claim = true;
     if (note && kind == OBJECT_SERVICE)
         note->had_service = true;
     if (note && kind == OBJECT_CONTROLLER)
@@ -174,7 +178,7 @@ bool store_is_complete(const struct kube_driver *driver)
     for (size_t i = 0; i < OBJECT_KIND_COUNT; i++) {
         const struct watched *watched = &driver->watches[i];
         if (i == OBJECT_SECRET)
-            continue; /* written, never read */
+            continue; /* written, and looked at by name: see secret_looks.c */
         if (watched->watch ? !watched->listed : i != OBJECT_VOLUME || *driver->project)
             return false;
     }

@@ -365,9 +365,9 @@ static int dial(struct kube_watch *watch, struct error *err)
     int result = watch_url_write(&query, &path)
                      ? error_set(err, ERROR_TOO_LARGE, "a URL of more than %d bytes", KUBE_URL_MAX)
                      : 0;
+    const struct kube_target target = {.path = buffer_text(&path)};
     if (!result)
-        result = kube_client_dial(watch->client, buffer_text(&path), NULL, &options, &watch->http,
-                                  &watch->version, err);
+        result = kube_client_dial(watch->client, &target, &options, &watch->http, &watch->version, err);
     buffer_finish(&path);
     return result;
 }

@@ -159,7 +159,9 @@ static int do_step(struct local_driver *driver, const struct step *step, struct 
     case STEP_CREATE_DISK:
         result = local_disk_create(member, wanted, err);
         break;
-    case STEP_UPDATE_DISK: /* nothing here is ever stale */
+    case STEP_UPDATE_DISK: /* nothing here is ever stale, and a folder has no size of its own */
+    case STEP_GROW_DISK:
+    case STEP_UPDATE_SECRETS:
     case STEP_UPDATE_SERVICE:
         break;
     case STEP_MARK_DISK:

@@ -113,6 +113,8 @@ static void take_effect(struct world *world, enum step_kind kind, const struct i
         break;
     case STEP_MARK_DISK:
     case STEP_UPDATE_DISK:
+    case STEP_GROW_DISK:
+    case STEP_UPDATE_SECRETS:
     case STEP_UPDATE_SERVICE:
     case STEP_UPDATE_CONTROLLER:
         break;

@@ -80,6 +80,12 @@ static void perform(enum step_kind step, const struct intent_member *wanted, str
     case STEP_UPDATE_DISK:
         held->disk_stale = false;
         break;
+    case STEP_GROW_DISK:
+        held->disk_small = false;
+        break;
+    case STEP_UPDATE_SECRETS:
+        held->secrets_stale = false;
+        break;
     case STEP_CREATE_SERVICE:
         held->service_exists = true;
         break;
@@ -248,9 +254,10 @@ static void each_ask(struct buffer *out)
 
 static void what_has_gone_stale(struct buffer *out)
 {
-    struct way way = {"asked: as it is; disk, Service and ReplicationController have gone stale",
+    struct way way = {"asked: as it is; disk, Service, ReplicationController and Secrets have gone stale",
                       ask(RUN_UP, "d1", OUR_SET), running_member()};
     way.held.disk_stale = way.held.service_stale = way.held.controller_stale = true;
+    way.held.disk_small = way.held.secrets_stale = true;
     assert_int_equal(walk(&way, out).outcome, DECISION_DONE);
 }
 

@@ -141,6 +141,14 @@ CASE(not_running) { UNUSED; held->pod.running = false; held->pod.ready = false; 
 CASE(foreign_object) { UNUSED; held->foreign = true; held->problem.message = "theirs"; held->service_exists = false; }
 CASE(foreign_object_held) { wanted->run = RUN_HELD; held->foreign = true; }
 CASE(stale_disk) { UNUSED; held->disk_stale = true; }
+CASE(stale_disk_unseen) { UNUSED; held->disk.state = DISK_ABSENT; held->disk_stale = true; }
+CASE(small_disk) { UNUSED; held->disk_small = true; }
+CASE(small_disk_start) { UNUSED; no_pod(held); held->disk_small = true; }
+CASE(small_disk_held) { wanted->run = RUN_HELD; no_pod(held); held->disk_small = true; }
+CASE(stale_secrets) { UNUSED; held->secrets_stale = true; }
+CASE(stale_secrets_start) { UNUSED; no_pod(held); held->secrets_stale = true; }
+CASE(stale_secrets_pending) { UNUSED; held->pod.running = held->pod.ready = false; held->secrets_stale = true; }
+CASE(stale_secrets_leaving) { wanted->run = RUN_ABSENT; no_pod(held); held->secrets_stale = true; }
 CASE(stale_service) { UNUSED; held->service_stale = true; }
 CASE(stale_controller) { UNUSED; held->controller_stale = true; }
 CASE(not_ready) { UNUSED; held->pod.ready = false; }
@@ -187,8 +195,16 @@ static const struct row rows[] = {
     {"nothing is made beside somebody else's object", foreign_object, 125, DECISION_WAIT, 0, "foreign_object"},
     {"a hold comes before somebody else's object", foreign_object_held, 120, DECISION_STEP, STEP_SCALE_TO_ZERO, "stopping"},
     {"the disk's objects were changed", stale_disk, 135, DECISION_STEP, STEP_UPDATE_DISK, "updating_disk"},
+    {"the disk's objects are looked for before it is taken for gone", stale_disk_unseen, 135, DECISION_STEP, STEP_UPDATE_DISK, "updating_disk"},
     {"the Service was changed", stale_service, 141, DECISION_STEP, STEP_UPDATE_SERVICE, "updating_service"},
     {"the controller was changed", stale_controller, 184, DECISION_STEP, STEP_UPDATE_CONTROLLER, "updating_controller"},
+    {"a larger disk is wanted", small_disk, 187, DECISION_STEP, STEP_GROW_DISK, "growing_disk"},
+    {"what can't grow keeps nobody from starting", small_disk_start, 183, DECISION_STEP, STEP_SCALE_TO_ONE, "starting"},
+    {"a held member's disk grows, too", small_disk_held, 187, DECISION_STEP, STEP_GROW_DISK, "growing_disk"},
+    {"a Secret is gone", stale_secrets, 186, DECISION_STEP, STEP_UPDATE_SECRETS, "updating_secrets"},
+    {"the Secrets before the pod that reads them", stale_secrets_start, 186, DECISION_STEP, STEP_UPDATE_SECRETS, "updating_secrets"},
+    {"the Secrets for the pod that waits for them", stale_secrets_pending, 186, DECISION_STEP, STEP_UPDATE_SECRETS, "updating_secrets"},
+    {"who leaves needs no Secrets", stale_secrets_leaving, 112, DECISION_STEP, STEP_DELETE_CONTROLLER, "removing"},
     {"not ready", not_ready, 193, DECISION_WAIT, 0, "pod_not_ready"},
 };
 

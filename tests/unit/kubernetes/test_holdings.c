@@ -250,6 +250,199 @@ static void what_is_too_long_for_a_report_is_as_good_as_absent(void **state)
     world_finish(&world);
 }
 
+static struct intent_member disk_member(int64_t gib)
+{
+    return (struct intent_member){.set = "mongo",
+                                  .ordinal = 1,
+                                  .run = RUN_UP,
+                                  .node = "mongo-node1",
+                                  .controller = "mongo-rc1",
+                                  .service = "mongo-svc-a",
+                                  .volume = "mongo-persistent-storage1",
+                                  .disk = "mongodb-disk1",
+                                  .image = "mongo:7.0",
+                                  .port = 27017,
+                                  .storage_bytes = gib << 30};
+}
+
+/* As the server gives back what was applied, with what somebody has changed laid over its spec. */
+static void add_disk_object(struct world *world, enum object_kind kind, const struct intent_member *member,
+                            const char *field, const char *value)
+{
+    struct json *live = kind == OBJECT_VOLUME ? object_volume(&world->zone, member, "42")
+                                              : object_claim(&world->zone, member);
+    struct json *spec = (struct json *)(uintptr_t)json_get(live, "spec");
+    json_set_string(spec, "volumeName", "mongodb-disk1");
+    json_set_string(json_set(live, "status", json_object()), "phase", "Bound");
+    if (*field)
+        json_set_string(spec, field, value);
+    world->objects[world->input.object_count++] = (struct observed){kind, holdings_trim(kind, live)};
+    json_destroy(live);
+}
+
+static void a_changed_volume_is_stale_and_one_as_it_was_applied_is_not(void **state)
+{
+    static const struct {
+        const char *project, *field, *value;
+        bool stale;
+    } rows[] = {{"acme", "", "", false},
+                {"acme", "persistentVolumeReclaimPolicy", "Delete", true},
+                {"acme", "storageClassName", "fast", true},
+                {"", "persistentVolumeReclaimPolicy", "Delete", false} /* the StorageClass's own business */};
+    (void)state;
+    struct intent_member member = disk_member(1);
+    const struct intent intent = {.federation = "prod", .zone = "z", .members = &member, .member_count = 1};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct world world;
+        world_init(&world);
+        world.zone.project = rows[i].project;
+        world.input.intent = &intent;
+        add_disk_object(&world, OBJECT_CLAIM, &member, "", "");
+        add_disk_object(&world, OBJECT_VOLUME, &member, rows[i].field, rows[i].value);
+        const struct member_holding *held = look(&world);
+        if (held->disk_stale != rows[i].stale || held->disk_small)
+            fail_msg("row %zu", i);
+        member.run = RUN_ABSENT; /* who has left is nobody's to repair */
+        assert_false(look(&world)->disk_stale);
+        member.run = RUN_UP;
+        world_finish(&world);
+    }
+}
+
+static void a_disk_is_small_until_its_volume_or_its_claim_says_the_size(void **state)
+{
+    static const struct {
+        const char *project;
+        int64_t claim_gib, volume_gib;
+        bool small;
+    } rows[] = {{"acme", 1, 1, true}, {"acme", 1, 2, false}, {"acme", 1, 4, false},
+                {"", 1, 1, true},     {"", 2, 1, false},     {"", 4, 1, false}};
+    (void)state;
+    struct intent_member member = disk_member(2);
+    const struct intent intent = {.federation = "prod", .zone = "z", .members = &member, .member_count = 1};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct world world;
+        world_init(&world);
+        world.zone.project = rows[i].project;
+        world.input.intent = &intent;
+        struct intent_member had = disk_member(rows[i].claim_gib);
+        add_disk_object(&world, OBJECT_CLAIM, &had, "", "");
+        had = disk_member(rows[i].volume_gib);
+        add_disk_object(&world, OBJECT_VOLUME, &had, "", "");
+        if (look(&world)->disk_small != rows[i].small || look(&world)->disk_stale)
+            fail_msg("row %zu", i);
+        world_finish(&world);
+    }
+}
+
+/* The server lets none grow before it is bound. */
+static void a_claim_that_waits_for_its_first_pod_is_not_grown(void **state)
+{
+    (void)state;
+    struct intent_member member = disk_member(2);
+    const struct intent intent = {.federation = "prod", .zone = "z", .members = &member, .member_count = 1};
+    struct world world;
+    world_init(&world);
+    world.input.intent = &intent;
+    add(&world, OBJECT_CLAIM,
+        "{" META("mongo-persistent-storage1", "c1",
+                 "") ",\"spec\":{\"resources\":{\"requests\":{\"storage\":\"1Gi\"}}},\"status\":{\"phase\":"
+                     "\"Pending\"}}");
+    assert_false(look(&world)->disk_small);
+    world_finish(&world);
+}
+
+static void what_refuses_to_grow_is_said_and_rests(void **state)
+{
+    static const struct {
+        int64_t wanted_gib, refused_gib;
+        bool rests, small, said;
+    } rows[] = {{2, 2, true, false, true}, /* asked, refused, not asked again yet */
+                {2, 2, false, true, true}, /* asked again; what was said stays */
+                {3, 2, true, true, false}, /* another size is another question */
+                {1, 2, true, false, false}};
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct intent_member member = disk_member(rows[i].wanted_gib), had = disk_member(1);
+        const struct intent intent = {
+            .federation = "prod", .zone = "z", .members = &member, .member_count = 1};
+        const struct member_note note = {.set = "mongo",
+                                         .ordinal = 1,
+                                         .last_repair = "",
+                                         .foreign = "",
+                                         .problem = "",
+                                         .problem_code = "",
+                                         .refused_bytes = rows[i].refused_gib << 30,
+                                         .refusal = "its class lets nothing grow",
+                                         .rests = rows[i].rests,
+                                         .secrets_stale = i % 2};
+        struct world world;
+        world_init(&world);
+        world.input.intent = &intent;
+        world.input.notes = &note;
+        world.input.note_count = 1;
+        add_disk_object(&world, OBJECT_CLAIM, &had, "", "");
+        const struct member_holding *held = look(&world);
+        if (held->disk_small != rows[i].small || (*held->problem.code != 0) != rows[i].said)
+            fail_msg("row %zu", i);
+        if (rows[i].said)
+            assert_string_equal(held->problem.message, note.refusal);
+        assert_int_equal(held->secrets_stale, note.secrets_stale);
+        world_finish(&world);
+    }
+}
+
+static void a_disk_that_was_there_is_looked_for_before_it_is_taken_for_gone(void **state)
+{
+    static const struct {
+        const char *project;
+        bool claim, volume, had_claim, had_volume, stale;
+    } rows[] = {{"", false, false, true, false, true},    {"", false, false, false, false, false},
+                {"acme", true, false, true, true, true},  {"acme", true, false, true, false, false},
+                {"acme", false, false, true, true, true}, {"acme", true, true, true, true, false}};
+    (void)state;
+    struct intent_member member = disk_member(1);
+    const struct intent intent = {.federation = "prod", .zone = "z", .members = &member, .member_count = 1};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const struct member_note note = {.set = "mongo",
+                                         .ordinal = 1,
+                                         .last_repair = "",
+                                         .foreign = "",
+                                         .problem = "",
+                                         .problem_code = "",
+                                         .refusal = "",
+                                         .had_claim = rows[i].had_claim,
+                                         .had_volume = rows[i].had_volume};
+        struct world world;
+        world_init(&world);
+        world.zone.project = rows[i].project;
+        world.input.intent = &intent;
+        world.input.notes = &note;
+        world.input.note_count = 1;
+        add(&world, OBJECT_SERVICE, SERVICE("", INGRESS));
+        if (rows[i].claim)
+            add_disk_object(&world, OBJECT_CLAIM, &member, "", "");
+        if (rows[i].volume)
+            add_disk_object(&world, OBJECT_VOLUME, &member, "", "");
+        if (look(&world)->disk_stale != rows[i].stale)
+            fail_msg("row %zu", i);
+        world_finish(&world);
+    }
+}
+
+static void the_size_is_what_there_is_and_not_what_is_asked_for(void **state)
+{
+    (void)state;
+    struct world world;
+    world_init(&world);
+    add(&world, OBJECT_CLAIM,
+        "{" META("mongo-persistent-storage1", "c1",
+                 "") ",\"spec\":{\"resources\":{\"requests\":{\"storage\":\"4Gi\"}}},\"status\":{\"phase\":"
+                     "\"Bound\",\"capacity\":{\"storage\":\"1Gi\"}}}");
+    assert_int_equal(look(&world)->disk.size_bytes, 1 << 30);
+    world_finish(&world);
+}
+
 static void a_controller_is_stale_until_its_certificate_was_brought(void **state)
 {
     static const struct {
@@ -302,6 +495,12 @@ int main(void)
         cmocka_unit_test(own_ranges_fit_a_services_list),
         cmocka_unit_test(a_foreign_object_is_a_problem_of_a_member_that_holds_nothing_else),
         cmocka_unit_test(what_is_too_long_for_a_report_is_as_good_as_absent),
+        cmocka_unit_test(a_changed_volume_is_stale_and_one_as_it_was_applied_is_not),
+        cmocka_unit_test(a_disk_is_small_until_its_volume_or_its_claim_says_the_size),
+        cmocka_unit_test(a_claim_that_waits_for_its_first_pod_is_not_grown),
+        cmocka_unit_test(what_refuses_to_grow_is_said_and_rests),
+        cmocka_unit_test(a_disk_that_was_there_is_looked_for_before_it_is_taken_for_gone),
+        cmocka_unit_test(the_size_is_what_there_is_and_not_what_is_asked_for),
         cmocka_unit_test(a_controller_is_stale_until_its_certificate_was_brought),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

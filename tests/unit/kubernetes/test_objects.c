@@ -263,6 +263,8 @@ static void what_counts_as_a_difference(void **state)
         {"{\"spec\":{\"a\":1}}", "{\"spec\":{}}", "spec.a is missing, not 1"},
         {"{\"spec\":{\"a\":false}}", "{\"spec\":{}}", ""},
         {"{\"spec\":{\"a\":true}}", "{\"spec\":{}}", "spec.a is missing, not true"},
+        {"{\"spec\":{\"a\":\"\"}}", "{\"spec\":{}}", ""},
+        {"{\"spec\":{\"a\":\"\"}}", "{\"spec\":{\"a\":\"b\"}}", "spec.a is \"b\", not \"\""},
         {"{\"spec\":{\"l\":[\"a\",\"b\"]}}", "{\"spec\":{\"l\":[\"a\",\"b\",\"c\"]}}",
          "spec.l is [\"a\",\"b\",\"c\"], not [\"a\",\"b\"]"},
         {"{\"spec\":{\"l\":[{\"name\":\"a\",\"v\":1}]}}",
@@ -286,6 +288,97 @@ static void what_counts_as_a_difference(void **state)
         json_destroy(wanted);
         json_destroy(live);
     }
+}
+
+static void assert_json(const struct json *value, const char *text)
+{
+    struct buffer out;
+    struct error err;
+    buffer_init(&out, 0);
+    assert_int_equal(json_print(value, JSON_COMPACT, &out, &err), 0);
+    assert_string_equal(buffer_text(&out), text);
+    buffer_finish(&out);
+}
+
+/* As a server of an older version, and an earlier life, have left it. */
+#define OLD_VOLUME(size, policy)                                                                             \
+    "{\"metadata\":{\"annotations\":{\"atoll.dev/disk-id\":\"42\",\"theirs\":\"1\"}},\"spec\":{"             \
+    "\"accessModes\":[\"ReadWriteOnce\"],\"capacity\":{\"storage\":\"" size                                  \
+    "\"},\"csi\":{\"driver\":\"old\"},\"claimRef\":{\"name\":\"x\",\"uid\":\"1\"},"                          \
+    "\"persistentVolumeReclaimPolicy\":\"" policy "\"}}"
+
+static void a_volume_that_is_there_keeps_what_cant_be_changed_and_what_is_known_of_its_disk(void **state)
+{
+    (void)state;
+    struct intent_member wanted = member();
+    struct object_zone facts = zone("acme", 32);
+    struct json *live = parse(OLD_VOLUME("100Gi", "Delete"));
+    struct json *repaired = object_disk(OBJECT_VOLUME, &facts, &wanted, live, false);
+    const struct json *spec = json_get(repaired, "spec");
+    assert_json(json_get(spec, "accessModes"), "[\"ReadWriteOnce\"]");
+    assert_json(json_get(spec, "csi"), "{\"driver\":\"old\"}");
+    assert_null(json_get(spec, "nodeAffinity")); /* none can be added to one that has none, either */
+    assert_string_equal(json_get_text(spec, "persistentVolumeReclaimPolicy", ""), "Retain");
+    assert_string_equal(json_get_text(json_get(spec, "claimRef"), "name", ""), wanted.volume);
+    assert_json(json_get(json_get(repaired, "metadata"), "annotations"), "{\"atoll.dev/disk-id\":\"42\"}");
+    json_destroy(repaired);
+    json_destroy(live);
+}
+
+static void a_volume_out_of_sight_is_wanted_whole(void **state)
+{
+    (void)state;
+    struct intent_member wanted = member();
+    struct object_zone facts = zone("acme", 32);
+    struct json *out = object_disk(OBJECT_VOLUME, &facts, &wanted, NULL, false);
+    assert_non_null(json_get(json_get(out, "spec"), "csi"));
+    assert_non_null(json_get(json_get(out, "spec"), "nodeAffinity"));
+    json_destroy(out);
+}
+
+static void a_size_is_raised_with_the_disk_and_never_lowered(void **state)
+{
+    static const struct {
+        const char *live;
+        bool grow;
+        const char *size;
+        bool small;
+    } rows[] = {{OLD_VOLUME("100Gi", "Retain"), false, "100Gi", true},
+                {OLD_VOLUME("100Gi", "Retain"), true, "200Gi", true},
+                {OLD_VOLUME("200Gi", "Retain"), true, "200Gi", false},
+                {OLD_VOLUME("214748364800", "Retain"), false, "214748364800", false},
+                {OLD_VOLUME("1Ti", "Retain"), true, "1Ti", false}};
+    (void)state;
+    struct intent_member wanted = member();
+    struct object_zone facts = zone("acme", 32);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct json *live = parse(rows[i].live);
+        struct json *out = object_disk(OBJECT_VOLUME, &facts, &wanted, live, rows[i].grow);
+        assert_string_equal(json_get_text(json_get(json_get(out, "spec"), "capacity"), "storage", ""),
+                            rows[i].size);
+        if (object_is_small(OBJECT_VOLUME, live, &wanted) != rows[i].small)
+            fail_msg("row %zu", i);
+        json_destroy(out);
+        json_destroy(live);
+    }
+}
+
+static void of_a_claim_that_is_there_nothing_but_its_size_is_ever_sent_changed(void **state)
+{
+    (void)state;
+    struct intent_member wanted = member();
+    struct object_zone facts = zone("acme", 32);
+    struct json *live =
+        parse("{\"metadata\":{\"annotations\":{\"atoll.dev/used\":\"true\"}},\"spec\":{"
+              "\"accessModes\":[\"ReadWriteOnce\"],\"storageClassName\":\"standard-rwo\","
+              "\"volumeName\":\"pvc-1\",\"resources\":{\"requests\":{\"storage\":\"1Gi\"}}}}");
+    struct json *out = object_disk(OBJECT_CLAIM, &facts, &wanted, live, true);
+    assert_json(json_get(out, "spec"),
+                "{\"accessModes\":[\"ReadWriteOnce\"],\"storageClassName\":\"standard-rwo\",\"volumeName\":"
+                "\"pvc-1\",\"resources\":{\"requests\":{\"storage\":\"200Gi\"}}}");
+    assert_json(json_get(json_get(out, "metadata"), "annotations"), "{\"atoll.dev/used\":\"true\"}");
+    json_destroy(out);
+    json_destroy(live);
 }
 
 #define LABELS(ordinal, set)                                                                                 \
@@ -364,6 +457,10 @@ int main(void)
         cmocka_unit_test(options_are_called_as_the_images_server_calls_them),
         cmocka_unit_test(the_users_labels_never_hide_the_pod_from_its_service),
         cmocka_unit_test(what_counts_as_a_difference),
+        cmocka_unit_test(a_volume_that_is_there_keeps_what_cant_be_changed_and_what_is_known_of_its_disk),
+        cmocka_unit_test(a_volume_out_of_sight_is_wanted_whole),
+        cmocka_unit_test(a_size_is_raised_with_the_disk_and_never_lowered),
+        cmocka_unit_test(of_a_claim_that_is_there_nothing_but_its_size_is_ever_sent_changed),
         cmocka_unit_test(whose_an_object_is),
         cmocka_unit_test(a_service_never_admits_everybody_and_partial_knowledge_shuts_nobody_out),
         cmocka_unit_test(quantities),
