@@ -165,7 +165,7 @@ static void usage_is_the_contracts(void **state)
         {"explain", "atoll explain SET [--why-not ACTION] [--output text|json]"},
         {"events", "atoll events [SET] [--follow] [--output text|json]"},
         {"wait", "atoll wait SET --for healthy|primary|phase=PHASE [--timeout SECS]"},
-        {"connection-string", "atoll connection-string SET [--with-password]"},
+        {"connection-string", "atoll connection-string SET [--with-password] [--why TEXT]"},
         {"completion", "atoll completion bash|zsh|fish"},
     };
     (void)state;
