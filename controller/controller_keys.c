@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "controller/controller_internal.h"
+#include "proto/base/plant.h"
 #include "proto/mongod_versions.h"
 
 enum { ADMIN_PASSWORD_BYTES = 20 };
@@ -44,19 +45,38 @@ static int replace(struct controller *controller, struct set_state *set, struct 
 
 /* ---- making them, or taking them over ---- */
 
+static int make_key(struct controller *controller, char out[KEYFILE_KEY_MAX], struct error *err)
+{
+    return controller->environment.random_text(KEYFILE_KEY_BYTES, out, err);
+}
+
+/* Current and spare one. */
+static int make_keyfile(struct controller *controller, struct set_keys *keys, struct error *err)
+{
+    if (controller->environment.random_text(KEYFILE_ID_BYTES, keys->id, err) ||
+        make_key(controller, keys->keys[0], err) || make_key(controller, keys->keys[1], err))
+        return -1;
+    keys->key_count = 2;
+    return 0;
+}
+
 /* A keyfile's text back into its keys. */
 static bool read_keyfile(const struct report_member *said, struct set_keys *out)
 {
-    const char *second = NULL;
-    if (!said->keyfile || !*said->keyfile || strlen(said->key_id) >= sizeof out->id ||
-        !keyfile_password(said->keyfile, out->keys[0]))
+    if (!said->keyfile || !*said->keyfile || strlen(said->key_id) >= sizeof out->id)
         return false;
     memcpy(out->id, said->key_id, strlen(said->key_id) + 1);
-    out->key_count = 1;
-    second = strncmp(said->keyfile, "- ", 2) == 0 ? strstr(said->keyfile, "\n- ") : NULL;
-    if (second && keyfile_password(second + 1, out->keys[1]))
-        out->key_count = 2;
-    return true;
+    out->key_count = keyfile_read(said->keyfile, out->keys);
+    return out->key_count > 0;
+}
+
+/* Zones have two files where one of them was away when an exchange began: with the newer one's first key one
+ * gets in everywhere. */
+static bool is_newer(const struct set_keys *keys, const struct set_keys *than)
+{
+    if (keys->key_count < 2 || than->key_count == 0)
+        return keys->key_count > than->key_count;
+    return strcmp(keys->keys[0], than->keys[than->key_count - 1]) == 0;
 }
 
 enum evidence { EVIDENCE_NONE, EVIDENCE_SILENT, EVIDENCE_FOUND, EVIDENCE_TAKEN };
@@ -68,13 +88,20 @@ static enum evidence look_for_keys(struct controller *controller, const struct s
     enum evidence found = EVIDENCE_NONE;
     for (size_t i = 0; i < set->set->member_count; i++) {
         bool heard;
+        struct set_keys theirs = {.key_count = 0};
         const struct report_member *said = controller_said_of(controller, set, &set->set->members[i], &heard);
-        if (said && read_keyfile(said, out))
-            return EVIDENCE_TAKEN;
-        if (said && said->key_id && *said->key_id)
+        if (said && read_keyfile(said, &theirs)) {
+            if (is_newer(&theirs, out))
+                *out = theirs;
+            explicit_bzero(&theirs, sizeof theirs);
+            found = EVIDENCE_TAKEN;
+        } else if (found == EVIDENCE_TAKEN) {
+            continue;
+        } else if (said && said->key_id && *said->key_id) {
             found = EVIDENCE_FOUND;
-        else if (!heard && found == EVIDENCE_NONE)
+        } else if (!heard && found == EVIDENCE_NONE) {
             found = EVIDENCE_SILENT;
+        }
     }
     return found;
 }
@@ -87,11 +114,8 @@ int controller_keys_ensure(struct controller *controller, struct set_state *set,
     enum evidence evidence = look_for_keys(controller, set, &keys);
     if (evidence == EVIDENCE_SILENT || evidence == EVIDENCE_FOUND)
         return 0;
-    if (evidence == EVIDENCE_NONE &&
-        (controller->environment.random_text(KEYFILE_ID_BYTES, keys.id, err) ||
-         controller->environment.random_text(KEYFILE_KEY_BYTES, keys.keys[0], err)))
+    if (evidence == EVIDENCE_NONE && make_keyfile(controller, &keys, err))
         return error_wrap(err, "the keyfile of set %s can't be made", set->name);
-    keys.key_count = keys.key_count ? keys.key_count : 1;
     if (controller->environment.random_text(ADMIN_PASSWORD_BYTES, keys.admin_password, err))
         return error_wrap(err, "the first administrator of set %s can't be made", set->name);
     if (replace(controller, set, &keys, err))
@@ -143,23 +167,44 @@ void controller_admin_made(struct controller *controller, struct set_state *set)
 
 /* ---- rotation ---- */
 
+/* Another keyfile, which shares a key with the present one: who has either understands who has the other. */
+static int follow_on(struct controller *controller, struct set_keys *keys, struct error *err)
+{
+    keys->rounds = keys->key_count < 2 ? 2 : 1;
+    if (keys->key_count == 2)
+        memcpy(keys->keys[0], keys->keys[1], sizeof keys->keys[0]);
+    keys->key_count = 2;
+    if (PLANT(NO_SPARE_KEY) && make_key(controller, keys->keys[0], err))
+        return -1;
+    return controller->environment.random_text(KEYFILE_ID_BYTES, keys->id, err) ||
+                   make_key(controller, keys->keys[1], err)
+               ? -1
+               : 0;
+}
+
+static void tell_rotating(struct controller *controller, struct set_state *set, const char *what)
+{
+    controller_tell(controller, EVENT_KEYFILE_ROTATING,
+                    &(struct event_words){.set = set->name, .detail = what});
+    changed(controller, set);
+}
+
 void controller_keys_advance(struct controller *controller, struct set_state *set)
 {
     const struct plan_slot *slot = &set->slots[set->current];
     struct set_keys keys = set->ledger->keys;
     struct error err = {0};
-    if (keys.key_count < 2 || !slot->filled || !slot->plan.healthy ||
+    if (!keys.rounds || !slot->filled || !slot->plan.healthy ||
         strcmp(slot->observation.key_id, keys.id) != 0)
         return;
-    memcpy(keys.keys[0], keys.keys[1], sizeof keys.keys[0]);
-    explicit_bzero(keys.keys[1], sizeof keys.keys[1]);
-    keys.key_count = 1;
-    if (controller->environment.random_text(KEYFILE_ID_BYTES, keys.id, &err) ||
-        replace(controller, set, &keys, &err))
+    bool again = keys.rounds > 1;
+    keys.rounds = 0;
+    if ((again && follow_on(controller, &keys, &err)) || replace(controller, set, &keys, &err))
         return; /* with the next plan */
-    controller_tell(controller, EVENT_KEYFILE_ROTATING,
-                    &(struct event_words){.set = set->name, .detail = "the old key goes"});
-    changed(controller, set);
+    if (again)
+        tell_rotating(controller, set, "in a second round the key goes that it held alone");
+    else
+        controller_tell(controller, EVENT_KEYFILE_ROTATED, &(struct event_words){.set = set->name});
 }
 
 static struct set_state *find(struct controller *controller, const char *name)
@@ -188,12 +233,29 @@ static int check_versions(const struct set_state *set, struct error *err)
     return 0;
 }
 
-static int check_rotation(const struct controller *controller, const struct set_state *set, struct error *err)
+/* Agents of clusters tell from the image's tag alone whether a file may hold two keys: proto/keyfile.h */
+static int check_image(struct controller *controller, const struct set_state *set, struct error *err)
+{
+    char tag[MONGOD_VERSION_MAX];
+    mongod_version_of_image(set->set->image, tag);
+    for (size_t i = 0; mongod_has(tag, MONGOD_TWO_KEYS) == MONGOD_LACKS && i < set->set->member_count; i++) {
+        const struct zone_state_of *zone = controller_zone(controller, set->set->members[i].zone);
+        if (!zone || strcmp(zone->zone->driver, "local") == 0)
+            continue;
+        return error_set(err, ERROR_REFUSED,
+                         "the image of set %s has the tag %.16s, which reads like a version before 4.2: its "
+                         "members have one key alone, so that its exchange is an outage; nothing was changed",
+                         set->name, tag);
+    }
+    return 0;
+}
+
+static int check_rotation(struct controller *controller, const struct set_state *set, struct error *err)
 {
     const struct plan_slot *slot = &set->slots[set->current];
     if (!controller_authenticates(controller, set))
         return error_set(err, ERROR_REFUSED, "set %s has no keyfile: its spec says auth: false", set->name);
-    if (set->ledger->keys.key_count != 1)
+    if (set->ledger->keys.rounds)
         return error_set(
             err, ERROR_REFUSED,
             "the keyfile of set %s is being exchanged already: `atoll explain %s` says how far it is",
@@ -203,7 +265,7 @@ static int check_rotation(const struct controller *controller, const struct set_
                          "set %s is not healthy, and each member must be restarted for it: `atoll explain "
                          "%s` says what it waits for",
                          set->name, set->name);
-    return check_versions(set, err);
+    return check_versions(set, err) || check_image(controller, set, err) ? -1 : 0;
 }
 
 int controller_rotate_keyfile(struct controller *controller, const char *name, struct error *err)
@@ -214,14 +276,13 @@ int controller_rotate_keyfile(struct controller *controller, const char *name, s
     if (check_rotation(controller, set, err))
         return -1;
     struct set_keys keys = set->ledger->keys;
-    keys.key_count = 2;
-    if (controller->environment.random_text(KEYFILE_ID_BYTES, keys.id, err) ||
-        controller->environment.random_text(KEYFILE_KEY_BYTES, keys.keys[1], err) ||
-        replace(controller, set, &keys, err))
+    bool alone = keys.key_count == 1;
+    if (follow_on(controller, &keys, err) || replace(controller, set, &keys, err))
         return error_wrap(err, "exchanging the keyfile of set %s", set->name);
-    controller_tell(controller, EVENT_KEYFILE_ROTATING,
-                    &(struct event_words){.set = set->name, .detail = "a second key comes"});
-    changed(controller, set);
+    tell_rotating(controller, set,
+                  alone
+                      ? "it held one key alone, so that a second one comes first, and a second round follows"
+                      : "its first key goes, its second one takes that place, and a new one comes");
     return 0;
 }
 

@@ -193,6 +193,7 @@ int set_keys_record_write(const struct set_keys *keys, struct buffer *out, struc
     struct json *list = json_set(root, "keys", json_array());
     for (size_t i = 0; i < keys->key_count; i++)
         json_append(list, json_string(keys->keys[i]));
+    json_set_int(root, "rounds", keys->rounds);
     json_set_string(root, "adminPassword", keys->admin_password);
     json_set_bool(root, "adminMade", keys->admin_made);
     int result = json_print(root, JSON_COMPACT, out, err);
@@ -212,10 +213,12 @@ static int read_set_keys(const struct json *root, struct set_keys *out, struct e
 {
     struct set_keys keys = {.key_count = 0};
     const struct json *list = NULL;
+    int64_t rounds = 0;
     if (copy_secret(json_get_text(root, "id", NULL), keys.id, sizeof keys.id, err) ||
         copy_secret(json_get_text(root, "adminPassword", ""), keys.admin_password, sizeof keys.admin_password,
                     err) ||
         json_read_bool(root, "adminMade", JSON_OPTIONAL, &keys.admin_made, err) ||
+        json_read_int(root, "rounds", JSON_OPTIONAL, 0, KEYFILE_ROUNDS_MAX, &rounds, err) ||
         json_read_array(root, "keys", JSON_REQUIRED, KEYFILE_KEYS_MAX, &list, err))
         return -1;
     for (const struct json *item = json_first(list); item; item = json_next(item))
@@ -223,6 +226,7 @@ static int read_set_keys(const struct json *root, struct set_keys *out, struct e
             return -1;
     if (!keys.key_count)
         return error_set(err, ERROR_INVALID, "there is no key");
+    keys.rounds = (int)rounds;
     *out = keys;
     return 0;
 }

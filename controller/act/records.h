@@ -49,11 +49,15 @@ int ledger_record_read(const char *data, size_t length, const char *set, struct 
 /* A whole number of at most 2^53, in decimal. */
 int number_record_read(const char *data, size_t length, const char *key, int64_t *out, struct error *err);
 
-/* A set's secrets. While its keyfile is rotated it has two keys, the old one first. */
+enum { KEYFILE_ROUNDS_MAX = 2 };
+
+/* A set's secrets. Its keyfile has two keys, but for one that was taken over from a time when there was one:
+ * proto/keyfile.h */
 struct set_keys {
     char id[KEYFILE_ID_MAX]; /* of the keyfile as it is now */
     char keys[KEYFILE_KEYS_MAX][KEYFILE_KEY_MAX];
     size_t key_count;
+    int rounds; /* of restarts that an exchange has yet to end: 0: none goes on; 2: it began with one key */
     char admin_password[KEYFILE_KEY_MAX]; /* of ADMIN_USER; "": none yet */
     bool admin_made;                      /* MongoDB has acknowledged it */
 };

@@ -29,7 +29,10 @@ int command_keyfile_rotate(const struct invocation *invocation)
         error_wrap(&err, "exchanging the keyfile of %s", name);
         return console_fail(&err, NULL);
     }
-    console_say("The keyfile of %s is exchanged, member by member; `atoll explain %s` says how far it is.",
-                name, name);
+    console_say(
+        "The keyfile of %s is exchanged, member by member; `atoll explain %s` says how far it is. If "
+        "the keyfile may have been read by somebody, run it once more when this has ended: its second "
+        "key was in the same file.",
+        name, name);
     return 0;
 }

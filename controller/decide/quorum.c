@@ -97,7 +97,8 @@ static void find_newest_config(struct situation *situation)
 }
 
 /* Whoever leads in the highest term. One that leads in a lower term than somebody answers with is about to
- * learn better. */
+ * learn better, or was not asked again since: it counts as no primary anywhere, or its successor would be
+ * told to step down in its place. */
 static void find_primary(struct situation *situation)
 {
     for (size_t i = 0; i < situation->member_count; i++) {
@@ -107,10 +108,13 @@ static void find_primary(struct situation *situation)
             situation->term = member->view->mongod.term;
     }
     for (size_t i = 0; i < situation->member_count; i++) {
-        const struct member_situation *member = &situation->members[i];
-        if (has(member->facts, M_IS_MEMBER | M_LEADS) && !has(member->facts, M_STRANGER) &&
-            member->view->mongod.term == situation->term)
+        struct member_situation *member = &situation->members[i];
+        if (!has(member->facts, M_IS_MEMBER | M_LEADS) || has(member->facts, M_STRANGER))
+            continue;
+        if (member->view->mongod.term == situation->term)
             situation->primary = member;
+        else
+            member->facts &= ~(uint64_t)M_LEADS;
     }
     if (situation->primary)
         situation->facts |= PRIMARY_SEEN;

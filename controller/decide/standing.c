@@ -119,7 +119,8 @@ static const struct peer_view *seen_by_others(const struct situation *situation,
  */
 static bool is_deposed(const struct situation *situation, const struct member_situation *member)
 {
-    return has(member->facts, M_IS_MEMBER | M_LEADS) && member->view->mongod.term < situation->term;
+    return has(member->facts, M_IS_MEMBER) && member->view->mongod.state == MEMBER_PRIMARY &&
+           member->view->mongod.term < situation->term;
 }
 
 /* A primary repeats what it heard last of the one before it until that one's silence is long enough: only one

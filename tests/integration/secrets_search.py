@@ -41,6 +41,8 @@ def secrets_in(path, data):
         found[f"{path} token {match.start()}"] = match.group()
     if path.suffix == ".key" or "passphrase" in path.name or "password" in path.name:
         found[f"{path} content"] = data.strip()
+    for number, match in enumerate(re.finditer(rb"^- (\S+)$", data, re.M) if path.suffix == ".key" else ()):
+        found[f"{path} key {number} of a list"] = match.group(1)
     return {what: secret for what, secret in found.items() if len(secret) >= SHORTEST}
 
 

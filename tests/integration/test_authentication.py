@@ -1,5 +1,7 @@
 """Members know one another by a keyfile, and nobody gets in without a user: from the controller to mongod and back."""
 import contextlib
+import json
+import pathlib
 import re
 import sqlite3
 import stat
@@ -22,6 +24,11 @@ def well(shared_sandbox):
 
 def keyfiles(sandbox):
     return sorted((sandbox.dir / "zones").glob("*/secrets/*.key"))
+
+
+def keys_in(text):
+    """The two keys of a keyfile, the current one first; or the one of an old server's."""
+    return re.findall(r"^(?:- )?(\S+)$", text, re.MULTILINE)
 
 
 def password_of(sandbox):
@@ -59,8 +66,8 @@ def test_nobody_gets_in_without_a_user_and_the_first_administrator_does(well):
 
 
 def test_secrets_are_where_they_must_be_and_nowhere_else(well):
-    secrets = {path.read_text().strip() for path in keyfiles(well)} | {password_of(well)}
-    assert len(keyfiles(well)) == 3 and len(secrets) == 2, "one key for all members, and one password"
+    secrets = {key for path in keyfiles(well) for key in keys_in(path.read_text())} | {password_of(well)}
+    assert len(keyfiles(well)) == 3 and len(secrets) == 3, "two keys, the same for all members, and one password"
     for path in keyfiles(well):
         assert stat.S_IMODE(path.stat().st_mode) == 0o600 and stat.S_IMODE(path.parent.stat().st_mode) == 0o700
     may_hold = re.compile(r"/secrets/[^/]+\.key$|/intent\.json$|/controller/controller\.db(-wal|-shm)?$")
@@ -77,33 +84,63 @@ def test_secrets_are_where_they_must_be_and_nowhere_else(well):
     assert [text for text in shown if any(secret in text for secret in secrets)] == []
 
 
+def lets_in(sandbox, member, key):
+    """Whether the member takes this key for __system's."""
+    with pymongo.MongoClient(f"mongodb://{member['host']}/?directConnection=true", username="__system", password=key, authSource="local",
+                             serverSelectionTimeoutMS=20000, **whole.trusting(sandbox)) as client:
+        try:
+            return client.admin.command("replSetGetStatus")["ok"] == 1
+        except pymongo.errors.OperationFailure as error:
+            assert error.code == 18
+            return False
+
+
+def pids(sandbox):
+    return {member["name"]: whole.mongod(sandbox, member).pid for member in whole.the_set(sandbox.status())["members"]}
+
+
+def events_of(sandbox, reason):
+    return [event for event in json.loads(sandbox.atoll("events", "-o", "json").stdout)["events"] if event["reason"] == reason]
+
+
 @pytest.mark.timeout(300)
-def test_a_keyfile_is_exchanged_while_a_client_writes(well):
-    old, before = keyfiles(well)[0].read_text(), term_of(well)
+def test_a_keyfile_is_exchanged_with_one_step_down_while_a_client_writes(well):
+    """It took two rounds, each with a step-down: the file had no spare key."""
+    old, spare = keys_in(keyfiles(well)[0].read_text())
+    before, term, ended = pids(well), term_of(well), len(events_of(well, "KeyfileRotated"))
+    assert all(lets_in(well, member, key) for member in whole.the_set(well.status())["members"] for key in (old, spare))
     with whole.nothing_is_lost(well, same_version=True):
-        assert "member by member" in well.atoll("keyfile", "rotate", "mongo").stderr
+        said = well.atoll("keyfile", "rotate", "mongo").stderr
+        assert "member by member" in said and "run it once more when this has ended" in said
         again = well.atoll("keyfile", "rotate", "mongo", check=False)
         assert again.returncode == REFUSED and "already" in again.stderr
-
-        def is_over():
-            now = {path.read_text() for path in keyfiles(well)}
-            return len(now) == 1 and old not in now and not now.pop().startswith("- ")
-        sandboxes.wait_until(is_over, 120 * well.slowness, "one new key everywhere")
+        sandboxes.wait_until(lambda: len(events_of(well, "KeyfileRotated")) > ended, 120 * well.slowness, "the exchange being over")
         whole.healthy(well, 120)
-    new = keyfiles(well)[0].read_text()
-    assert old.strip() not in new
-    host = whole.primary_of(well.status())["host"]
-    for key, code in ((old, 18), (new, None)):
-        with pymongo.MongoClient(f"mongodb://{host}/?directConnection=true", username="__system", password=key.strip(), authSource="local",
-                                 serverSelectionTimeoutMS=20000, **whole.trusting(well)) as client:
-            if code:
-                with pytest.raises(pymongo.errors.OperationFailure) as raised:
-                    client.admin.command("ping")
-                assert raised.value.code == code
-            else:
-                assert client.admin.command("replSetGetStatus")["myState"] == 1
-    restarts = [whole.mongod(well, member).pid for member in whole.the_set(well.status())["members"]]
-    assert len(set(restarts)) == 3 and term_of(well) > before
+        assert term_of(well) == term + 1, "one step-down, and no other election"
+    assert len({path.read_text() for path in keyfiles(well)}) == 1
+    first, new = keys_in(keyfiles(well)[0].read_text())
+    assert first == spare and new not in (old, spare)
+    for member in whole.the_set(whole.healthy(well))["members"]:
+        assert [lets_in(well, member, key) for key in (old, spare, new)] == [False, True, True], member["name"]
+    assert not set(before.values()) & set(pids(well).values()), "each was restarted"
+
+
+@pytest.mark.timeout(300)
+def test_an_old_server_has_one_key_and_keeps_it(new_sandbox):
+    """Before 4.2 a file with two keys is refused at the start, and an exchange would be an outage."""
+    old_server = 'image: "mongo:4.0"\n      mongod: ["--server-version=4.0"]'
+    sandbox = new_sandbox(spec=whole.SPEC.replace("image: mongo:7.0", old_server))
+    sandbox.up()
+    status = whole.healthy(sandbox)
+    key, term = keys_in(keyfiles(sandbox)[0].read_text())[0], term_of(sandbox)
+    for member in whole.the_set(status)["members"]:
+        words = whole.mongod(sandbox, member).cmdline()
+        file = pathlib.Path(words[words.index("--keyFile") + 1])
+        assert file.read_text() == f"{key}\n" and stat.S_IMODE(file.stat().st_mode) == 0o600
+    refused = sandbox.atoll("keyfile", "rotate", "mongo", check=False)
+    assert refused.returncode == REFUSED and "before 4.2" in refused.stderr and "nothing was changed" in refused.stderr
+    whole.insert(sandbox, ["as before"])
+    assert keys_in(keyfiles(sandbox)[0].read_text())[0] == key and term_of(sandbox) == term
 
 
 def test_auth_off_says_so(new_sandbox):

@@ -240,34 +240,50 @@ def test_a_member_with_another_key_does_not_get_in(three, version, tmp_path):
 
 
 def test_a_keyfile_is_rotated_with_two_keys_while_majority_writes_go_on(keyfile, tmp_path):
-    """Old and new everywhere, then new everywhere: members understand each other at every moment."""
-    new_key = "bmV3IGtleSBvZiB0aGUgdGVzdHM="
+    """Current and spare one, then the spare and a new one: members understand each other at every moment of one round, and whoever
+    logs in with the key that both files have is let in everywhere."""
+    spare, new_key = "c3BhcmUga2V5IG9mIHRoZSB0ZXN0cw==", "bmV3IGtleSBvZiB0aGUgdGVzdHM="
+    login = {"username": "__system", "authSource": "local"}
+    write_keyfile(keyfile, KEY, spare)
     with Cluster(3, arguments("7.0", keyfile), key=KEY) as cluster:
         cluster.initiate()
-        count = 0
-        for step, keys in enumerate([(KEY, new_key), (new_key,)]):
-            file = write_keyfile(tmp_path / f"step{step}", *keys)
-            for member in list(cluster.members):
-                member.stop()
-                member.arguments = arguments("7.0", file)
-                cluster.key = keys[0]
-                member.start()
-                member.disconnect()
-                login = {"username": "__system", "authSource": "local"}
-                wait_until(lambda: member.open(password=keys[-1], **login).admin.command("replSetGetStatus")["myState"] in (1, 2),
-                           what="the member being back")
-                primary = wait_until(lambda: next((m for m in cluster.members if m.open().admin.command("isMaster")["ismaster"]), None),
-                                     what="a primary")
-                password = new_key if step else KEY
-                for one in (password, KEY):  # a member that has not had its turn knows the old key alone
-                    try:
-                        primary.open(password=one, **login).t.get_collection("c", write_concern=WriteConcern("majority")).insert_one({"_id": count})
-                        count += 1
-                        break
-                    except OperationFailure as error:
-                        assert error.code == 18
-        cluster.key = new_key
-        assert cluster.primary().open(password=new_key, username="__system", authSource="local").t.c.count_documents({}) == count == 6
+        file, cluster.key = write_keyfile(tmp_path / "next", spare, new_key), spare
+        for count, member in enumerate(list(cluster.members)):
+            member.stop()
+            member.arguments = arguments("7.0", file)
+            member.start()
+            member.disconnect()
+            wait_until(lambda: member.open(password=spare, **login).admin.command("replSetGetStatus")["myState"] in (1, 2), what="the member being back")
+            primary = wait_until(lambda: next((m for m in cluster.members if m.open().admin.command("isMaster")["ismaster"]), None), what="a primary")
+            status = lambda: primary.open(password=spare, **login).admin.command("replSetGetStatus")["members"]
+            wait_until(lambda: all(m["health"] == 1 for m in status()), what="all being heard")
+            collection = primary.open(password=spare, **login).t.get_collection("c", write_concern=WriteConcern(3, wtimeout=20000))
+            collection.insert_one({"_id": count})
+        assert cluster.primary().open(password=new_key, **login).t.c.count_documents({}) == 3
+        for member in cluster.members:
+            assert code_of(lambda: member.open(password=KEY, **login).admin.command("ping")) == 18
+
+
+def test_members_that_share_no_key_do_not_believe_each_other(keyfile, tmp_path):
+    """What an exchange of both keys at once would be."""
+    write_keyfile(keyfile, KEY, "c3BhcmUga2V5IG9mIHRoZSB0ZXN0cw==")
+    with Cluster(3, arguments("7.0", keyfile), key=KEY) as cluster:
+        cluster.initiate()
+        primary = cluster.primary()
+        stranger = next(m for m in cluster.members if m is not primary)
+        stranger.stop()
+        stranger.arguments = arguments("7.0", write_keyfile(tmp_path / "other", "b3RoZXIga2V5", "eWV0IGFub3RoZXIga2V5"))
+        key, cluster.key = cluster.key, None
+        stranger.start()
+        cluster.key = key
+        state = lambda: next(m for m in primary.run("replSetGetStatus")["members"] if m["name"] == stranger.host)
+        wait_until(lambda: "Authentication failed" in state().get("lastHeartbeatMessage", ""), what="the stranger being refused")
+
+
+def test_a_file_with_three_keys_is_refused(tmp_path, keyfile):
+    write_keyfile(keyfile, KEY, KEY[::-1], "b3RoZXIga2V5")
+    status, said = exit_of(tmp_path, "--keyFile", keyfile)
+    assert status == 1 and "more than 2 keys" in said
 
 
 # ---- TLS ----

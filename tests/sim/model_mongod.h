@@ -105,6 +105,7 @@ void node_replicate(struct world *world, struct member_slot *slot, struct member
 void node_commit(struct world *world, struct member_slot *slot);
 int node_compare_logs(const struct data *a, const struct data *b);
 void node_stand_down(struct world *world, struct member_slot *slot);
+const char *node_version(const struct world *world, const struct member_slot *slot);
 void node_view(struct world *world, const struct member_slot *slot, struct arena *arena,
                struct mongod_view *out);
 const char *node_process(const struct member_slot *slot, struct arena *arena); /* as mongod_view.process */

@@ -28,19 +28,21 @@ struct papers {
     int64_t made_ms, ends_ms;
     char hosts[2][HOST_MAX]; /* addresses that it bears */
     char key_id[KEYFILE_ID_MAX];
-    uint64_t keys[KEYFILE_KEYS_MAX]; /* of its keyfile; 0: none */
+    uint64_t keys[KEYFILE_KEYS_MAX]; /* of its keyfile, or the one of a login; 0: none */
 };
 
 /* papers.c */
 void papers_take(struct papers *papers, const struct step *step); /* what a step of the driver brings */
+void papers_load(struct papers *loaded, const struct papers *brought, const char *version); /* at a start */
 void papers_load_certificate(struct papers *loaded, const struct papers *brought);
 bool papers_bear(const struct world *world, const struct papers *papers, const char *address);
 /* Whether who dials `address` and who answers there have anything to say to each other. */
 bool papers_agree(const struct world *world, const struct papers *dials, const struct papers *answers,
                   const char *address);
-bool papers_read(const char *text, struct papers *out); /* a certificate's text */
-int papers_serial(const char *id);                      /* of a certificate's id; 0: none */
-uint64_t papers_key(const char *keyfile);               /* its first key; 0: none */
+bool papers_let_in(const struct papers *answers, uint64_t key); /* a login with one key */
+bool papers_read(const char *text, struct papers *out);         /* a certificate's text */
+int papers_serial(const char *id);                              /* of a certificate's id; 0: none */
+uint64_t papers_key(const char *keyfile);                       /* its first key; 0: none */
 uint32_t papers_authorities(const char *text);
 
 /* authority.c: the controller's part */

@@ -73,6 +73,13 @@ const char *node_process(const struct member_slot *slot, struct arena *arena)
     return mongod_process_text(arena, pod, (int64_t)slot->node.life);
 }
 
+const char *node_version(const struct world *world, const struct member_slot *slot)
+{
+    if (slot->other_version)
+        return world->modern ? "6.0.19" : "4.2.24";
+    return world->modern ? "7.0.14" : "4.0.28";
+}
+
 void node_view(struct world *world, const struct member_slot *slot, struct arena *arena,
                struct mongod_view *out)
 {
@@ -96,9 +103,7 @@ void node_view(struct world *world, const struct member_slot *slot, struct arena
     }
     const struct data *data = slot->disk.data;
     out->problem = "";
-    out->version = slot->other_version ? (world->modern ? "6.0.19" : "4.2.24")
-                   : world->modern     ? "7.0.14"
-                                       : "4.0.28";
+    out->version = node_version(world, slot);
     out->process = node_process(slot, arena);
     if (!data->config.version) {
         out->answer = MONGOD_NOT_INITIALIZED;

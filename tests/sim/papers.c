@@ -1,12 +1,14 @@
 /* Certificates and keyfiles as members have them, and who believes whom: see model_trust.h.
  * https://www.mongodb.com/docs/manual/tutorial/configure-ssl/ (a member's certificate bears the host that the
- * others dial) https://www.mongodb.com/docs/manual/core/security-internal-authentication/ (members share a
- * key) */
+ * others dial) https://www.mongodb.com/docs/manual/tutorial/rotate-key-replica-set/ (since 4.2 a keyfile may
+ * hold two keys) mongo/src/mongo/client/authenticate.cpp, authenticateInternalClient() (who dials shows the
+ * first and, refused, the second one; who answers takes either) */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "proto/base/hash.h"
+#include "proto/mongod_versions.h"
 #include "tests/sim/world.h"
 
 /* ---- texts ---- */
@@ -78,6 +80,14 @@ void papers_take(struct papers *papers, const struct step *step)
     snprintf(papers->key_id, sizeof papers->key_id, "%s", wanted->key_id);
 }
 
+/* The local driver gives a mongod before 4.2 the first key alone, in a file of its own. */
+void papers_load(struct papers *loaded, const struct papers *brought, const char *version)
+{
+    *loaded = *brought;
+    if (mongod_has(version, MONGOD_TWO_KEYS) == MONGOD_LACKS)
+        loaded->keys[1] = 0;
+}
+
 void papers_load_certificate(struct papers *loaded, const struct papers *brought)
 {
     struct papers before = *loaded;
@@ -115,19 +125,23 @@ static bool believes(const struct papers *one, const struct papers *other)
     return other->serial == 0 || one->believes >> (other->issuer & 31) & 1;
 }
 
-static bool share_key(const struct papers *a, const struct papers *b)
+/* One key that is shown, against either that is taken. */
+bool papers_let_in(const struct papers *answers, uint64_t key)
 {
-    for (int i = 0; i < KEYFILE_KEYS_MAX; i++)
-        for (int j = 0; j < KEYFILE_KEYS_MAX; j++)
-            if (a->keys[i] && a->keys[i] == b->keys[j])
-                return true;
-    return !a->keys[0] && !b->keys[0];
+    return key && (key == answers->keys[0] || key == answers->keys[1]);
+}
+
+static bool lets_in(const struct papers *dials, const struct papers *answers)
+{
+    if (!answers->keys[0])
+        return !dials->keys[0];
+    return papers_let_in(answers, dials->keys[0]) || papers_let_in(answers, dials->keys[1]);
 }
 
 bool papers_agree(const struct world *world, const struct papers *dials, const struct papers *answers,
                   const char *address)
 {
-    if (!share_key(dials, answers) || is_over(world, dials))
+    if (!lets_in(dials, answers) || is_over(world, dials))
         return false;
     return !world->tls || (answers->serial && papers_bear(world, answers, address) &&
                            believes(dials, answers) && believes(answers, dials));

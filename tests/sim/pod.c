@@ -70,6 +70,7 @@ static void start(struct world *world, struct member_slot *slot)
         return;
     }
     slot->pod = slot->running = true;
+    papers_load(&slot->loaded, &slot->brought, node_version(world, slot)); /* a pod bears its keyfile's id */
     slot->disk.used = true;
     slot->pod_life++;
     later(world, slot,

@@ -27,9 +27,9 @@ wait healthy
     Set mongo is Degraded; it was QuorumLost.
     No primary is seen: the members are electing one, or can't be seen. (row 43)
     Set mongo is QuorumLost; it was Degraded.
-    Too many voters are down for a majority: mongo-node1, mongo-node3. Nothing is forced: bring them back. (row 42)
+    Too many voters are down for a majority: mongo-node2, mongo-node3. Nothing is forced: bring them back. (row 42)
     Set mongo is Degraded; it was QuorumLost.
     Set mongo is Reconfiguring; it was Degraded.
-    mongo-node2 is the primary of set mongo.
+    mongo-node1 is the primary of set mongo.
     Set mongo is Healthy; it was Reconfiguring.
 expect births 1

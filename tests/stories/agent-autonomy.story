@@ -18,7 +18,6 @@ wait healthy
     Set mongo is Degraded; it was not looked at before.
     No primary is seen: the members are electing one, or can't be seen. (row 43)
     mongo-node1 is the primary of set mongo.
-    mongo-node1 is primary by the word of the others, but no word comes from the agent of zone z1: nothing is changed until it does. (row 52)
     Set mongo is Reconfiguring; it was Degraded.
     mongo-node3 has moved from address 3a to address 3b: the configuration follows, under the same _id. (row 50)
     Set mongo is Degraded; it was Reconfiguring.

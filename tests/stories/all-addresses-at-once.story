@@ -9,7 +9,6 @@ wait healthy
     mongo-node1 has moved from address 1a to address 1b: the configuration follows, under the same _id. (row 50)
     mongo-node1 is reached at address 1b; it was address 1a.
     mongo-node2 is reached at address 2a; it was address 2b.
-    mongo-node3 has moved from address 3a to address 3b: the configuration follows, under the same _id. (row 50)
-    mongo-node3 is reached at address 3b; it was address 3a.
+    mongo-node3 is reached at address 3a; it was address 3b.
     Set mongo is Healthy; it was Reconfiguring.
 expect births 1

@@ -16,7 +16,7 @@ wait 60 seconds
 expect births 0
 own-disk node3
 wait healthy
-    Not yet proven new: mongo-node1. Proof is a disk that was never used, or a mongod without a configuration on a disk that its agent made. On a disk that existed before no set is born: give the member another one. (row 31)
+    Not yet proven new: mongo-node2. Proof is a disk that was never used, or a mongod without a configuration on a disk that its agent made. On a disk that existed before no set is born: give the member another one. (row 31)
     Not yet proven new: mongo-node3. Proof is a disk that was never used, or a mongod without a configuration on a disk that its agent made. On a disk that existed before no set is born: give the member another one. (row 31)
     Set mongo is Initiating; it was Provisioning.
     All members are ready and proven new: mongo-node1 is told to initiate the set with all of them. (row 32)

@@ -19,9 +19,9 @@ wait healthy
     All members are ready and proven new: mongo-node1 is told to initiate the set with all of them. (row 32)
     replSetInitiate is under way on mongo-node1. (row 20)
     No primary is seen: the members are electing one, or can't be seen. (row 43)
-    Set mongo is Joining; it was Initiating.
+    Set mongo is Degraded; it was Initiating.
+    Set mongo is Reconfiguring; it was Degraded.
     mongo-node1 is the primary of set mongo.
     The set's first administrator is made, on mongo-node1. (row 83)
-    Set mongo is Reconfiguring; it was Joining.
     Set mongo is Healthy; it was Reconfiguring.
 expect births 1

@@ -11,6 +11,8 @@ wait phase Joining
     mongo-node1 is not started on a new disk before every zone has reported, so that a set that exists is not taken for a new one. (row 215)
     mongo-node3 is not started on a new disk before every zone has reported, so that a set that exists is not taken for a new one. (row 215)
     Not yet proven new: mongo-node2, mongo-node3. Proof is a disk that was never used, or a mongod without a configuration on a disk that its agent made. On a disk that existed before no set is born: give the member another one. (row 31)
+    Not yet proven new: mongo-node1. Proof is a disk that was never used, or a mongod without a configuration on a disk that its agent made. On a disk that existed before no set is born: give the member another one. (row 31)
+    Not yet proven new: mongo-node2. Proof is a disk that was never used, or a mongod without a configuration on a disk that its agent made. On a disk that existed before no set is born: give the member another one. (row 31)
     Set mongo is Initiating; it was Provisioning.
     A majority has been ready for a minute and the others are proven new: mongo-node1 is told to initiate the set; the late are added afterwards. (row 33)
     replSetInitiate is under way on mongo-node1. (row 20)

@@ -25,7 +25,15 @@ wait 60 seconds
     z2: mongo-rc2 is brought up to date; a running pod is left as it is (rule 184)
     Set mongo is Healthy; it was Reconfiguring.
     Set mongo is Reconfiguring; it was Healthy.
-    z2: works on revision 18 of epoch 1: 1 members
+    z1: works on revision 18 of epoch 1: 1 members
+    z1: mongo-rc1 is brought up to date; a running pod is left as it is (rule 184)
+    Set mongo is Healthy; it was Reconfiguring.
+    Set mongo is Reconfiguring; it was Healthy.
+    z3: works on revision 19 of epoch 1: 1 members
+    z3: mongo-rc3 is brought up to date; a running pod is left as it is (rule 184)
+    Set mongo is Healthy; it was Reconfiguring.
+    Set mongo is Reconfiguring; it was Healthy.
+    z2: works on revision 20 of epoch 1: 1 members
     z2: mongo-rc2 is brought up to date; a running pod is left as it is (rule 184)
     Set mongo is Healthy; it was Reconfiguring.
 hush agents

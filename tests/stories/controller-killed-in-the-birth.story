@@ -10,6 +10,7 @@ wait initiate-sent
     mongo-node1 is not started on a new disk before every zone has reported, so that a set that exists is not taken for a new one. (row 215)
     mongo-node3 is not started on a new disk before every zone has reported, so that a set that exists is not taken for a new one. (row 215)
     Not yet proven new: mongo-node2, mongo-node3. Proof is a disk that was never used, or a mongod without a configuration on a disk that its agent made. On a disk that existed before no set is born: give the member another one. (row 31)
+    Not yet proven new: mongo-node1. Proof is a disk that was never used, or a mongod without a configuration on a disk that its agent made. On a disk that existed before no set is born: give the member another one. (row 31)
     Set mongo is Initiating; it was Provisioning.
     All members are ready and proven new: mongo-node1 is told to initiate the set with all of them. (row 32)
     replSetInitiate is under way on mongo-node1. (row 20)

@@ -5,7 +5,7 @@ begins: healthy
 foreign-disk node3
 wait row 10
     Set mongo is Degraded; it was Healthy.
-    mongo-node3 belongs to another replica set (disk mongodb-disk3 belongs to replica set ffffffffffffffffffffffff, not 0000000016fd3109173fc434: mongo-rc3 is set to no pod), so nothing is changed: give it another disk or take it out of the spec. (row 10)
+    mongo-node3 belongs to another replica set (disk mongodb-disk3 belongs to replica set ffffffffffffffffffffffff, not 000000003ea527898334036b: mongo-rc3 is set to no pod), so nothing is changed: give it another disk or take it out of the spec. (row 10)
     mongo-node3 belongs to another replica set: give it another disk or take it out of the spec. (row 203)
 wait 30 seconds
 expect row 203

@@ -1,16 +1,15 @@
-# The keyfile is exchanged: first all get old and new key, then the new one alone, each member restarted when all others are well, the
-# primary last.
+# The keyfile is exchanged in one round: the new file has the old one's second key, so that members of both understand each other. Each
+# member is restarted once, when all others are well, the primary last: one step-down.
 begins: healthy
 
 rotate keyfile
-    The keyfile of set mongo is exchanged, member by member: a second key comes.
+    The keyfile of set mongo is exchanged, member by member: its first key goes, its second one takes that place, and a new one comes.
 wait row 84
     Set mongo is Reconfiguring; it was Healthy.
     mongo-node2 runs with a keyfile or certificate that is not the newest: it is restarted, and the others wait until it is back. (row 84)
 wait 60 seconds
     Set mongo is Degraded; it was Reconfiguring.
     mongo-node3 must be restarted for its new keyfile or certificate, but not while another is unwell or no majority would be left without it. Certificates end: where that lasts for weeks, restart it by hand. (row 86)
-    mongo-node2 runs with a keyfile or certificate that is not the newest: it is restarted, and the others wait until it is back. (row 84)
     Set mongo is Reconfiguring; it was Degraded.
     mongo-node3 runs with a keyfile or certificate that is not the newest: it is restarted, and the others wait until it is back. (row 84)
     Set mongo is Degraded; it was Reconfiguring.
@@ -18,25 +17,13 @@ wait 60 seconds
     Set mongo is Reconfiguring; it was Degraded.
     mongo-node1 is the last that runs with a keyfile or certificate that is not the newest, and is primary: it is told to step down before its restart. (row 85)
     Set mongo is Degraded; it was Reconfiguring.
-    mongo-node2 is the primary of set mongo.
+    No primary of set mongo is seen; it was mongo-node1.
+    No primary is seen: the members are electing one, or can't be seen. (row 43)
     Set mongo is Reconfiguring; it was Degraded.
+    mongo-node3 is the primary of set mongo.
     mongo-node1 runs with a keyfile or certificate that is not the newest: it is restarted, and the others wait until it is back. (row 84)
     Set mongo is Degraded; it was Reconfiguring.
     Set mongo is Healthy; it was Degraded.
-    The keyfile of set mongo is exchanged, member by member: the old key goes.
-    Set mongo is Reconfiguring; it was Healthy.
-    Set mongo is Degraded; it was Reconfiguring.
-    Set mongo is Reconfiguring; it was Degraded.
-    Set mongo is Degraded; it was Reconfiguring.
-    Set mongo is Reconfiguring; it was Degraded.
-    mongo-node2 is the last that runs with a keyfile or certificate that is not the newest, and is primary: it is told to step down before its restart. (row 85)
-    Set mongo is Degraded; it was Reconfiguring.
-    No primary of set mongo is seen; it was mongo-node2.
-    No primary is seen: the members are electing one, or can't be seen. (row 43)
-    Set mongo is Reconfiguring; it was Degraded.
-    mongo-node1 is the primary of set mongo.
-    mongo-node2 must be restarted for its new keyfile or certificate, but not while another is unwell or no majority would be left without it. Certificates end: where that lasts for weeks, restart it by hand. (row 86)
-    Set mongo is Degraded; it was Reconfiguring.
-    Set mongo is Healthy; it was Degraded.
+    The keyfile of set mongo is exchanged: the key that was its first one opens nothing any more.
 wait healthy
 expect births 1

@@ -25,7 +25,7 @@ wait healthy
     Set mongo is Degraded; it was QuorumLost.
     No primary is seen: the members are electing one, or can't be seen. (row 43)
     Set mongo is Reconfiguring; it was Degraded.
-    mongo-node3 is the primary of set mongo.
+    mongo-node1 is the primary of set mongo.
     Set mongo is Healthy; it was Reconfiguring.
 expect births 1
 expect node1 id 0

@@ -14,12 +14,13 @@ wait healthy
     Zone z2 had accepted epoch 1: this controller goes on with epoch 2.
     A member of set mongo in zone z2 gets no certificate: mongo-node2 shows a certificate of another CA.
     Set mongo is Degraded; it was Provisioning.
-    No primary is seen: the members are electing one, or can't be seen. (row 43)
     The store knew no keyfile of set mongo; the one that its zones have is taken over, and the first administrator gets a new password.
-    A member of set mongo in zone z3 gets no certificate: mongo-node3 shows a certificate of another CA.
-    Set mongo is Reconfiguring; it was Degraded.
+    No primary is seen: the members are electing one, or can't be seen. (row 43)
+    A member of set mongo in zone z1 gets no certificate: mongo-node1 shows a certificate of another CA.
+    Set mongo is Joining; it was Degraded.
     mongo-node1 is the primary of set mongo.
     The set's first administrator is made, on mongo-node1. (row 83)
+    Set mongo is Reconfiguring; it was Joining.
     The make-admin of set mongo failed: nobody answers.
     Set mongo is Degraded; it was Reconfiguring.
     The last command (make-admin: nobody answers) failed; it is worked out anew soon. (row 44)

@@ -5,9 +5,9 @@ begins: healthy
 lose z2
 wait row 210
     Set mongo is Degraded; it was Healthy.
+    The agent of zone z2 has fallen silent; its members are left as they are.
     The agent of zone z2 is silent and the primary can't reach mongo-node2: the zone is taken for failed. (row 210)
 wait 30 seconds
-    The agent of zone z2 has fallen silent; its members are left as they are.
 expect phase Degraded
 return z2
 wait healthy

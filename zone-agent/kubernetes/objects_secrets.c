@@ -1,6 +1,9 @@
 /* A member's Secrets: its keyfile, and its certificate with key and CAs. */
 #include <stdio.h>
+#include <string.h>
 
+#include "proto/keyfile.h"
+#include "proto/mongod_versions.h"
 #include "zone-agent/kubernetes/objects_internal.h"
 
 static void name_of(const struct intent_member *member, const char *what, char out[SECRET_NAME_MAX])
@@ -32,14 +35,17 @@ const char *object_tls_secret_name(const struct intent_member *member, struct ar
     return arena_string(arena, name);
 }
 
+/* Of the image's version nothing is known but its tag, as with the names of mongod's options. */
 struct json *object_secret(const struct object_zone *zone, const struct intent_member *member)
 {
-    char name[SECRET_NAME_MAX];
+    char name[SECRET_NAME_MAX], version[MONGOD_VERSION_MAX], first[KEYFILE_TEXT_MAX] = "";
+    mongod_version_of_image(member->image, version);
     objects_keyfile_name(member, name);
     struct json *object = objects_begin(OBJECT_SECRET, zone, member, name, false);
     json_set_string(object, "type", "Opaque");
     json_set_string(json_set(object, "stringData", json_object()), KEYFILE_KEY,
-                    member->keyfile ? member->keyfile : "");
+                    keyfile_for_version(member->keyfile ? member->keyfile : "", version, first));
+    explicit_bzero(first, sizeof first);
     return object;
 }
 

@@ -213,7 +213,10 @@ void local_controller_forget(struct local_member *member);
 
 /* secrets.c: what only its mongod may read, files of mode 0600 in secrets/ */
 int local_secrets_write(struct local_member *member, const struct step *step, struct error *err);
-int local_secrets_keyfile(const struct local_member *member, char out[LOCAL_PATH_MAX], struct error *err);
+/* The file that a mongod of `version` is started with: before 4.2 one of its own, with the first key alone.
+ */
+int local_secrets_keyfile(const struct local_member *member, const char *version, char out[LOCAL_PATH_MAX],
+                          struct error *err);
 /* Certificate and key in one file, and the CAs in another. */
 int local_secrets_certificate(const struct local_member *member, char pem[LOCAL_PATH_MAX],
                               char ca[LOCAL_PATH_MAX], struct error *err);

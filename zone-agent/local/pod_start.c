@@ -142,7 +142,7 @@ static void add_sizes(struct command_line *line, const struct local_controller *
 }
 
 /* The arguments may decide it, as of a program that plays several. */
-static const struct mongod_tls_options *names_of_options(const struct local_member *member)
+static void ask_version(const struct local_member *member, char out[MONGOD_VERSION_MAX])
 {
     const struct local_controller *controller = &member->controller;
     const char *arguments[MONGOD_ARGUMENTS_MAX + 3] = {member->driver->mongod};
@@ -153,13 +153,15 @@ static const struct mongod_tls_options *names_of_options(const struct local_memb
     arguments[count] = "--version";
     process_ask(arguments, VERSION_TIMEOUT_MS, text, sizeof text);
     const char *version = strstr(text, "version v"); /* "db version v7.0.14" */
-    return mongod_tls_options(version ? version + strlen("version v") : "");
+    snprintf(out, MONGOD_VERSION_MAX, "%.*s", MONGOD_VERSION_MAX - 1,
+             version ? version + strlen("version v") : "");
 }
 
 /* Clients need no certificate, they log in; one that they show must be of the federation. */
-static int add_tls(struct local_member *member, struct command_line *line, struct error *err)
+static int add_tls(struct local_member *member, const char *version, struct command_line *line,
+                   struct error *err)
 {
-    const struct mongod_tls_options *names = names_of_options(member);
+    const struct mongod_tls_options *names = mongod_tls_options(version);
     if (local_secrets_certificate(member, line->pem, line->ca, err))
         return -1;
     const char *const arguments[] = {names->mode,
@@ -179,6 +181,7 @@ static int add_tls(struct local_member *member, struct command_line *line, struc
 static int make_command_line(struct local_member *member, struct command_line *line, struct error *err)
 {
     const struct local_controller *controller = &member->controller;
+    char version[MONGOD_VERSION_MAX] = "";
     *line = (struct command_line){.count = 0};
     if (local_disk_data_path(member, line->data, err) ||
         local_path(member->driver, line->log, "pods", member->node, ".log", err))
@@ -190,13 +193,15 @@ static int make_command_line(struct local_member *member, struct command_line *l
         "--logappend"};
     for (size_t i = 0; i < sizeof always / sizeof *always; i++)
         add(line, always[i]);
+    if (*controller->key_id || *controller->certificate_id)
+        ask_version(member, version);
     if (*controller->key_id) {
-        if (local_secrets_keyfile(member, line->key, err))
+        if (local_secrets_keyfile(member, version, line->key, err))
             return -1;
         add(line, "--keyFile");
         add(line, line->key);
     }
-    if (*controller->certificate_id && add_tls(member, line, err))
+    if (*controller->certificate_id && add_tls(member, version, line, err))
         return -1;
     add_sizes(line, controller, member->driver->mongod);
     for (size_t i = 0; i < controller->argument_count; i++)

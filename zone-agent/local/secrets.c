@@ -4,13 +4,35 @@
 #include <unistd.h>
 
 #include "proto/base/file.h"
+#include "proto/keyfile.h"
 #include "zone-agent/local/local_internal.h"
 
 static const char FOLDER[] = "secrets";
 
-int local_secrets_keyfile(const struct local_member *member, char out[LOCAL_PATH_MAX], struct error *err)
+static int keyfile_path(const struct local_member *member, char out[LOCAL_PATH_MAX], struct error *err)
 {
     return local_path(member->driver, out, FOLDER, member->node, ".key", err);
+}
+
+static int first_key_path(const struct local_member *member, char out[LOCAL_PATH_MAX], struct error *err)
+{
+    return local_path(member->driver, out, FOLDER, member->node, ".first.key", err);
+}
+
+/* Made anew at each start: the program may be of another version than at the start before. */
+int local_secrets_keyfile(const struct local_member *member, const char *version, char out[LOCAL_PATH_MAX],
+                          struct error *err)
+{
+    char first[KEYFILE_TEXT_MAX] = "";
+    struct buffer text;
+    buffer_init(&text, KEYFILE_LENGTH_MAX);
+    int result = keyfile_path(member, out, err) || file_read(out, KEYFILE_LENGTH_MAX, &text, err) ? -1 : 0;
+    if (result == 0 && keyfile_for_version(buffer_text(&text), version, first) == first &&
+        (first_key_path(member, out, err) || file_replace(out, first, strlen(first), 0600, err)))
+        result = -1;
+    explicit_bzero(first, sizeof first);
+    pki_forget(&text);
+    return result ? error_wrap(err, "the keyfile of %s", member->node) : 0;
 }
 
 int local_secrets_certificate(const struct local_member *member, char pem[LOCAL_PATH_MAX],
@@ -25,7 +47,7 @@ int local_secrets_certificate(const struct local_member *member, char pem[LOCAL_
 static int write_keyfile(struct local_member *member, const char *keyfile, struct error *err)
 {
     char path[LOCAL_PATH_MAX];
-    return local_secrets_keyfile(member, path, err) || file_replace(path, keyfile, strlen(keyfile), 0600, err)
+    return keyfile_path(member, path, err) || file_replace(path, keyfile, strlen(keyfile), 0600, err)
                ? error_wrap(err, "the keyfile of %s can't be written", member->node)
                : 0;
 }
@@ -64,7 +86,9 @@ int local_secrets_write(struct local_member *member, const struct step *step, st
 void local_secrets_delete(struct local_member *member)
 {
     char key[LOCAL_PATH_MAX], pem[LOCAL_PATH_MAX], ca[LOCAL_PATH_MAX];
-    if (local_secrets_keyfile(member, key, NULL) == 0)
+    if (keyfile_path(member, key, NULL) == 0)
+        unlink(key);
+    if (first_key_path(member, key, NULL) == 0)
         unlink(key);
     if (local_secrets_certificate(member, pem, ca, NULL))
         return;

@@ -94,8 +94,9 @@ static const struct store_functions store_functions = {.load = load, .write = wr
 static int start(struct mongo *mongo, uint64_t id, const char *set, const struct action *action,
                  const struct mongo_login *login, struct error *err)
 {
-    (void)mongo, (void)login, (void)err;
+    (void)mongo, (void)err;
     world.last_action = id;
+    snprintf(world.password, sizeof world.password, "%s", login->password ? login->password : "");
     buffer_printf(&world.trace, "start %s of %s; ", action_kind_name(action->kind), set);
     return 0;
 }
@@ -143,11 +144,13 @@ static int plan(const struct plan_input *input, struct arena *arena, struct plan
     script.seen_age_ms = input->observation->members[0].mongod.age_ms;
     if (script.fails)
         return error_set(err, ERROR_NO_MEMORY, "no memory for a plan");
-    *out = (struct plan){.phase = script.phase,
-                         .healthy = script.healthy,
-                         .term = -1,
-                         .config = {.set = "", .term = -1, .replica_set_id = ""},
-                         .ledger = *input->ledger};
+    *out = (struct plan){
+        .phase = script.phase,
+        .healthy = script.healthy &&
+                   (!script.healthy_with || strcmp(script.healthy_with, input->observation->key_id) == 0),
+        .term = -1,
+        .config = {.set = "", .term = -1, .replica_set_id = ""},
+        .ledger = *input->ledger};
     for (int i = 0; i < CONDITION_COUNT; i++)
         out->conditions[i] = (struct condition){.type = (enum condition_type)i, .reason = "", .message = ""};
     plan_members(input, arena, out);
@@ -231,6 +234,13 @@ static const char *trusted(void *context)
     return world.ca;
 }
 
+static int random_text(size_t length, char *out, struct error *err)
+{
+    (void)length, (void)err;
+    sprintf(out, "secret%u", ++world.secrets);
+    return 0;
+}
+
 /* ---- life ---- */
 
 void world_boot(void)
@@ -245,7 +255,9 @@ void world_boot(void)
                                                        .status_changed = status_changed,
                                                        .event_happened = event_happened,
                                                        .certify = world.encrypts ? certify : NULL,
-                                                       .trusted = world.encrypts ? trusted : NULL};
+                                                       .trusted = world.encrypts ? trusted : NULL,
+                                                       .random_text =
+                                                           world.authenticates ? random_text : NULL};
     struct error err = {0};
     world.wake_ms = -1;
     if (controller_start(&environment, &world.controller, &err))

@@ -29,6 +29,7 @@ struct script {
     bool fails;
     enum set_phase phase;
     bool healthy;
+    const char *healthy_with; /* with this keyfile alone; NULL: with any */
     int64_t lag_seconds;
     int64_t look_again_in_ms;
     unsigned calls;
@@ -57,6 +58,10 @@ struct world {
     const char *ca;
     unsigned signatures;
     int64_t certificate_life_ms;
+    /* Keyfiles: what is made at random is "secret1", "secret2" … */
+    bool authenticates; /* before world_boot() */
+    unsigned secrets;
+    char password[16]; /* what the last action logged in with */
 };
 
 extern struct script script;

@@ -89,6 +89,22 @@ static void the_primary_steps_down_first_when_it_is_the_last(void **state)
     fixture_finish(f);
 }
 
+/* Its own last answer is from before it stepped down, and somebody already leads in the next term: that one
+ * was told to step down in its place, so that an exchange took three elections where one is enough. */
+static void whoever_leads_after_it_is_not_told_to_step_down(void **state)
+{
+    WITH_FIXTURE(3);
+    exchange(f, 1);
+    f->views[1].holding.pod.key_id = f->views[2].holding.pod.key_id = "new";
+    f->views[1].mongod.term = f->views[2].mongod.term = 2;
+    f->views[2].mongod.state = f->peers[2].state = MEMBER_PRIMARY;
+    const struct plan *plan = fixture_plan(f);
+    assert_int_equal(plan->action.kind, ACTION_NONE);
+    assert_true(plan_fired(plan, 84));
+    assert_int_equal(plan->members[0].run, RUN_HELD);
+    fixture_finish(f);
+}
+
 static void a_silent_zone_stops_the_exchange(void **state)
 {
     WITH_FIXTURE(3);
@@ -128,6 +144,7 @@ int main(void)
         cmocka_unit_test(it_starts_again_once_its_pod_is_gone_and_nobody_else_stops_before_it_is_back),
         cmocka_unit_test(nobody_is_restarted_while_another_is_unwell),
         cmocka_unit_test(the_primary_steps_down_first_when_it_is_the_last),
+        cmocka_unit_test(whoever_leads_after_it_is_not_told_to_step_down),
         cmocka_unit_test(a_silent_zone_stops_the_exchange),
         cmocka_unit_test(a_moved_address_is_followed_before_anybody_is_restarted),
         cmocka_unit_test(the_first_administrator_is_made_on_the_primary),

@@ -142,6 +142,25 @@ static void a_keyfile_is_in_its_secret_and_nowhere_else(void **state)
     buffer_finish(&controller);
 }
 
+/* Where nobody could read two: mongod refuses such a file at its start. */
+static void an_old_server_gets_the_first_key_alone(void **state)
+{
+    (void)state;
+    static const char *const rows[][2] = {
+        {"mongo:4.0.28", "one\n"}, {"mongo:4.2", "- one\n- two\n"}, {"mongo@sha256:00", "- one\n- two\n"}};
+    struct object_zone facts = zone("", 32);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct intent_member wanted = member();
+        wanted.auth = true;
+        wanted.image = rows[i][0];
+        wanted.keyfile = "- one\n- two\n";
+        wanted.key_id = "00112233445566ff";
+        struct json *secret = object_secret(&facts, &wanted);
+        assert_string_equal(json_get_text(json_get(secret, "stringData"), "keyfile", ""), rows[i][1]);
+        json_destroy(secret);
+    }
+}
+
 static const struct json *under(const struct json *object, const char *first, const char *second)
 {
     return json_get(json_get(object, first), second);
@@ -452,6 +471,7 @@ int main(void)
         cmocka_unit_test(on_gke_with_a_project_of_a_new_server),
         cmocka_unit_test(on_any_cluster_of_an_old_server),
         cmocka_unit_test(a_keyfile_is_in_its_secret_and_nowhere_else),
+        cmocka_unit_test(an_old_server_gets_the_first_key_alone),
         cmocka_unit_test(a_private_key_is_in_its_secret_and_nowhere_else),
         cmocka_unit_test(a_new_certificate_changes_the_controllers_own_annotation_alone),
         cmocka_unit_test(options_are_called_as_the_images_server_calls_them),
