@@ -52,7 +52,7 @@ static int64_t waiting_since(const struct situation *situation, int rule)
     const struct plan *previous = situation->input->previous;
     for (size_t i = 0; previous && i < previous->wait_count; i++)
         if (previous->waits[i].rule == rule)
-            return previous->waits[i].since_ms;
+            return moment_before(situation->input, previous->waits[i].since_ms);
     return 0;
 }
 

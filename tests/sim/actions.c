@@ -253,6 +253,7 @@ static void send_it(struct world *world, struct sim_action *action)
         lose_answer(world, action);
         return;
     }
+    check_hand(world, action);
     if (action->kind == ACTION_STEP_DOWN)
         send_step_down(world, action, slot);
     else if (action->kind == ACTION_INITIATE)
@@ -286,11 +287,14 @@ static void wait_for_old(struct world *world, struct sim_action *action)
             again(world, action, STAGE_COMMIT_OLD, POLL_MS);
         return;
     }
+    const struct configuration before = slot->disk.data->config;
     int code = node_reconfigure(world, slot, &action->config, message);
-    if (code)
+    if (code) {
         fail(world, action, code, message, 20);
-    else
-        again(world, action, STAGE_COMMIT_NEW, 20);
+        return;
+    }
+    check_based(world, action, &before);
+    again(world, action, STAGE_COMMIT_NEW, 20);
 }
 
 /* It waits for a majority of the new one; when that takes too long it is an error, and yet it stays. */

@@ -74,9 +74,13 @@ static void event_happened(void *context, const struct event *event)
 {
     struct brain *brain = context;
     story_event(brain, event);
+    if (event->reason == EVENT_PLAN_FAILED)
+        brain->planned_ms = brain->world->now_ms; /* it looked, and has said so */
     if (brain->world->tracing && event->reason != EVENT_WAIT_BEGAN && event->reason != EVENT_WAIT_ENDED)
         world_trace(brain->world, brain_name(brain), "%s", event->message);
 }
+
+static struct brain *planning; /* environment.plan has no context */
 
 static int plan(const struct plan_input *input, struct arena *arena, struct plan *out, struct error *err)
 {
@@ -86,7 +90,9 @@ static int plan(const struct plan_input *input, struct arena *arena, struct plan
     coverage_rule(out->rule);
     for (size_t i = 0; i < out->member_count; i++)
         coverage_rule(out->members[i].rule);
-    check_plan(the_world, input, out);
+    planning->planned_ms = the_world->now_ms;
+    check_waits(the_world, input, out);
+    check_decided(the_world, input, out);
     story_planned(input, out);
     return 0;
 }
@@ -113,6 +119,7 @@ void brain_start(struct brain *brain)
     authority_begin(brain);
     brain->life++;
     brain->heard = 0;
+    brain->planned_ms = 0;
     brain->intended_before = false;
     for (size_t i = 0; i < brain->image.count; i++)
         brain->intended_before |= strstr(brain->image.records[i].data, "\"birth\":\"intended\"") != NULL;
@@ -153,6 +160,7 @@ void brain_wake(struct brain *brain, const struct happening *happening)
 {
     if (!brain->controller || happening->life != brain->life || happening->id != brain->wake)
         return;
+    planning = brain;
     controller_tick(brain->controller);
     bury(brain);
 }

@@ -34,6 +34,7 @@ struct brain {
     int trusted_issuer, trusted_other;
     char trusted[32];     /* what authority_trusted() said last */
     int fails;            /* its disk is full */
+    int64_t planned_ms;   /* when it last looked at the set in this life; 0: not yet */
     unsigned heard;       /* zones that have reported in this life, as bits */
     bool intended_before; /* a former life made a birth's intention durable */
 };

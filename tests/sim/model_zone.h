@@ -120,6 +120,7 @@ void service_address(struct world *world, struct member_slot *slot);
 void disk_clear(struct world *world, struct member_slot *slot, bool exists);
 
 /* pod.c */
+bool pod_is_there(const struct member_slot *slot); /* any, also one that ends */
 void pod_manage(struct world *world, struct member_slot *slot);
 void pod_turn(struct world *world, const struct happening *happening);
 void pod_kill(struct world *world, struct member_slot *slot, int64_t back_ms);

@@ -15,6 +15,11 @@ static void later(struct world *world, struct member_slot *slot, int64_t delay_m
     world_at(world, &turn);
 }
 
+bool pod_is_there(const struct member_slot *slot)
+{
+    return slot->pod;
+}
+
 void pod_manage(struct world *world, struct member_slot *slot)
 {
     bool wanted = slot->controller && slot->replicas > 0;

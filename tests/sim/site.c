@@ -196,8 +196,12 @@ static int scale(struct world *world, struct member_slot *slot, const struct ste
 {
     if (replicas && bind_disk(slot, step->member, err))
         return -1;
-    if (!replicas)
+    if (replicas)
+        check_disk_given(world, slot, step->member);
+    else {
         check_outage(world, slot, "is stopped");
+        check_stopped(world, slot);
+    }
     if (step->kind != STEP_SCALE_TO_ZERO)
         papers_take(&slot->brought, step);
     slot->controller = true;

@@ -312,6 +312,7 @@ static void happen(struct world *world, const struct happening *happening)
     case H_CHECK:
         check_status(world);
         check_understood(world);
+        check_looked(world);
         operate(world);
         world_later(world, CHECK_EVERY_MS, H_CHECK, 0, 0);
         break;

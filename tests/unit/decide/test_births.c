@@ -114,6 +114,26 @@ static void the_late_are_waited_for_a_minute(void **state)
     fixture_finish(f);
 }
 
+/* Found by the simulator's check of waits: who waited said a moment that was yet to come, and a birth's minute
+ * took as long as the clock had been set back. */
+static void a_clock_that_is_set_back_prolongs_no_wait(void **state)
+{
+    WITH_FIXTURE(3);
+    fixture_all_answer_uninitialized(f);
+    f->views[2].holding.address = "";
+    assert_true(plan_fired(fixture_plan(f), 34));
+    f->now_ms -= 600000;
+    const struct plan *plan = fixture_plan(f);
+    assert_true(plan_fired(plan, 34));
+    assert_int_equal(plan->waits[0].since_ms, f->now_ms);
+    assert_int_equal(plan->members[2].wait.since_ms, f->now_ms);
+    for (int i = 0; i < CONDITION_COUNT; i++)
+        assert_true(plan->conditions[i].since_ms <= f->now_ms);
+    f->now_ms += 60000;
+    assert_true(plan_fired(fixture_plan(f), 33));
+    fixture_finish(f);
+}
+
 static void after_a_crash_only_the_chosen_node_is_told_again(void **state)
 {
     WITH_FIXTURE(3);
@@ -256,6 +276,7 @@ int main(void)
         cmocka_unit_test(an_adopted_disk_is_no_proof_of_newness),
         cmocka_unit_test(a_mark_on_a_disk_forbids_another_birth),
         cmocka_unit_test(the_late_are_waited_for_a_minute),
+        cmocka_unit_test(a_clock_that_is_set_back_prolongs_no_wait),
         cmocka_unit_test(after_a_crash_only_the_chosen_node_is_told_again),
         cmocka_unit_test(a_silent_initiator_is_waited_for),
         cmocka_unit_test(an_initiator_whose_disk_was_replaced_is_never_told_again),
