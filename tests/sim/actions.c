@@ -287,6 +287,7 @@ static void wait_for_old(struct world *world, struct sim_action *action)
             again(world, action, STAGE_COMMIT_OLD, POLL_MS);
         return;
     }
+    faults_of_reconfiguration(world, slot, false);
     const struct configuration before = slot->disk.data->config;
     int code = node_reconfigure(world, slot, &action->config, message);
     if (code) {
@@ -294,6 +295,7 @@ static void wait_for_old(struct world *world, struct sim_action *action)
         return;
     }
     check_based(world, action, &before);
+    faults_of_reconfiguration(world, slot, true);
     again(world, action, STAGE_COMMIT_NEW, 20);
 }
 

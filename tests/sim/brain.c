@@ -17,7 +17,16 @@ static int64_t monotonic(void *context)
 static int64_t wall(void *context)
 {
     (void)context;
-    return the_world->now_ms + WALL_AT_START_MS + the_world->clock_offset_ms;
+    int64_t since_ms = the_world->now_ms - the_world->clock_set_ms;
+    return the_world->now_ms + WALL_AT_START_MS + the_world->clock_offset_ms +
+           since_ms * the_world->clock_permille / 1000;
+}
+
+void brain_drift(struct world *world, int permille, int64_t jump_ms)
+{
+    world->clock_offset_ms += (world->now_ms - world->clock_set_ms) * world->clock_permille / 1000 + jump_ms;
+    world->clock_set_ms = world->now_ms;
+    world->clock_permille = permille;
 }
 
 static uint64_t next_random(void *context)
@@ -129,6 +138,28 @@ void brain_start(struct brain *brain)
         world_trace(brain->world, brain_name(brain), "can't start: %s", err.message);
         world_later(brain->world, 1000, H_BRAIN_START, brain->index, 0);
     }
+}
+
+/* The first brain takes over from the second, by its store as it is now; that one goes on. */
+void brain_begin(struct brain *brain)
+{
+    struct world *world = brain->world;
+    if (brain->controller)
+        return;
+    if (world->handing_over) {
+        image_copy(&brain->image, &world->brains[1].image);
+        world->handing_over = false;
+        world->deposed_ms = world->now_ms;
+        for (int zone = 0; zone < world->zone_count; zone++)
+            link_break(&world->sites[zone]);
+    }
+    brain_start(brain);
+}
+
+void brain_end_double(struct world *world)
+{
+    brain_kill(&world->brains[1]);
+    world->deposed_ms = 0;
 }
 
 void brain_kill(struct brain *brain)

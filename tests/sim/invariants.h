@@ -29,6 +29,7 @@ void check_silence(struct world *world, const struct configuration *base, const 
 void check_disk_step(struct world *world, struct member_slot *slot, const char *what);
 void check_disk_given(struct world *world, const struct member_slot *slot, const struct intent_member *wanted);
 void remember_stale(struct world *world, const struct member_slot *slot); /* its keyfile, its certificate */
+void check_mounted(struct world *world, const struct member_slot *slot);
 void check_stopped(struct world *world, const struct member_slot *slot);
 /* A command of a controller's reaches a node; a reconfiguration is to be installed there. */
 void check_hand(struct world *world, const struct sim_action *action);

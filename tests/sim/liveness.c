@@ -29,7 +29,7 @@ static bool member_settled(const struct world *world, const struct configuration
     const struct member_slot *slot = &world->slots[ordinal];
     const struct entry *entry = entry_for(world, config, ordinal);
     if (!wish_counts(world, ordinal))
-        return !slot->pod && !slot->controller && !slot->service;
+        return !pod_is_there(slot) && !slot->controller && !slot->service;
     if (slot->disk_stale || slot->service_stale || slot->controller_stale)
         return false; /* what somebody edited is put right */
     if (!papers_bear(world, &slot->loaded, slot->address) || slot->loaded.serial != slot->brought.serial ||

@@ -54,6 +54,9 @@ struct sim_action {
 
 /* brain.c: hosts a real controller */
 void brain_start(struct brain *brain);
+void brain_begin(struct brain *brain); /* the first one, if it does not run */
+void brain_end_double(struct world *world);
+void brain_drift(struct world *world, int permille, int64_t jump_ms); /* their wall clock */
 void brain_kill(struct brain *brain);
 void brain_wake(struct brain *brain, const struct happening *happening);
 void brain_apply(struct brain *brain);

@@ -26,3 +26,10 @@ void check_disk_given(struct world *world, const struct member_slot *slot, const
     if (!slot->replicas && pod_is_there(slot))
         violate(world, 5, "a pod of %s is asked for while another one still has its disk", slot_name(slot));
 }
+
+/* A pod starts: whoever had the disk before has let go of it. */
+void check_mounted(struct world *world, const struct member_slot *slot)
+{
+    if (slot->old || slot->node.up)
+        violate(world, 5, "the disk of %s is mounted by two pods at once", slot_name(slot));
+}
