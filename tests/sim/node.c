@@ -64,7 +64,6 @@ void node_start(struct world *world, struct member_slot *slot)
     *node = (struct node){.up = true, .life = life, .self = -1, .primary_id = -1, .state = MEMBER_STARTUP};
     node->election_ms = world->now_ms + ELECTION_TIMEOUT_MS + chance_between(&world->chance, 0, 1500);
     node->majority_ms = world->now_ms;
-    slot->loaded = slot->brought;
     check_started_empty(world, slot);
     if (data->config.version) {
         struct configuration config = data->config;

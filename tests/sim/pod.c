@@ -115,6 +115,7 @@ static void start(struct world *world, struct member_slot *slot)
     check_mounted(world, slot);
     slot->pod = slot->running = slot->attached = true;
     slot->disk.used = true;
+    slot->loaded = slot->brought;
     slot->pod_life++;
     later(world, slot,
           slot->slow_start ? chance_between(&world->chance, 3000, 30000)

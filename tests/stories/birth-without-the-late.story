@@ -16,9 +16,9 @@ wait phase Joining
     replSetInitiate is under way on mongo-node1. (row 20)
     No primary is seen: the members are electing one, or can't be seen. (row 43)
     Set mongo is Joining; it was Initiating.
-    mongo-node2 is the primary of set mongo.
+    mongo-node1 is the primary of set mongo.
 wait 60 seconds
-    The set's first administrator is made, on mongo-node2. (row 83)
+    The set's first administrator is made, on mongo-node1. (row 83)
 expect row 90
 expect births 1
 readmit node3
