@@ -45,10 +45,12 @@ void fault_lose_disk(struct world *world, struct member_slot *slot, bool emptied
 }
 
 /* Not between a voter and a node that is empty: that one would take the other's vote without its data, which
- * MongoDB can't tell and nobody above it can prevent. */
+ * MongoDB can't tell and nobody above it can prevent. Nor between a member that has no data yet and one that
+ * is in no configuration: it would take the other's entry. */
 static bool may_swap(const struct member_slot *a, const struct member_slot *b)
 {
-    return a->disk.exists && b->disk.exists && a->disk.data->synced == b->disk.data->synced;
+    return a->disk.exists && b->disk.exists && a->disk.data->synced == b->disk.data->synced &&
+           !a->disk.data->config.version == !b->disk.data->config.version;
 }
 
 static void swap_addresses(struct world *world, struct member_slot *a, struct member_slot *b)
@@ -104,6 +106,9 @@ void faults_give_addresses_back(struct world *world)
             pod_kill(world, slot, 500); /* a mongod looks for itself in its configuration when it starts */
         if (strcmp(slot->address, config->entries[j].host) == 0)
             continue;
+        for (int i = 1; i <= ORDINALS_MAX; i++) /* no two Services have one address: they change places */
+            if (strcmp(world->slots[i].address, config->entries[j].host) == 0)
+                swap_addresses(world, slot, &world->slots[i]);
         memcpy(slot->address, config->entries[j].host, sizeof slot->address);
         slot->address_ms = world->now_ms;
         world_trace(world, slot_name(slot), "its old address %s is given back", slot->address);
