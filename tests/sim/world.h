@@ -74,8 +74,7 @@ struct world {
     bool id_gone[256], had_data[ORDINALS_MAX + 1];
     int id_owner[256];                     /* ordinals; 0: not seen yet */
     int64_t unwanted_ms[ORDINALS_MAX + 1]; /* when the spec last did not want it, or its vote */
-    int64_t deposed_ms; /* when the first agent obeyed another controller than the old one; 0: none did */
-    int deposed_sent;   /* commands of the old one since then */
+    int64_t deposed_ms; /* when another controller took over from the one in the second brain; 0: none did */
     int64_t stale_ms[ORDINALS_MAX + 1]; /* when it last ran with what is not the newest, or on a foreign disk */
     int64_t foreign_ms[ORDINALS_MAX + 1]; /* when it last had another replica set's disk */
     int64_t lost_ms[ORDINALS_MAX + 1];     /* when its disk was last lost */

@@ -20,7 +20,8 @@ void check_epoch(struct world *world, struct site *site, int64_t epoch)
 void check_hand(struct world *world, const struct sim_action *action)
 {
     bool old = action->brain && world->deposed_ms;
-    world->deposed_sent += old;
+    if (old)
+        world_trace(world, "oldctl", "sends a command, deposed as it is");
     if (old && world->now_ms - world->deposed_ms > DEPOSED_MOST_MS)
         violate(world, 8, "a controller that was deposed %lld s ago still sends commands",
                 (long long)(world->now_ms - world->deposed_ms) / 1000);
