@@ -87,6 +87,8 @@ static int start(struct mongo *mongo, uint64_t id, const char *set, const struct
         snprintf(action->host, sizeof action->host, "%s", wanted->host);
         snprintf(action->process, sizeof action->process, "%s", wanted->process);
         again(world, action, STAGE_READ, chance_between(&world->chance, 2, 60));
+        if (world->handing_over) /* another one takes over while this is under way */
+            world_later(world, chance_between(&world->chance, 1, 120), H_BRAIN_START, 0, 0);
         faults_of_command(world, action->host);
         return 0;
     }

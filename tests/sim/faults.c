@@ -126,6 +126,9 @@ static bool double_controller(struct world *world, struct chance *chance)
         world->deposed_ms = 0;
         brain_kill(now);
         world_later(world, chance_between(chance, 3000, 12000), H_BRAIN_START, 0, 0);
+        struct member_slot *slot = fault_pick_slot(world, chance, true);
+        if (slot && slot->service && !slot->no_address && world->births) /* so that it has something to do */
+            service_address(world, slot);
     }
     brain_start(old);
     return true;

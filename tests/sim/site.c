@@ -159,6 +159,7 @@ void disk_clear(struct world *world, struct member_slot *slot, bool exists)
 {
     if (slot->disk.exists)
         world->lost_ms[slot->ordinal] = world->now_ms;
+    memcpy(world->former_disk[slot->ordinal], slot->disk.id, UUID_TEXT_MAX);
     free(slot->disk.data);
     slot->disk = (struct disk){.exists = exists, .ready_ms = world->now_ms};
     if (exists) {

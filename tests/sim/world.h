@@ -77,6 +77,7 @@ struct world {
     int64_t deposed_ms; /* when another controller took over from the one in the second brain; 0: none did */
     int64_t stale_ms[ORDINALS_MAX + 1]; /* when it last ran with what is not the newest, or on a foreign disk */
     int64_t foreign_ms[ORDINALS_MAX + 1]; /* when it last had another replica set's disk */
+    char former_disk[ORDINALS_MAX + 1][UUID_TEXT_MAX]; /* the id of the one before */
     int64_t lost_ms[ORDINALS_MAX + 1];     /* when its disk was last lost */
     int64_t down_since_ms[ORDINALS_MAX + 1];
     bool lost_for_good, operator_needed, swapped, forgotten;

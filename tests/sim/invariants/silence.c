@@ -89,8 +89,9 @@ static void check_booked(struct world *world, const struct ledger_member *before
 {
     const struct member_slot *slot = &world->slots[after->ordinal];
     bool other_disk = *after->disk_id && (!before || strcmp(before->disk_id, after->disk_id) != 0);
-    if (other_disk && strcmp(after->disk_id, slot->disk.id) != 0 && strcmp(after->disk_id, slot->own_disk.id) != 0 &&
-        !lost_its_data(world, after->ordinal))
+    if (other_disk && strcmp(after->disk_id, slot->disk.id) != 0 &&
+        strcmp(after->disk_id, slot->own_disk.id) != 0 &&
+        strcmp(after->disk_id, world->former_disk[after->ordinal]) != 0)
         violate(world, 9, "the ledger takes a disk for %s's that is not there", slot_name(slot));
     if (after->removed && (!before || !before->removed) && !unwanted_lately(world, after->ordinal))
         violate(world, 9, "%s is written off, though the spec wants it", slot_name(slot));
