@@ -88,7 +88,8 @@ static void check_booked(struct world *world, const struct ledger_member *before
                          const struct ledger_member *after)
 {
     const struct member_slot *slot = &world->slots[after->ordinal];
-    bool other_disk = *after->disk_id && (!before || strcmp(before->disk_id, after->disk_id) != 0);
+    bool names_one = strlen(after->disk_id) == UUID_TEXT_MAX - 1; /* else it says that none is known */
+    bool other_disk = names_one && (!before || strcmp(before->disk_id, after->disk_id) != 0);
     if (other_disk && strcmp(after->disk_id, slot->disk.id) != 0 &&
         strcmp(after->disk_id, slot->own_disk.id) != 0 &&
         strcmp(after->disk_id, world->former_disk[after->ordinal]) != 0)
