@@ -155,7 +155,8 @@ static bool service_fault(struct world *world, struct planned_fault *fault, stru
 static bool kill_in_sync(struct world *world, struct member_slot *slot)
 {
     bool copies = slot->node.up && slot->node.state == MEMBER_STARTUP2;
-    if (!copies && (world->wishes[slot->ordinal].arbiter || !world->births || !fault_may_lose_disk(world, slot)))
+    if (!copies &&
+        (world->wishes[slot->ordinal].arbiter || !world->births || !fault_may_lose_disk(world, slot)))
         return false;
     slot->kill_in_sync = true;
     if (!copies)

@@ -34,8 +34,8 @@ static int64_t world_time(const struct site *site, int64_t monotonic_ms)
 {
     int64_t ahead_ms = monotonic_ms - monotonic((void *)site);
     return ahead_ms <= 0 ? the_world->now_ms
-                         : the_world->now_ms + (ahead_ms * 1000 + 999 + site->drift_permille) /
-                                                   (1000 + site->drift_permille);
+                         : the_world->now_ms +
+                               (ahead_ms * 1000 + 999 + site->drift_permille) / (1000 + site->drift_permille);
 }
 
 static const struct member_slot nobody; /* runs nothing */

@@ -27,7 +27,8 @@ void check_vote_taken(struct world *world, const struct configuration *base,
                       const struct configuration *config);
 void check_silence(struct world *world, const struct configuration *base, const struct configuration *config);
 void check_disk_step(struct world *world, struct member_slot *slot, const char *what);
-void check_disk_given(struct world *world, const struct member_slot *slot, const struct intent_member *wanted);
+void check_disk_given(struct world *world, const struct member_slot *slot,
+                      const struct intent_member *wanted);
 void remember_stale(struct world *world, const struct member_slot *slot); /* its keyfile, its certificate */
 void check_mounted(struct world *world, const struct member_slot *slot);
 void check_stopped(struct world *world, const struct member_slot *slot);

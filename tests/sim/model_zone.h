@@ -113,7 +113,7 @@ void agent_host_forget(struct site *site); /* its files are gone */
 bool agent_effect(struct site *site);      /* whether an effect of it still counts */
 void agent_bury(struct site *site);        /* after each call into it: what began dying in that is dead now */
 void agent_host_wake(struct site *site, const struct happening *happening);
-bool agent_host_admits(const struct member_slot *slot); /* its mongod, its zone's agent */
+bool agent_host_admits(const struct member_slot *slot);                  /* its mongod, its zone's agent */
 void agent_host_drift(struct site *site, int permille, int64_t jump_ms); /* its clocks */
 void agent_host_probe(struct site *site, const struct happening *happening);
 

@@ -75,10 +75,11 @@ struct world {
     int id_owner[256];                     /* ordinals; 0: not seen yet */
     int64_t unwanted_ms[ORDINALS_MAX + 1]; /* when the spec last did not want it, or its vote */
     int64_t deposed_ms; /* when another controller took over from the one in the second brain; 0: none did */
-    int64_t stale_ms[ORDINALS_MAX + 1]; /* when it last ran with what is not the newest, or on a foreign disk */
-    int64_t foreign_ms[ORDINALS_MAX + 1]; /* when it last had another replica set's disk */
+    int64_t
+        stale_ms[ORDINALS_MAX + 1]; /* when it last ran with what is not the newest, or on a foreign disk */
+    int64_t foreign_ms[ORDINALS_MAX + 1];              /* when it last had another replica set's disk */
     char former_disk[ORDINALS_MAX + 1][UUID_TEXT_MAX]; /* the id of the one before */
-    int64_t lost_ms[ORDINALS_MAX + 1];     /* when its disk was last lost */
+    int64_t lost_ms[ORDINALS_MAX + 1];                 /* when its disk was last lost */
     int64_t down_since_ms[ORDINALS_MAX + 1];
     bool lost_for_good, operator_needed, swapped, forgotten;
     int64_t bad_since_ms[8];  /* one for each thing that can be bad; 0: it is good */

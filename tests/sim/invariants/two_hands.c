@@ -1,5 +1,6 @@
 /* 8. Two hands: an agent never obeys a controller of a lower epoch than it has obeyed; a reconfiguration goes
- * through only where its base still is; and a deposed controller, which hears nobody, soon stops by itself. */
+ * through only where its base still is; and a deposed controller, which hears nobody, soon stops by itself.
+ */
 #include <string.h>
 
 #include "tests/sim/world.h"

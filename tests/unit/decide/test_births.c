@@ -139,8 +139,8 @@ static void before_the_birth_a_new_disk_is_as_good_as_the_one_that_was_booked(vo
     fixture_finish(f);
 }
 
-/* Found by the simulator's check of waits: who waited said a moment that was yet to come, and a birth's minute
- * took as long as the clock had been set back. */
+/* Found by the simulator's check of waits: who waited said a moment that was yet to come, and a birth's
+ * minute took as long as the clock had been set back. */
 static void a_clock_that_is_set_back_prolongs_no_wait(void **state)
 {
     WITH_FIXTURE(3);
