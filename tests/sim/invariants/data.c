@@ -23,7 +23,8 @@ void check_disk_given(struct world *world, const struct member_slot *slot, const
         if (i != slot->ordinal && world->slots[i].disk.exists &&
             strcmp(world->slots[i].disk.id, wanted->disk_id) == 0)
             violate(world, 5, "%s is given the disk of %s", slot_name(slot), slot_name(&world->slots[i]));
-    if (!slot->replicas && pod_is_there(slot))
+    bool stale = world->sites[slot->zone].stale > 0; /* then it is the lock of mongod that keeps them apart */
+    if (!slot->replicas && pod_is_there(slot) && !stale)
         violate(world, 5, "a pod of %s is asked for while another one still has its disk", slot_name(slot));
 }
 

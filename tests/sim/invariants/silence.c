@@ -67,8 +67,8 @@ void remember_stale(struct world *world, const struct member_slot *slot)
 void check_stopped(struct world *world, const struct member_slot *slot)
 {
     remember_stale(world, slot);
-    if (!slot->node.up || unwanted_lately(world, slot->ordinal) || lost_its_data(world, slot->ordinal) ||
-        stale_lately(world, slot->ordinal))
+    if (!slot->node.up || !slot->disk.data->config.version || unwanted_lately(world, slot->ordinal) ||
+        lost_its_data(world, slot->ordinal) || stale_lately(world, slot->ordinal))
         return;
     violate(world, 9, "%s is stopped, though the spec wants it, it has its data and the newest papers",
             slot_name(slot));
