@@ -52,7 +52,7 @@ static int64_t waiting_since(const struct situation *situation, int rule)
     const struct plan *previous = situation->input->previous;
     for (size_t i = 0; previous && i < previous->wait_count; i++)
         if (previous->waits[i].rule == rule)
-            return previous->waits[i].since_ms;
+            return moment_before(situation->input, previous->waits[i].since_ms);
     return 0;
 }
 
@@ -87,6 +87,18 @@ static void find_readiness(struct situation *situation)
         situation->facts |= ENOUGH_READY;
 }
 
+/* Before the birth no disk has held the set's data: one that was never used takes the place of one that was
+ * booked. Else too few would be left to tell the chosen node again. */
+static bool unborn_disk_lost(const struct situation *situation)
+{
+    for (size_t i = 0; i < situation->member_count; i++) {
+        const struct member_situation *member = &situation->members[i];
+        if (has(member->facts, M_BOOKED | M_DISK_LOST | M_PROVEN_NEW))
+            return true;
+    }
+    return false;
+}
+
 static void find_chosen(struct situation *situation)
 {
     int ready_votes = 0, booked_votes = 0;
@@ -105,9 +117,13 @@ static void find_chosen(struct situation *situation)
     if (has(chosen->facts, M_DISK_LOST))
         situation->facts |= CHOSEN_DISK_LOST;
     const struct action_view *action = &situation->input->observation->action;
-    if (has(chosen->facts, M_READY) && ready_votes > booked_votes / 2 &&
-        situation->input->now_ms - chosen->view->mongod.age_ms >= action->ended_at_ms)
+    if (!has(chosen->facts, M_READY) ||
+        situation->input->now_ms - chosen->view->mongod.age_ms < action->ended_at_ms)
+        return;
+    if (ready_votes > booked_votes / 2)
         situation->facts |= CHOSEN_READY;
+    if (unborn_disk_lost(situation))
+        situation->facts |= UNBORN_DISK_LOST;
 }
 
 /* Reports are of different moments: while addresses change hands two members may seem to have one. */

@@ -177,10 +177,10 @@ static bool restart_is_spared(const struct situation *situation, const struct me
         const struct member_situation *other = &situation->members[i];
         if (other == member || has(other->facts, M_ABSENT))
             continue;
-        if (is_unloaded(member) && has(other->facts, M_LISTED | M_MOVED | M_ANSWERS))
-            continue;
         bool heard =
             other->view && other->view->mongod.age_ms >= 0 && other->view->mongod.age_ms <= RESTART_FRESH_MS;
+        if (heard && is_unloaded(member) && has(other->facts, M_LISTED | M_MOVED | M_ANSWERS))
+            continue; /* heard just now: it may be the one that was restarted before */
         if (!heard || !has(other->facts, M_LISTED | M_HEALTHY) ||
             other->facts & (M_BEHIND | M_LAGGING | M_ZONE_SILENT))
             return false;

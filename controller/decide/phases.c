@@ -106,7 +106,8 @@ static void set_condition(const struct situation *situation, struct plan *plan, 
         .status = status,
         .reason = reason,
         .message = message,
-        .since_ms = same ? previous->conditions[type].since_ms : situation->input->now_ms,
+        .since_ms = same ? moment_before(situation->input, previous->conditions[type].since_ms)
+                         : situation->input->now_ms,
     };
 }
 

@@ -124,6 +124,12 @@ void situation_find_quorum(struct situation *situation);   /* quorum.c */
 void situation_find_birth(struct situation *situation);    /* birth.c */
 void situation_find_changes(struct situation *situation);  /* membership.c */
 
+/* A moment that the plan before spoke of: not later than now, for the wall clock may have been set back. */
+static inline int64_t moment_before(const struct plan_input *input, int64_t at_ms)
+{
+    return at_ms < input->now_ms ? at_ms : input->now_ms;
+}
+
 static inline bool has(uint64_t facts, uint64_t wanted)
 {
     return (facts & wanted) == wanted;

@@ -169,7 +169,7 @@ static int64_t behind_since(const struct plan_input *input, int ordinal)
 {
     for (size_t i = 0; input->previous && i < input->previous->member_count; i++)
         if (input->previous->members[i].ordinal == ordinal && input->previous->members[i].behind_since_ms)
-            return input->previous->members[i].behind_since_ms;
+            return moment_before(input, input->previous->members[i].behind_since_ms);
     return input->now_ms;
 }
 

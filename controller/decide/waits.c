@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "proto/base/plant.h"
+
 enum { LIST_LENGTH_MAX = 400 };
 
 /* What the row can say in detail about a member: the zone's problem, how its pod ended, why its mongod is
@@ -150,7 +152,7 @@ void member_wait(const struct situation *situation, const struct member_situatio
     const struct plan *previous = situation->input->previous;
     for (size_t i = 0; previous && i < previous->member_count; i++)
         if (previous->members[i].waiting && same_wait(&previous->members[i].wait, &out->wait))
-            out->wait.since_ms = previous->members[i].wait.since_ms;
+            out->wait.since_ms = moment_before(situation->input, previous->members[i].wait.since_ms);
 }
 
 void set_wait(const struct situation *situation, const struct rule *rule, struct plan *plan)
@@ -169,7 +171,8 @@ void set_wait(const struct situation *situation, const struct rule *rule, struct
     };
     for (size_t i = 0; input->previous && i < input->previous->wait_count; i++)
         if (same_wait(&input->previous->waits[i], wait))
-            wait->since_ms = input->previous->waits[i].since_ms;
+            wait->since_ms = moment_before(input, input->previous->waits[i].since_ms);
     if (has(situation->facts, ACTION_RESTING))
-        wait->until_ms = input->observation->action.retry_at_ms;
+        wait->until_ms = PLANT(DEADLINE_PASSED) ? input->observation->action.ended_at_ms - 1
+                                                : input->observation->action.retry_at_ms;
 }

@@ -284,8 +284,7 @@ static void happen(struct world *world, const struct happening *happening)
         brain_wake(brain, happening);
         break;
     case H_BRAIN_START:
-        if (!brain->controller)
-            brain_start(brain);
+        brain_begin(brain);
         break;
     case H_POD:
         pod_turn(world, happening);
@@ -312,6 +311,7 @@ static void happen(struct world *world, const struct happening *happening)
     case H_CHECK:
         check_status(world);
         check_understood(world);
+        check_looked(world);
         operate(world);
         world_later(world, CHECK_EVERY_MS, H_CHECK, 0, 0);
         break;

@@ -114,6 +114,51 @@ static void the_late_are_waited_for_a_minute(void **state)
     fixture_finish(f);
 }
 
+/* Found by the simulator: of two voters the other lost its disk after the first had been told to initiate and
+ * had not; so none was ever told again. */
+static void before_the_birth_a_new_disk_is_as_good_as_the_one_that_was_booked(void **state)
+{
+    WITH_FIXTURE(3);
+    fixture_all_answer_uninitialized(f);
+    f->wanted[1].votes = 0;
+    f->wanted[1].priority = 0;
+    f->ledger = ledger_copy(&f->arena, &fixture_plan(f)->ledger);
+    f->views[2].holding.disk = (struct disk_holding){
+        .name = "mongodb-disk3", .id = "new", .state = DISK_READY, .replica_set_id = ""};
+    f->views[2].holding.pod.running = false;
+    f->views[2].mongod.answer = MONGOD_NOT_ASKED;
+    const struct plan *plan = fixture_plan(f);
+    assert_true(plan_fired(plan, 25));
+    assert_int_equal(plan->action.kind, ACTION_NONE);
+    assert_string_equal(booked(plan, 3)->disk_id, "new");
+    f->ledger = ledger_copy(&f->arena, &plan->ledger);
+    plan = fixture_plan(f);
+    assert_int_equal(plan->members[2].run, RUN_UP);
+    assert_string_equal(plan->members[2].disk_id, "new");
+    assert_false(plan_fired(plan, 25));
+    fixture_finish(f);
+}
+
+/* Found by the simulator's check of waits: who waited said a moment that was yet to come, and a birth's
+ * minute took as long as the clock had been set back. */
+static void a_clock_that_is_set_back_prolongs_no_wait(void **state)
+{
+    WITH_FIXTURE(3);
+    fixture_all_answer_uninitialized(f);
+    f->views[2].holding.address = "";
+    assert_true(plan_fired(fixture_plan(f), 34));
+    f->now_ms -= 600000;
+    const struct plan *plan = fixture_plan(f);
+    assert_true(plan_fired(plan, 34));
+    assert_int_equal(plan->waits[0].since_ms, f->now_ms);
+    assert_int_equal(plan->members[2].wait.since_ms, f->now_ms);
+    for (int i = 0; i < CONDITION_COUNT; i++)
+        assert_true(plan->conditions[i].since_ms <= f->now_ms);
+    f->now_ms += 60000;
+    assert_true(plan_fired(fixture_plan(f), 33));
+    fixture_finish(f);
+}
+
 static void after_a_crash_only_the_chosen_node_is_told_again(void **state)
 {
     WITH_FIXTURE(3);
@@ -256,6 +301,8 @@ int main(void)
         cmocka_unit_test(an_adopted_disk_is_no_proof_of_newness),
         cmocka_unit_test(a_mark_on_a_disk_forbids_another_birth),
         cmocka_unit_test(the_late_are_waited_for_a_minute),
+        cmocka_unit_test(before_the_birth_a_new_disk_is_as_good_as_the_one_that_was_booked),
+        cmocka_unit_test(a_clock_that_is_set_back_prolongs_no_wait),
         cmocka_unit_test(after_a_crash_only_the_chosen_node_is_told_again),
         cmocka_unit_test(a_silent_initiator_is_waited_for),
         cmocka_unit_test(an_initiator_whose_disk_was_replaced_is_never_told_again),

@@ -98,6 +98,19 @@ static void of_two_old_servers_that_moved_each_is_restarted(void **state)
     fixture_finish(f);
 }
 
+/* Seed 50849: one was being restarted, its zone's reports were lost, and the other was stopped as well. */
+static void of_two_old_servers_that_moved_none_is_restarted_while_the_other_is_not_heard(void **state)
+{
+    WITH_FIXTURE(5, "4.0.28");
+    move(f, 3, "127.0.3.9:27017");
+    move(f, 4, "127.0.4.9:27017");
+    f->views[3].mongod.age_ms = 5000;
+    const struct plan *plan = fixture_plan(f);
+    assert_false(plan_fired(plan, 58));
+    assert_int_equal(held(plan), 0);
+    fixture_finish(f);
+}
+
 /* Seed 119: commands were sent to where nobody believed it, for ever. */
 static void an_old_primary_that_moved_is_restarted(void **state)
 {
@@ -203,6 +216,7 @@ int main(void)
         cmocka_unit_test(nobody_is_followed_before_the_primary_that_moved_shows_its_certificate),
         cmocka_unit_test(an_old_server_that_moved_is_restarted),
         cmocka_unit_test(of_two_old_servers_that_moved_each_is_restarted),
+        cmocka_unit_test(of_two_old_servers_that_moved_none_is_restarted_while_the_other_is_not_heard),
         cmocka_unit_test(an_old_primary_that_moved_is_restarted),
         cmocka_unit_test(an_old_primary_that_moved_stays_while_another_is_unwell),
         cmocka_unit_test(addresses_are_lost_whatever_certificates_are_shown),
