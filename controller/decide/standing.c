@@ -88,6 +88,17 @@ static void find_move(struct member_situation *member)
         member->facts |= M_FOLLOWABLE;
 }
 
+/* Two entries of one host are refused: https://www.mongodb.com/docs/manual/reference/replica-configuration/
+ */
+static void find_taken(const struct situation *situation, struct member_situation *member)
+{
+    if (member->listed || !has(member->facts, M_ADDRESSED))
+        return;
+    for (size_t i = 0; i < situation->config.member_count; i++)
+        if (strcmp(situation->config.members[i].host, member->view->holding.address) == 0)
+            member->facts |= M_ADDRESS_TAKEN;
+}
+
 static const struct peer_view *find_peer(const struct mongod_view *mongod, int id)
 {
     for (size_t i = 0; i < mongod->peer_count; i++)
@@ -302,6 +313,7 @@ void situation_find_standing(struct situation *situation)
     for (size_t i = 0; i < situation->member_count && !has(situation->facts, SET_ABSENT); i++) {
         find_entry(situation, &situation->members[i]);
         find_move(&situation->members[i]);
+        find_taken(situation, &situation->members[i]);
     }
     for (size_t i = 0; i < situation->member_count; i++)
         find_place(situation, &situation->members[i]);

@@ -98,6 +98,11 @@ static void a_new_member_comes_without_a_vote(void **state)
                                               .primary_id = -1,
                                               .config = {.set = "", .replica_set_id = ""}};
     f->views[2].holding.disk.replica_set_id = "";
+    const char *own = f->views[2].holding.address;
+    f->views[2].holding.address = f->config.members[0].host; /* that one's, which is not followed yet */
+    assert_int_equal(fixture_plan(f)->action.kind, ACTION_NONE);
+    assert_true(plan_fired(&f->plan, 228));
+    f->views[2].holding.address = own;
     const struct plan *plan = fixture_plan(f);
     assert_true(plan_fired(plan, 80));
     assert_true(plan->ledger_changed);
