@@ -336,16 +336,18 @@ void agent_members_look(struct agent *agent)
         follow_route(agent, &agent->members[i]);
 }
 
-static int64_t retry_due(const struct agent_member *member)
+/* While the zone is not seen as a whole no step is begun: the next look comes with the driver's word. */
+static int64_t retry_due(const struct agent *agent, const struct agent_member *member)
 {
-    bool waits = !member->step_id && member->step_retry_at_ms && member->decision.outcome == DECISION_STEP;
+    bool waits = agent->holdings.complete && !member->step_id && member->step_retry_at_ms &&
+                 member->decision.outcome == DECISION_STEP;
     return waits ? member->step_retry_at_ms : INT64_MAX;
 }
 
 bool agent_members_retry(const struct agent *agent)
 {
     for (size_t i = 0; i < agent->member_count; i++)
-        if (agent_now(agent) >= retry_due(&agent->members[i]))
+        if (agent_now(agent) >= retry_due(agent, &agent->members[i]))
             return true;
     return false;
 }
@@ -355,7 +357,7 @@ int64_t agent_members_due(const struct agent *agent)
     int64_t due = INT64_MAX;
     for (size_t i = 0; i < agent->member_count; i++) {
         const struct agent_member *member = &agent->members[i];
-        int64_t at = retry_due(member);
+        int64_t at = retry_due(agent, member);
         if (at < due)
             due = at;
         if (member->probe_id)

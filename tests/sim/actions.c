@@ -281,6 +281,10 @@ static void wait_for_old(struct world *world, struct sim_action *action)
         lose_answer(world, action);
         return;
     }
+    if (slot->disk.data->config.version != action->base.version) { /* a step-down or an election killed it */
+        fail(world, action, CODE_INTERRUPTED, "interrupted: the configuration is another one now", 1);
+        return;
+    }
     bool committed = node_committed(world, slot) && slot->disk.data->config.term == slot->disk.data->term;
     if (world->modern && !committed) {
         if (world->now_ms >= action->deadline_ms)

@@ -217,7 +217,7 @@ static void apply(struct brain *brain, const struct buffer *text)
                 buffer_text(text));
         abort();
     }
-    if (result)
+    if (result || brain->dying) /* no answer: it is applied again */
         world_later(brain->world, 2000, H_SPEC, 0, 0);
     spec_outcome_finish(outcome);
     free(outcome);
