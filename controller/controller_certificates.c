@@ -300,11 +300,13 @@ void controller_trust_changed(struct controller *controller)
     controller_wake(controller);
 }
 
+/* One that the spec takes away counts as long as it runs: it may be wanted again. */
 static bool is_late(struct controller *controller, struct set_state *set, const struct spec_member *member)
 {
-    const struct report_member *said = controller_said_of(controller, set, member, NULL);
+    bool heard;
+    const struct report_member *said = controller_said_of(controller, set, member, &heard);
     const struct member_certificate *certificate = controller_certificate(set, member->ordinal);
-    if (set->set->absent || member->absent)
+    if ((set->set->absent || member->absent) && heard && !(said && said->holding.pod.running))
         return false;
     return !said || !certificate || *certificate->problem ||
            strcmp(said->mongod.certificate_id, certificate->id) != 0;

@@ -36,8 +36,6 @@ static void plan_run(const struct situation *situation, const struct member_situ
         out->run = RUN_ABSENT;
     else
         out->run = has(member->facts, M_HELD) ? RUN_HELD : RUN_UP;
-    if (PLANT(HOLD_ON_SILENCE) && member->zone_state == ZONE_UNKNOWN)
-        out->run = RUN_HELD;
     for (size_t i = 0; PLANT(STOP_SECOND) && i < situation->member_count; i++)
         if (situation->members[i].known_down && has(member->facts, M_HEALTHY))
             out->run = RUN_HELD;

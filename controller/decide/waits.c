@@ -173,6 +173,5 @@ void set_wait(const struct situation *situation, const struct rule *rule, struct
         if (same_wait(&input->previous->waits[i], wait))
             wait->since_ms = moment_before(input, input->previous->waits[i].since_ms);
     if (has(situation->facts, ACTION_RESTING))
-        wait->until_ms = PLANT(DEADLINE_PASSED) ? input->observation->action.ended_at_ms - 1
-                                                : input->observation->action.retry_at_ms;
+        wait->until_ms = input->observation->action.retry_at_ms;
 }

@@ -87,8 +87,6 @@ static int start(struct mongo *mongo, uint64_t id, const char *set, const struct
         snprintf(action->host, sizeof action->host, "%s", wanted->host);
         snprintf(action->process, sizeof action->process, "%s", wanted->process);
         again(world, action, STAGE_READ, chance_between(&world->chance, 2, 60));
-        if (world->handing_over) /* another one takes over while this is under way */
-            world_later(world, chance_between(&world->chance, 1, 120), H_BRAIN_START, 0, 0);
         faults_of_command(world, action->host);
         return 0;
     }
@@ -255,7 +253,6 @@ static void send_it(struct world *world, struct sim_action *action)
         lose_answer(world, action);
         return;
     }
-    check_hand(world, action);
     if (action->kind == ACTION_STEP_DOWN)
         send_step_down(world, action, slot);
     else if (action->kind == ACTION_INITIATE)
@@ -281,10 +278,6 @@ static void wait_for_old(struct world *world, struct sim_action *action)
         lose_answer(world, action);
         return;
     }
-    if (slot->disk.data->config.version != action->base.version) { /* a step-down or an election killed it */
-        fail(world, action, CODE_INTERRUPTED, "interrupted: the configuration is another one now", 1);
-        return;
-    }
     bool committed = node_committed(world, slot) && slot->disk.data->config.term == slot->disk.data->term;
     if (world->modern && !committed) {
         if (world->now_ms >= action->deadline_ms)
@@ -293,16 +286,11 @@ static void wait_for_old(struct world *world, struct sim_action *action)
             again(world, action, STAGE_COMMIT_OLD, POLL_MS);
         return;
     }
-    faults_of_reconfiguration(world, slot, false);
-    const struct configuration before = slot->disk.data->config;
     int code = node_reconfigure(world, slot, &action->config, message);
-    if (code) {
+    if (code)
         fail(world, action, code, message, 20);
-        return;
-    }
-    check_based(world, action, &before);
-    faults_of_reconfiguration(world, slot, true);
-    again(world, action, STAGE_COMMIT_NEW, 20);
+    else
+        again(world, action, STAGE_COMMIT_NEW, 20);
 }
 
 /* It waits for a majority of the new one; when that takes too long it is an error, and yet it stays. */

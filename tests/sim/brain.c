@@ -17,16 +17,7 @@ static int64_t monotonic(void *context)
 static int64_t wall(void *context)
 {
     (void)context;
-    int64_t since_ms = the_world->now_ms - the_world->clock_set_ms;
-    return the_world->now_ms + WALL_AT_START_MS + the_world->clock_offset_ms +
-           since_ms * the_world->clock_permille / 1000;
-}
-
-void brain_drift(struct world *world, int permille, int64_t jump_ms)
-{
-    world->clock_offset_ms += (world->now_ms - world->clock_set_ms) * world->clock_permille / 1000 + jump_ms;
-    world->clock_set_ms = world->now_ms;
-    world->clock_permille = permille;
+    return the_world->now_ms + WALL_AT_START_MS + the_world->clock_offset_ms;
 }
 
 static uint64_t next_random(void *context)
@@ -83,13 +74,9 @@ static void event_happened(void *context, const struct event *event)
 {
     struct brain *brain = context;
     story_event(brain, event);
-    if (event->reason == EVENT_PLAN_FAILED)
-        brain->planned_ms = brain->world->now_ms; /* it looked, and has said so */
     if (brain->world->tracing && event->reason != EVENT_WAIT_BEGAN && event->reason != EVENT_WAIT_ENDED)
         world_trace(brain->world, brain_name(brain), "%s", event->message);
 }
-
-static struct brain *planning; /* environment.plan has no context */
 
 static int plan(const struct plan_input *input, struct arena *arena, struct plan *out, struct error *err)
 {
@@ -99,9 +86,7 @@ static int plan(const struct plan_input *input, struct arena *arena, struct plan
     coverage_rule(out->rule);
     for (size_t i = 0; i < out->member_count; i++)
         coverage_rule(out->members[i].rule);
-    planning->planned_ms = the_world->now_ms;
-    check_waits(the_world, input, out);
-    check_decided(the_world, input, out);
+    check_plan(the_world, input, out);
     story_planned(input, out);
     return 0;
 }
@@ -128,7 +113,6 @@ void brain_start(struct brain *brain)
     authority_begin(brain);
     brain->life++;
     brain->heard = 0;
-    brain->planned_ms = 0;
     brain->intended_before = false;
     for (size_t i = 0; i < brain->image.count; i++)
         brain->intended_before |= strstr(brain->image.records[i].data, "\"birth\":\"intended\"") != NULL;
@@ -138,28 +122,6 @@ void brain_start(struct brain *brain)
         world_trace(brain->world, brain_name(brain), "can't start: %s", err.message);
         world_later(brain->world, 1000, H_BRAIN_START, brain->index, 0);
     }
-}
-
-/* The first brain takes over from the second, by its store as it is now; that one goes on. */
-void brain_begin(struct brain *brain)
-{
-    struct world *world = brain->world;
-    if (brain->controller)
-        return;
-    if (world->handing_over) {
-        image_copy(&brain->image, &world->brains[1].image);
-        world->handing_over = false;
-        world->deposed_ms = world->now_ms;
-        for (int zone = 0; zone < world->zone_count; zone++)
-            link_break(&world->sites[zone]);
-    }
-    brain_start(brain);
-}
-
-void brain_end_double(struct world *world)
-{
-    brain_kill(&world->brains[1]);
-    world->deposed_ms = 0;
 }
 
 void brain_kill(struct brain *brain)
@@ -191,7 +153,6 @@ void brain_wake(struct brain *brain, const struct happening *happening)
 {
     if (!brain->controller || happening->life != brain->life || happening->id != brain->wake)
         return;
-    planning = brain;
     controller_tick(brain->controller);
     bury(brain);
 }
@@ -217,7 +178,7 @@ static void apply(struct brain *brain, const struct buffer *text)
                 buffer_text(text));
         abort();
     }
-    if (result || brain->dying) /* no answer: it is applied again */
+    if (result)
         world_later(brain->world, 2000, H_SPEC, 0, 0);
     spec_outcome_finish(outcome);
     free(outcome);

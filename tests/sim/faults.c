@@ -111,38 +111,15 @@ static void kill_controller(struct world *world, struct chance *chance)
     world_later(world, chance_between(chance, 100, 12000), H_BRAIN_START, 0, 0);
 }
 
-/* Its store is copied away. Seldom another controller starts from the copy and hears nobody; else it is the
- * one that rules, until a new one takes over from its store as it then is: what it knows stays fresh for a
- * while. */
-static bool double_controller(struct world *world, struct chance *chance)
+/* Its store's disk is copied away, it goes on elsewhere as the old one; here a new one starts. */
+static bool double_controller(struct world *world)
 {
     struct brain *old = &world->brains[1], *now = &world->brains[0];
-    if (old->controller || !now->controller || world->handing_over)
+    if (old->controller || !now->controller)
         return false;
     image_copy(&old->image, &now->image);
-    world->deposed_ms = world->now_ms;
-    if (chance_of(chance, 80)) {
-        world->handing_over = true;
-        world->deposed_ms = 0;
-        brain_kill(now);
-        world_later(world, chance_between(chance, 3000, 12000), H_BRAIN_START, 0, 0);
-        struct member_slot *slot = fault_pick_slot(world, chance, true);
-        if (slot && slot->service && !slot->no_address && world->births) /* so that it has something to do */
-            service_address(world, slot);
-    }
     brain_start(old);
     return true;
-}
-
-/* A member's address moves while nobody remembers whose it was; at times its data goes as well. */
-static void lose_with_store(struct world *world, struct chance *chance)
-{
-    struct member_slot *slot = fault_pick_slot(world, chance, true);
-    if (!slot || !world->births || !slot->service || slot->no_address || !chance_of(chance, 35))
-        return;
-    service_address(world, slot);
-    if (chance_of(chance, 50) && fault_may_lose_disk(world, slot))
-        fault_lose_disk(world, slot, true);
 }
 
 static bool foreign_disk_in_place(const struct world *world)
@@ -161,14 +138,13 @@ static bool controller_fault(struct world *world, struct planned_fault *fault, s
         brain->fuse = (int)chance_between(chance, 0, 12);
         return brain->controller != NULL;
     case FAULT_CONTROLLER_DOUBLED:
-        return double_controller(world, chance);
+        return double_controller(world);
     case FAULT_STORE_FULL:
         brain->fails++;
         return true;
     case FAULT_STORE_LOST:
         if (foreign_disk_in_place(world))
             return false;
-        lose_with_store(world, chance);
         brain_kill(brain);
         image_finish(&brain->image);
         world->forgotten = true;
@@ -191,8 +167,8 @@ static bool controller_fault(struct world *world, struct planned_fault *fault, s
             return false;
         world->exchanges++;
         return true;
-    case FAULT_CLOCK_JUMP: /* and runs at another pace from then on */
-        brain_drift(world, (int)chance_between(chance, -50, 50), chance_between(chance, -600000, 600000));
+    case FAULT_CLOCK_JUMP:
+        world->clock_offset_ms += chance_between(chance, -600000, 600000);
         return true;
     default:
         kill_controller(world, chance);
@@ -244,9 +220,6 @@ static bool begin(struct world *world, struct planned_fault *fault, struct chanc
         return true;
     case FAULT_SWAP_MIDWAY:
         world->swaps_midway++;
-        return true;
-    case FAULT_STEP_DOWN_MIDWAY:
-        world->step_downs_midway++;
         return true;
     case FAULT_ALL_MOVE:
         fault_of_all_addresses(world);
@@ -309,17 +282,11 @@ void faults_end(struct world *world, int index)
     if (kind == FAULT_PARTITION || kind == FAULT_ONE_WAY || kind == FAULT_MONGO_CUT)
         block(world, fault, -1);
     else if (kind == FAULT_CONTROLLER_DOUBLED)
-        brain_end_double(world);
+        brain_kill(&world->brains[1]);
     else if (kind == FAULT_STORE_FULL)
         world->brains[0].fails--;
     else if (kind == FAULT_SWAP_MIDWAY)
         world->swaps_midway -= world->swaps_midway > 0;
-    else if (kind == FAULT_STEP_DOWN_MIDWAY)
-        world->step_downs_midway -= world->step_downs_midway > 0;
-    else if (kind == FAULT_SYNC_RESTARTED)
-        world->slots[fault->who].kill_in_sync = false;
-    else if (kind == FAULT_NODE_LOST)
-        pod_find_node(world, &world->slots[fault->who]);
     else if (kind == FAULT_STORE_OLD)
         bring_old_image_back(world, &chance);
     else if (kind == FAULT_NODE_DRAINED)
@@ -331,7 +298,7 @@ void faults_end(struct world *world, int index)
         fault_of_others_ends(world, fault);
     else if (kind > FAULT_CLOCK_JUMP && !fault_that_lasts(world, kind, &world->slots[fault->who], -1))
         if (kind <= FAULT_API_STALE || kind == FAULT_ZONE_LOST)
-            fault_of_zone_ends(world, fault, &world->sites[fault->who]);
+            fault_of_zone_ends(world, kind, &world->sites[fault->who]);
     if (world->now_ms > world->settle_from_ms)
         world->settle_from_ms = world->now_ms;
 }

@@ -19,7 +19,7 @@ void fault_of_all_addresses(struct world *world);
 
 /* faults_zone.c */
 bool fault_of_zone(struct world *world, struct planned_fault *fault, struct site *site);
-void fault_of_zone_ends(struct world *world, const struct planned_fault *fault, struct site *site);
+void fault_of_zone_ends(struct world *world, int kind, struct site *site);
 
 /* faults_others.c: what is not ours, and what a person mends */
 bool fault_of_others(struct world *world, struct planned_fault *fault, struct chance *chance);

@@ -45,12 +45,10 @@ void fault_lose_disk(struct world *world, struct member_slot *slot, bool emptied
 }
 
 /* Not between a voter and a node that is empty: that one would take the other's vote without its data, which
- * MongoDB can't tell and nobody above it can prevent. Nor between a member that has no data yet and one that
- * is in no configuration: it would take the other's entry. */
+ * MongoDB can't tell and nobody above it can prevent. */
 static bool may_swap(const struct member_slot *a, const struct member_slot *b)
 {
-    return a->disk.exists && b->disk.exists && a->disk.data->synced == b->disk.data->synced &&
-           !a->disk.data->config.version == !b->disk.data->config.version;
+    return a->disk.exists && b->disk.exists && a->disk.data->synced == b->disk.data->synced;
 }
 
 static void swap_addresses(struct world *world, struct member_slot *a, struct member_slot *b)
@@ -106,9 +104,6 @@ void faults_give_addresses_back(struct world *world)
             pod_kill(world, slot, 500); /* a mongod looks for itself in its configuration when it starts */
         if (strcmp(slot->address, config->entries[j].host) == 0)
             continue;
-        for (int i = 1; i <= ORDINALS_MAX; i++) /* no two Services have one address: they change places */
-            if (strcmp(world->slots[i].address, config->entries[j].host) == 0)
-                swap_addresses(world, slot, &world->slots[i]);
         memcpy(slot->address, config->entries[j].host, sizeof slot->address);
         slot->address_ms = world->now_ms;
         world_trace(world, slot_name(slot), "its old address %s is given back", slot->address);
@@ -151,42 +146,10 @@ static bool service_fault(struct world *world, struct planned_fault *fault, stru
     }
 }
 
-/* Where nobody copies the data now, somebody is made to. */
-static bool kill_in_sync(struct world *world, struct member_slot *slot)
-{
-    bool copies = slot->node.up && slot->node.state == MEMBER_STARTUP2;
-    if (!copies &&
-        (world->wishes[slot->ordinal].arbiter || !world->births || !fault_may_lose_disk(world, slot)))
-        return false;
-    slot->kill_in_sync = true;
-    if (!copies)
-        fault_lose_disk(world, slot, true);
-    return true;
-}
-
-void faults_of_sync(struct world *world, struct member_slot *slot)
-{
-    if (!slot->kill_in_sync)
-        return;
-    slot->kill_in_sync = false;
-    world_trace(world, slot_name(slot), "is killed while it copies the data");
-    pod_kill(world, slot, chance_between(&world->chance, 200, 10000));
-}
-
-void faults_of_reconfiguration(struct world *world, struct member_slot *primary, bool installed)
-{
-    if (!world->step_downs_midway || (!installed && chance_of(&world->chance, 50)))
-        return;
-    world->step_downs_midway--;
-    world_trace(world, slot_name(primary), "steps down in the middle of a reconfiguration");
-    if (node_step_down(world, primary))
-        node_stand_down(world, primary);
-}
-
 static bool pod_fault(struct world *world, struct planned_fault *fault, struct member_slot *slot,
                       struct chance *chance)
 {
-    if (!slot->running)
+    if (!slot->running || (fault->kind == FAULT_SYNC_RESTARTED && slot->node.state != MEMBER_STARTUP2))
         return false;
     switch (fault->kind) {
     case FAULT_NODE_DRAINED:
@@ -196,13 +159,6 @@ static bool pod_fault(struct world *world, struct planned_fault *fault, struct m
     case FAULT_POD_REPLACED:
         pod_delete(world, slot);
         return true;
-    case FAULT_NODE_LOST:
-        if (!slot->node.up)
-            return false;
-        pod_lose_node(world, slot);
-        return true;
-    case FAULT_SYNC_RESTARTED:
-        return kill_in_sync(world, slot);
     case FAULT_USER_CONTROLLER:
         slot->controller = false;
         slot->replicas = 0;
@@ -234,11 +190,6 @@ bool fault_that_lasts(struct world *world, int kind, struct member_slot *slot, i
         return true;
     case FAULT_DISK_SLOW:
         slot->slow_disk += by;
-        return true;
-    case FAULT_DISK_ATTACH:
-        slot->slow_attach += by;
-        if (by > 0 && slot->running)
-            pod_delete(world, slot);
         return true;
     case FAULT_DISK_QUOTA:
         slot->no_quota += by;

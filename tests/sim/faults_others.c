@@ -27,7 +27,6 @@ static bool give_foreign_disk(struct world *world, struct member_slot *slot)
         return false;
     pod_kill(world, slot, 1000);
     slot->own_disk = slot->disk;
-    world->foreign_ms[slot->ordinal] = world->now_ms;
     slot->disk = (struct disk){.exists = true, .used = true, .held_data = true, .ready_ms = world->now_ms};
     uuid_text(&sim_random, slot->disk.id);
     snprintf(slot->disk.mark, sizeof slot->disk.mark, "%s", foreign_set);
@@ -43,7 +42,6 @@ static void give_own_disk_back(struct world *world, struct member_slot *slot)
     pod_kill(world, slot, 1000);
     free(slot->disk.data);
     slot->disk = slot->own_disk;
-    world->foreign_ms[slot->ordinal] = world->now_ms;
     slot->own_disk = (struct disk){.exists = false};
     site_changed(world, slot->zone);
 }

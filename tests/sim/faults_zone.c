@@ -84,13 +84,6 @@ bool fault_of_zone(struct world *world, struct planned_fault *fault, struct site
     case FAULT_API_STALE:
         site->stale++;
         return true;
-    case FAULT_API_CUT: /* at times the driver has to list anew, and has the zone no longer whole */
-        site->stale++, site->cut_api++;
-        site->blind += fault->seed % 3 == 0;
-        return true;
-    case FAULT_AGENT_CLOCK:
-        agent_host_drift(site, (int)(fault->seed % 201) - 100, (int64_t)(fault->seed % 1200000) - 600000);
-        return true;
     case FAULT_ZONE_GONE:
         if (world->lost_for_good || !majority_without(world, site))
             return false;
@@ -103,20 +96,15 @@ bool fault_of_zone(struct world *world, struct planned_fault *fault, struct site
     }
 }
 
-void fault_of_zone_ends(struct world *world, const struct planned_fault *fault, struct site *site)
+void fault_of_zone_ends(struct world *world, int kind, struct site *site)
 {
-    int kind = fault->kind;
     site->cut_up -= kind == FAULT_AGENT_CUT || kind == FAULT_AGENT_MUTE;
     site->cut_down -= kind == FAULT_AGENT_CUT || kind == FAULT_AGENT_DEAF;
     site->slow -= kind == FAULT_WAY_SLOW;
     site->lossy -= kind == FAULT_WAY_LOSSY;
     site->refuses -= kind == FAULT_API_REFUSES;
     site->down -= kind == FAULT_ZONE_LOST;
-    site->cut_api -= kind == FAULT_API_CUT;
-    site->blind -= kind == FAULT_API_CUT && fault->seed % 3 == 0;
-    if (kind == FAULT_AGENT_CLOCK)
-        agent_host_drift(site, 0, 0);
-    if ((kind == FAULT_API_STALE || kind == FAULT_API_CUT) && --site->stale == 0)
+    if (kind == FAULT_API_STALE && --site->stale == 0)
         site_changed(world, site->zone);
     if (kind == FAULT_AGENT_CRASH || kind == FAULT_AGENT_FORGETS || kind == FAULT_ZONE_LOST)
         world_later(world, 10, H_AGENT_START, site->zone, site->life);

@@ -7,36 +7,19 @@
 #include "tests/sim/story.h"
 #include "tests/sim/world.h"
 
-/* Its clock runs a little faster or slower than the world's time; its wall clock jumps as well. */
 static int64_t monotonic(void *context)
 {
-    const struct site *site = context;
-    int64_t now_ms = the_world->now_ms;
-    return now_ms + site->skew_ms + (now_ms - site->skewed_at_ms) * site->drift_permille / 1000;
+    (void)context;
+    return the_world->now_ms;
 }
 
 static int64_t wall(void *context)
 {
-    const struct site *site = context;
-    return monotonic(context) + WALL_AT_START_MS + site->wall_offset_ms;
+    (void)context;
+    return the_world->now_ms + WALL_AT_START_MS;
 }
 
-void agent_host_drift(struct site *site, int permille, int64_t jump_ms)
-{
-    site->skew_ms = monotonic(site) - the_world->now_ms;
-    site->skewed_at_ms = the_world->now_ms;
-    site->drift_permille = permille;
-    site->wall_offset_ms += jump_ms;
-}
-
-/* When its clock will show that. */
-static int64_t world_time(const struct site *site, int64_t monotonic_ms)
-{
-    int64_t ahead_ms = monotonic_ms - monotonic((void *)site);
-    return ahead_ms <= 0 ? the_world->now_ms
-                         : the_world->now_ms +
-                               (ahead_ms * 1000 + 999 + site->drift_permille) / (1000 + site->drift_permille);
-}
+static const struct clock agent_clock = {monotonic, wall, NULL};
 
 static const struct member_slot nobody; /* runs nothing */
 
@@ -45,7 +28,8 @@ static const struct member_slot nobody; /* runs nothing */
 static void wake_at(void *context, int64_t monotonic_ms)
 {
     struct site *site = context;
-    struct happening wake = {.at_ms = world_time(site, monotonic_ms),
+    int64_t now_ms = site->world->now_ms;
+    struct happening wake = {.at_ms = monotonic_ms < now_ms ? now_ms : monotonic_ms,
                              .kind = H_AGENT_WAKE,
                              .who = site->zone,
                              .id = ++site->wake,
@@ -181,7 +165,7 @@ static void forget_identity(void *context, const char *node)
 void agent_host_start(struct site *site)
 {
     const struct agent_options options = {site->name, "0.1.0", "local"};
-    const struct agent_environment environment = {.clock = &site->clock,
+    const struct agent_environment environment = {.clock = &agent_clock,
                                                   .random = &sim_random,
                                                   .driver = &site->driver,
                                                   .context = site,
@@ -196,7 +180,6 @@ void agent_host_start(struct site *site)
     struct error err = {0};
     if (site->agent || site->down)
         return;
-    site->clock = (struct clock){monotonic, wall, site};
     site->life++;
     site->fuse = -1;
     site->dying = false;

@@ -27,22 +27,12 @@ void check_vote_taken(struct world *world, const struct configuration *base,
                       const struct configuration *config);
 void check_silence(struct world *world, const struct configuration *base, const struct configuration *config);
 void check_disk_step(struct world *world, struct member_slot *slot, const char *what);
-void check_disk_given(struct world *world, const struct member_slot *slot,
-                      const struct intent_member *wanted);
-void remember_stale(struct world *world, const struct member_slot *slot); /* its keyfile, its certificate */
-void check_mounted(struct world *world, const struct member_slot *slot);
-void check_stopped(struct world *world, const struct member_slot *slot);
-/* A command of a controller's reaches a node; a reconfiguration is to be installed there. */
-void check_hand(struct world *world, const struct sim_action *action);
-void check_based(struct world *world, const struct sim_action *action, const struct configuration *before);
 void check_started_empty(struct world *world, struct member_slot *slot);
 void check_epoch(struct world *world, struct site *site, int64_t epoch);
 void check_log_of_primary(struct world *world, const struct member_slot *slot);
 void check_rolled_back(struct world *world, const struct member_slot *slot, const struct op *op);
 void check_status(struct world *world);
-void check_waits(struct world *world, const struct plan_input *input, const struct plan *plan);
-void check_looked(struct world *world); /* each controller at its set, as often as it says */
-void check_decided(struct world *world, const struct plan_input *input, const struct plan *plan);
+void check_plan(struct world *world, const struct plan_input *input, const struct plan *plan);
 bool check_settled(struct world *world); /* liveness: everything is as the spec wants */
 void check_never_settled(struct world *world);
 

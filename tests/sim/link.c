@@ -98,7 +98,7 @@ static void answer(struct site *site, const struct happening *happening, const s
 void link_message(struct world *world, const struct happening *happening)
 {
     struct site *site = &world->sites[happening->who];
-    struct brain *brain = &world->brains[world->handing_over];
+    struct brain *brain = &world->brains[0];
     struct zone_answer said = {0};
     struct error err = {0};
     if (site->cut_up)

@@ -1,5 +1,5 @@
-/* 11, 12: when faults stop, the set becomes what the spec wants within a bounded time; crashes don't change
- * the end. */
+/* 11, 12, 13: when faults stop, the set becomes what the spec wants within a bounded time; crashes don't
+ * change the end; and whatever is not finished says what it waits for and when it is looked at again. */
 #include <stdio.h>
 #include <string.h>
 
@@ -29,7 +29,7 @@ static bool member_settled(const struct world *world, const struct configuration
     const struct member_slot *slot = &world->slots[ordinal];
     const struct entry *entry = entry_for(world, config, ordinal);
     if (!wish_counts(world, ordinal))
-        return !pod_is_there(slot) && !slot->controller && !slot->service;
+        return !slot->pod && !slot->controller && !slot->service;
     if (slot->disk_stale || slot->disk_small || slot->service_stale || slot->controller_stale ||
         slot->secrets_stale)
         return false; /* what somebody edited is put right */
@@ -133,4 +133,33 @@ void check_never_settled(struct world *world)
         world_trace(world, "end", "node%d: %s (row %d) %s", plan->members[i].ordinal,
                     member_phase_name(plan->members[i].phase), plan->members[i].rule,
                     plan->members[i].sentence);
+}
+
+/* ---- waits ---- */
+
+static void check_wait(struct world *world, const struct wait *wait, int64_t now_ms)
+{
+    if (!*wait->reason || !*wait->message || !*wait->ended_by || !wait->rule)
+        violate(world, 13, "a wait of row %d names no reason, sentence or ender: \"%s\"", wait->rule,
+                wait->message);
+    if (wait->since_ms <= 0 || strchr(wait->message, '{'))
+        violate(world, 13, "a wait of row %d is not said properly: \"%s\"", wait->rule, wait->message);
+    (void)now_ms;
+}
+
+void check_plan(struct world *world, const struct plan_input *input, const struct plan *plan)
+{
+    bool waits = plan->wait_count > 0;
+    for (size_t i = 0; i < plan->wait_count; i++)
+        check_wait(world, &plan->waits[i], input->now_ms);
+    for (size_t i = 0; i < plan->member_count; i++) {
+        waits |= plan->members[i].waiting;
+        if (plan->members[i].waiting)
+            check_wait(world, &plan->members[i].wait, input->now_ms);
+    }
+    if (plan->phase != PHASE_HEALTHY && plan->phase != PHASE_REMOVED && !waits &&
+        plan->action.kind == ACTION_NONE && !plan->ledger_changed)
+        violate(world, 13, "the set is %s and nothing is waited for", set_phase_name(plan->phase));
+    if (plan->look_again_at_ms <= 0)
+        violate(world, 13, "nobody looks at the set again");
 }

@@ -34,7 +34,6 @@ struct brain {
     int trusted_issuer, trusted_other;
     char trusted[32];     /* what authority_trusted() said last */
     int fails;            /* its disk is full */
-    int64_t planned_ms;   /* when it last looked at the set in this life; 0: not yet */
     unsigned heard;       /* zones that have reported in this life, as bits */
     bool intended_before; /* a former life made a birth's intention durable */
 };
@@ -54,9 +53,6 @@ struct sim_action {
 
 /* brain.c: hosts a real controller */
 void brain_start(struct brain *brain);
-void brain_begin(struct brain *brain); /* the first one, if it does not run */
-void brain_end_double(struct world *world);
-void brain_drift(struct world *world, int permille, int64_t jump_ms); /* their wall clock */
 void brain_kill(struct brain *brain);
 void brain_wake(struct brain *brain, const struct happening *happening);
 void brain_apply(struct brain *brain);

@@ -29,17 +29,14 @@ struct member_slot {
     char bound[UUID_TEXT_MAX];
     bool pod, running, ready, terminating, pod_pending;
     uint64_t pod_life;
-    bool old, attached; /* `old`: a pod before it still ends, and has the disk; `attached`: to its node */
-    uint64_t old_life;
     int64_t restarts,
         lost_self_ms; /* `lost_self_ms`: since when its mongod does not find itself at its own address */
     struct node node;
     int64_t disowned_ms;           /* since when its own agent is not let in */
     struct papers brought, loaded; /* certificate and keyfile: beside its pod, and in its mongod */
     /* Faults in force; counters, since they may overlap. */
-    int no_address, no_pod, node_lost, slow_start, slow_sync, slow_disk, slow_attach, no_quota, too_stale,
-        other_version, disk_failed, foreign_object;
-    bool kill_in_sync;    /* the next time that it copies the data */
+    int no_address, no_pod, slow_start, slow_sync, slow_disk, no_quota, too_stale, other_version, disk_failed,
+        foreign_object;
     struct disk own_disk; /* kept beside while another replica set's is in its place */
     bool disk_stale, service_stale, controller_stale, secrets_stale; /* edited by somebody */
     bool disk_small;
@@ -91,10 +88,7 @@ struct site {
     bool stream_open;
     uint64_t stream;
     int64_t stream_revision, stream_busy_ms;
-    int down, cut_up, cut_down, stale, refuses, slow, lossy, cut_api, blind;
-    struct clock clock;
-    int64_t skew_ms, skewed_at_ms, wall_offset_ms; /* of its monotonic clock, when its pace last changed */
-    int drift_permille;
+    int down, cut_up, cut_down, stale, refuses, slow, lossy, cut_agent;
     bool lost;
 };
 
@@ -114,8 +108,7 @@ void agent_host_forget(struct site *site); /* its files are gone */
 bool agent_effect(struct site *site);      /* whether an effect of it still counts */
 void agent_bury(struct site *site);        /* after each call into it: what began dying in that is dead now */
 void agent_host_wake(struct site *site, const struct happening *happening);
-bool agent_host_admits(const struct member_slot *slot);                  /* its mongod, its zone's agent */
-void agent_host_drift(struct site *site, int permille, int64_t jump_ms); /* its clocks */
+bool agent_host_admits(const struct member_slot *slot); /* its mongod, its zone's agent */
 void agent_host_probe(struct site *site, const struct happening *happening);
 
 /* site.c: what a zone holds, and the simulated driver */
@@ -128,14 +121,11 @@ void service_address(struct world *world, struct member_slot *slot);
 void disk_clear(struct world *world, struct member_slot *slot, bool exists);
 
 /* pod.c */
-bool pod_is_there(const struct member_slot *slot); /* any, also one that ends */
 void pod_manage(struct world *world, struct member_slot *slot);
 void pod_turn(struct world *world, const struct happening *happening);
 void pod_kill(struct world *world, struct member_slot *slot, int64_t back_ms);
 void pod_delete(struct world *world,
                 struct member_slot *slot); /* it ends in its own time, another one comes */
-void pod_lose_node(struct world *world, struct member_slot *slot);
-void pod_find_node(struct world *world, struct member_slot *slot); /* that fault is over */
 void pod_remove(struct world *world, struct member_slot *slot);
 
 #endif

@@ -80,6 +80,7 @@ void node_stop(struct world *world, struct member_slot *slot)
     if (!slot->node.up)
         return;
     world_trace(world, slot_name(slot), "mongod is gone");
+    world->down_since_ms[slot->ordinal] = world->now_ms;
     slot->node.up = false;
     slot->node.life++;
     slot->node.state = MEMBER_DOWN;

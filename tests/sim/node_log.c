@@ -70,15 +70,11 @@ static void initial_sync(struct world *world, struct member_slot *slot, const st
 {
     struct node *node = &slot->node;
     struct data *data = slot->disk.data;
-    bool begins = !node->sync_ms;
-    if (begins)
+    if (!node->sync_ms)
         node->sync_ms = world->now_ms + (slot->slow_sync ? chance_between(&world->chance, 10000, 60000)
                                                          : chance_between(&world->chance, 200, 6000));
-    if (world->now_ms < node->sync_ms) {
-        if (!begins)
-            faults_of_sync(world, slot);
+    if (world->now_ms < node->sync_ms)
         return;
-    }
     data->length = primary->disk.data->length;
     for (int i = 0; i < data->length; i++)
         data->log[i] = primary->disk.data->log[i];

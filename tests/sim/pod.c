@@ -1,11 +1,9 @@
-/* Pods: what a ReplicationController starts and stops, and the mongod in them. Whoever deletes a pod gets its
- * successor at once, while the old one still ends, and has the disk; the successor starts once it is gone:
- * ReadWriteOncePod, or mongod's lock, sees to that. */
+/* Pods: what a ReplicationController starts and stops, and the mongod in them. */
 #include <string.h>
 
 #include "tests/sim/world.h"
 
-enum pod_turn_kind { POD_START = 1, POD_READY, POD_GONE, POD_OLD_GONE, POD_EVICTED };
+enum pod_turn_kind { POD_START = 1, POD_READY, POD_GONE };
 
 static void later(struct world *world, struct member_slot *slot, int64_t delay_ms, enum pod_turn_kind kind)
 {
@@ -13,27 +11,14 @@ static void later(struct world *world, struct member_slot *slot, int64_t delay_m
                              .kind = H_POD,
                              .who = slot->ordinal,
                              .other = (int)kind,
-                             .life = kind == POD_OLD_GONE ? slot->old_life : slot->pod_life};
+                             .life = slot->pod_life};
     world_at(world, &turn);
-}
-
-static bool is_wanted(const struct member_slot *slot)
-{
-    return slot->controller && slot->replicas > 0;
-}
-
-bool pod_is_there(const struct member_slot *slot)
-{
-    return slot->pod || slot->old;
 }
 
 void pod_manage(struct world *world, struct member_slot *slot)
 {
-    bool wanted = is_wanted(slot);
-    if (slot->pod && !wanted && slot->old) { /* the successor, which has never run */
-        slot->pod = slot->pod_pending = false;
-        slot->pod_life++;
-    } else if (slot->pod && !wanted && !slot->terminating) {
+    bool wanted = slot->controller && slot->replicas > 0;
+    if (slot->pod && !wanted && !slot->terminating) {
         slot->terminating = true;
         later(world, slot, chance_between(&world->chance, 100, 3000), POD_GONE);
     } else if (!slot->pod && wanted && !slot->pod_pending) {
@@ -46,33 +31,14 @@ static void forget(struct world *world, struct member_slot *slot)
 {
     node_stop(world, slot);
     slot->pod = slot->running = slot->ready = slot->terminating = slot->pod_pending = false;
-    slot->old = slot->attached = false;
-    slot->old_life++;
     slot->pod_life++;
-    site_changed(world, slot->zone);
-}
-
-/* The old one is still there for a while, with its mongod; its successor's object is there in a moment. */
-static void leave(struct world *world, struct member_slot *slot)
-{
-    slot->old = true;
-    slot->old_life++;
-    slot->pod = slot->running = slot->ready = slot->attached = false;
-    slot->pod_pending = true;
-    slot->pod_life++;
-    later(world, slot, chance_between(&world->chance, 50, 3000), POD_OLD_GONE);
-    later(world, slot, chance_between(&world->chance, 50, 800), POD_START);
     site_changed(world, slot->zone);
 }
 
 void pod_delete(struct world *world, struct member_slot *slot)
 {
-    if (slot->terminating || slot->old)
+    if (slot->terminating)
         return;
-    if (is_wanted(slot)) {
-        leave(world, slot);
-        return;
-    }
     slot->terminating = true;
     later(world, slot, chance_between(&world->chance, 50, 3000), POD_GONE);
     site_changed(world, slot->zone);
@@ -85,24 +51,15 @@ void pod_remove(struct world *world, struct member_slot *slot)
     pod_manage(world, slot);
 }
 
-static bool waits(const struct world *world, const struct member_slot *slot)
-{
-    return slot->old || slot->no_pod || slot->node_lost || slot->disk_failed ||
-           (slot->slow_attach && !slot->attached) || world->sites[slot->zone].down ||
-           (slot->disk.exists && slot->disk.ready_ms > world->now_ms);
-}
-
 static void start(struct world *world, struct member_slot *slot)
 {
-    if (!is_wanted(slot) || slot->running) {
+    bool wanted = slot->controller && slot->replicas > 0;
+    if (!wanted || slot->running) {
         slot->pod_pending = false;
         return;
     }
-    if (waits(world, slot)) {
-        if (!slot->pod) { /* its object is there, and pending */
-            slot->pod = true;
-            site_changed(world, slot->zone);
-        }
+    if (slot->no_pod || slot->disk_failed || world->sites[slot->zone].down ||
+        (slot->disk.exists && slot->disk.ready_ms > world->now_ms)) {
         later(world, slot, 500, POD_START);
         return;
     }
@@ -112,8 +69,7 @@ static void start(struct world *world, struct member_slot *slot)
         forget(world, slot);
         return;
     }
-    check_mounted(world, slot);
-    slot->pod = slot->running = slot->attached = true;
+    slot->pod = slot->running = true;
     papers_load(&slot->loaded, &slot->brought, node_version(world, slot)); /* a pod bears its keyfile's id */
     slot->disk.used = true;
     slot->pod_life++;
@@ -126,8 +82,6 @@ static void start(struct world *world, struct member_slot *slot)
 
 void pod_kill(struct world *world, struct member_slot *slot, int64_t back_ms)
 {
-    if (slot->old)
-        node_stop(world, slot); /* that is the old one's */
     if (!slot->running)
         return;
     node_stop(world, slot);
@@ -143,31 +97,12 @@ void pod_kill(struct world *world, struct member_slot *slot, int64_t back_ms)
     site_changed(world, slot->zone);
 }
 
-void pod_lose_node(struct world *world, struct member_slot *slot)
-{
-    node_stop(world, slot);
-    slot->node_lost++;
-    later(world, slot, chance_between(&world->chance, 1000, 15000), POD_EVICTED);
-}
-
-/* What ended there is known to have ended; what nobody has deleted is started again. */
-void pod_find_node(struct world *world, struct member_slot *slot)
-{
-    if (--slot->node_lost == 0 && !slot->node.up && !slot->old)
-        pod_kill(world, slot, 500);
-}
-
 void pod_turn(struct world *world, const struct happening *happening)
 {
     struct member_slot *slot = &world->slots[happening->who];
-    enum pod_turn_kind kind = (enum pod_turn_kind)happening->other;
-    if (happening->life != (kind == POD_OLD_GONE ? slot->old_life : slot->pod_life))
+    if (happening->life != slot->pod_life)
         return;
-    if (slot->node_lost && (kind == POD_GONE || kind == POD_OLD_GONE)) {
-        later(world, slot, 500, kind); /* nobody there can say that it has ended */
-        return;
-    }
-    switch (kind) {
+    switch ((enum pod_turn_kind)happening->other) {
     case POD_START:
         start(world, slot);
         break;
@@ -179,15 +114,6 @@ void pod_turn(struct world *world, const struct happening *happening)
     case POD_GONE:
         forget(world, slot);
         pod_manage(world, slot);
-        break;
-    case POD_OLD_GONE:
-        node_stop(world, slot);
-        slot->old = false;
-        site_changed(world, slot->zone);
-        break;
-    case POD_EVICTED: /* by the cluster, which has not heard of the node for long */
-        if (slot->node_lost)
-            pod_delete(world, slot);
         break;
     }
 }

@@ -20,10 +20,10 @@ static void see(const struct world *world, const struct member_slot *slot, struc
                                .disk_used = slot->disk.used,
                                .service = slot->service,
                                .controller = slot->controller,
-                               .pod = pod_is_there(slot),
-                               .running = slot->pod ? slot->running : slot->old && slot->node.up,
+                               .pod = slot->pod,
+                               .running = slot->running,
                                .ready = slot->ready,
-                               .terminating = slot->pod ? slot->terminating : slot->old,
+                               .terminating = slot->terminating,
                                .replicas = slot->replicas,
                                .life = slot->pod_life,
                                .restarts = slot->restarts,
@@ -120,10 +120,8 @@ static void observe(struct driver *driver, struct arena *arena, struct holdings 
 {
     struct site *site = site_of(driver);
     struct member_holding *members = arena_array(arena, ORDINALS_MAX, sizeof *members);
-    static const struct problem none = {.code = "", .message = ""},
-                                away = {"api_server_unreachable", "the API server does not answer", 0};
-    *out = (struct holdings){.zone_problem = site->cut_api ? away : none,
-                             .complete = site->world->now_ms >= site->complete_ms && !site->blind,
+    *out = (struct holdings){.zone_problem = {.code = "", .message = ""},
+                             .complete = site->world->now_ms >= site->complete_ms,
                              .members = members};
     for (int i = 1; i <= ORDINALS_MAX && out->complete; i++) {
         const struct slot_seen *seen = &site->seen[i];
@@ -163,7 +161,6 @@ void disk_clear(struct world *world, struct member_slot *slot, bool exists)
 {
     if (slot->disk.exists)
         world->lost_ms[slot->ordinal] = world->now_ms;
-    memcpy(world->former_disk[slot->ordinal], slot->disk.id, UUID_TEXT_MAX);
     free(slot->disk.data);
     slot->disk = (struct disk){.exists = exists, .ready_ms = world->now_ms};
     if (exists) {
@@ -203,12 +200,8 @@ static int scale(struct world *world, struct member_slot *slot, const struct ste
 {
     if (replicas && bind_disk(slot, step->member, err))
         return -1;
-    if (replicas)
-        check_disk_given(world, slot, step->member);
-    else {
+    if (!replicas)
         check_outage(world, slot, "is stopped");
-        check_stopped(world, slot);
-    }
     if (step->kind != STEP_SCALE_TO_ZERO)
         papers_take(&slot->brought, step);
     slot->controller = true;
@@ -218,7 +211,7 @@ static int scale(struct world *world, struct member_slot *slot, const struct ste
 
 static int take_away(struct member_slot *slot, bool service, struct error *err)
 {
-    if (!service && pod_is_there(slot))
+    if (!service && slot->pod)
         return error_set(err, ERROR_CONFLICT, "there still is a pod");
     if (service) {
         slot->service = false;
@@ -298,10 +291,8 @@ static void perform(struct driver *driver, const struct step *step, uint64_t ste
     struct error err = {0};
     if (!agent_effect(site))
         return;
-    bool refuses = site->refuses && chance_of(&world->chance, 70), done = !refuses && !site->cut_api;
-    if (site->cut_api) {
-        error_set(&err, ERROR_UNREACHABLE, "the API server does not answer");
-    } else if (refuses) {
+    bool refuses = site->refuses && chance_of(&world->chance, 70), done = !refuses;
+    if (refuses) {
         static const int codes[] = {409, 410, 429, 500};
         int code = codes[chance_between(&world->chance, 0, 3)];
         done = code == 500 && chance_of(&world->chance, 50);

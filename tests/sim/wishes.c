@@ -126,7 +126,7 @@ bool wishes_edit(struct world *world, struct chance *chance)
 {
     int ordinal = (int)chance_between(chance, 1, ORDINALS_MAX);
     int what = (int)chance_between(chance, 0, 11);
-    if (what >= 4 && what <= 6 && find_absent(world) && chance_of(chance, 80))
+    if (what >= 4 && what <= 6 && find_absent(world) && chance_of(chance, 60))
         ordinal =
             find_absent(world); /* who comes back is told less often than who leaves, and is the harder one */
     struct wish *wish = &world->wishes[ordinal];

@@ -284,7 +284,8 @@ static void happen(struct world *world, const struct happening *happening)
         brain_wake(brain, happening);
         break;
     case H_BRAIN_START:
-        brain_begin(brain);
+        if (!brain->controller)
+            brain_start(brain);
         break;
     case H_POD:
         pod_turn(world, happening);
@@ -311,7 +312,6 @@ static void happen(struct world *world, const struct happening *happening)
     case H_CHECK:
         check_status(world);
         check_understood(world);
-        check_looked(world);
         operate(world);
         world_later(world, CHECK_EVERY_MS, H_CHECK, 0, 0);
         break;

@@ -48,16 +48,13 @@ struct world {
     struct brain brains[BRAINS];
     struct disk_image old_image;
     bool has_old_image;
-    int64_t clock_offset_ms, clock_set_ms; /* of the controllers' wall clock, and when it was last set */
-    int clock_permille;                    /* how much faster it runs since */
-    bool handing_over; /* the one in the second brain rules, until the first starts from its store */
+    int64_t clock_offset_ms;
     struct member_slot slots[ORDINALS_MAX + 1];
     struct sim_action actions[ACTIONS_MAX];
     char foreign_host[HOST_MAX]; /* where another replica set answers: slot 0; "": nowhere */
     int blocked[PLACES][PLACES]; /* MongoDB's traffic, from, to */
     struct planned_fault faults[FAULTS_MAX];
     int fault_count, faults_in_force, faults_under_load;
-    int step_downs_midway;   /* faults in force that wait for a reconfiguration */
     int swaps_midway;        /* faults in force that wait for a command */
     uint64_t fault_schedule; /* counts how often the faults to come were drawn near */
 
@@ -74,12 +71,7 @@ struct world {
     bool id_gone[256], had_data[ORDINALS_MAX + 1];
     int id_owner[256];                     /* ordinals; 0: not seen yet */
     int64_t unwanted_ms[ORDINALS_MAX + 1]; /* when the spec last did not want it, or its vote */
-    int64_t deposed_ms; /* when another controller took over from the one in the second brain; 0: none did */
-    int64_t
-        stale_ms[ORDINALS_MAX + 1]; /* when it last ran with what is not the newest, or on a foreign disk */
-    int64_t foreign_ms[ORDINALS_MAX + 1];              /* when it last had another replica set's disk */
-    char former_disk[ORDINALS_MAX + 1][UUID_TEXT_MAX]; /* the id of the one before */
-    int64_t lost_ms[ORDINALS_MAX + 1];                 /* when its disk was last lost */
+    int64_t lost_ms[ORDINALS_MAX + 1];     /* when its disk was last lost */
     int64_t down_since_ms[ORDINALS_MAX + 1];
     bool lost_for_good, operator_needed, swapped, forgotten;
     int64_t bad_since_ms[8];  /* one for each thing that can be bad; 0: it is good */
@@ -120,9 +112,6 @@ bool faults_hasten(struct world *world);                       /* false: none is
 void faults_begin(struct world *world, int index);
 void faults_end(struct world *world, int index);
 void faults_give_addresses_back(struct world *world);
-void faults_of_sync(struct world *world, struct member_slot *slot); /* it copies the data */
-/* One is about to be installed, or was. */
-void faults_of_reconfiguration(struct world *world, struct member_slot *primary, bool installed);
 void faults_of_command(struct world *world, const char *host); /* one is on its way there */
 const char *fault_name(int kind);
 int fault_kinds(void);

@@ -151,8 +151,6 @@ void reconcile(const struct intent_member *wanted, const struct member_holding *
     const struct rule *rule = rules;
     while (rule < rules + RULE_COUNT && !rule_fits(rule, now))
         rule++;
-    while (PLANT(ATTACH_TWICE) && rule->number == 182)
-        rule++;                        /* 183: it is started at once */
     assert(rule < rules + RULE_COUNT); /* 100, 114, 198 and 199 leave no case over */
     *out = (struct decision){
         .rule = rule->number, .name = rule->name, .outcome = rule->outcome, .step = rule->step};

@@ -67,8 +67,6 @@ static void remember(struct world *world)
         if (!wish_counts(world, i) || !world->wishes[i].votes)
             world->unwanted_ms[i] = world->now_ms;
         if (slot->node.up)
-            remember_stale(world, slot);
-        if (slot->node.up)
             world->down_since_ms[i] = 0;
         else if (!world->down_since_ms[i])
             world->down_since_ms[i] = world->now_ms;
