@@ -20,7 +20,7 @@ static const char all_people[] = "work of people";
 
 /* A handshake takes half a millisecond to one and a half. Many agents may come back at once from one address.
  */
-static const struct rate_limit rate_of_handshakes = {200, 1000};
+static const struct rate_limit rate_of_handshakes = {100, 500};
 
 /* Who it is in the tables, and which limits are theirs; false: none. */
 struct caller_limits {

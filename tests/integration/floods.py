@@ -34,7 +34,7 @@ def is_open(raw):
     """Whether the server hasn't hung up."""
     raw.setblocking(False)
     try:
-        return raw.recv(1, socket.MSG_PEEK) != b""
+        return socket.socket.recv(raw, 1, socket.MSG_PEEK) != b""  # of a TLS socket too, below it
     except BlockingIOError:
         return True
     except OSError:

@@ -1,9 +1,7 @@
-"""Who may do what over TLS: every route and agent message against every kind of caller, sessions, anonymous reading, and slow clients."""
-import contextlib
+"""Who may do what over TLS: every route and agent message against every kind of caller, sessions, anonymous reading."""
 import http.client
 import json
 import re
-import socket
 import sqlite3
 import ssl
 import subprocess
@@ -12,7 +10,6 @@ import time
 import pytest
 
 from test_access import ROUTES
-from test_floods import FLOOD_SECS, HALF_A_HELLO, SLOW_CLIENTS, SlowClients, many_files  # noqa: F401  (a fixture among them)
 from test_trust import DEADLINE, SPEC, Federation, federation  # noqa: F401  (a fixture among them)
 
 CALLERS = ("nobody", "viewer", "operator", "admin", "token-viewer", "token-operator", "token-admin", "token-unknown", "agent", "agent-of-another-zone",
@@ -176,31 +173,3 @@ def test_a_session_reads_and_ends_with_its_token(voices):
                   if each["name"] == "a-viewer")
     voices.made.atoll("certificate", "revoke", serial)
     assert voices.ask("nobody", "GET", "/status", headers=third)[0] == 401, "what it was opened with counts no more"
-
-
-@pytest.mark.timeout(300)
-@pytest.mark.parametrize("greeting", [b"", HALF_A_HELLO], ids=["silent", "half a handshake"])
-def test_slow_handshakes_leave_agents_and_people_alone(federation, many_files, greeting):  # noqa: F811
-    federation.join("a", "z1")
-    federation.join("b", "z2", "127.0.252")
-    before = {name: federation.log(name).count("connected to the controller") for name in "ab"}
-    url = type("Url", (), {"hostname": "127.0.0.1", "port": federation.port})
-    with contextlib.closing(SlowClients(url, SLOW_CLIENTS, greeting)) as slow:
-        until = time.monotonic() + 2 * FLOOD_SECS
-        while time.monotonic() < until:
-            for _ in slow.open_missing():
-                status, document = federation.ask("GET", "/status", certificate=federation.dir / "admin.pem")
-                assert status == 200 and document["summary"]["connectedZones"] == 2
-            slow.drip()
-        assert slow.opened >= SLOW_CLIENTS
-    assert {name: federation.log(name).count("connected to the controller") for name in "ab"} == before, "no agent lost its stream"
-
-
-def test_a_handshake_has_its_deadline(federation):  # noqa: F811
-    with socket.create_connection(("127.0.0.1", federation.port), 10) as raw:
-        raw.sendall(HALF_A_HELLO)
-        raw.settimeout(60)
-        begun = time.monotonic()
-        while raw.recv(100):
-            pass
-        assert 5 < time.monotonic() - begun < 60
