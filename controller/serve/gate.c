@@ -349,7 +349,10 @@ bool gate_takes_body(struct listener *listener, const struct http_request *head,
 {
     struct exchange exchange = {.site = listener->site, .listener = listener, .request = head};
     find_caller(&exchange);
-    terms->of = for_agent || exchange.caller.kind == CALLER_AGENT ? HTTP_AGENT : HTTP_PERSON;
+    /* Without TLS an agent is known by what it asks for; with it nobody else takes of their room. */
+    bool is_agent =
+        exchange.caller.kind == CALLER_AGENT || (for_agent && exchange.caller.proof == PROOF_LOOPBACK);
+    terms->of = is_agent ? HTTP_AGENT : HTTP_PERSON;
     terms->owner = limits_caller_hash(&exchange);
     if (exchange.caller.kind == CALLER_NOBODY) {
         terms->status = 413;

@@ -96,10 +96,10 @@ def resident(controller):  # noqa: F811
     return psutil.Process(controller.process.pid).memory_info().rss
 
 
-def begin_body(controller, token, length, sent):  # noqa: F811
+def begin_body(controller, token, length, sent, request="POST /v1/federation:diff"):  # noqa: F811
     """A request whose body never ends; the connection, and what was answered so far."""
     raw = socket.create_connection((controller.url.hostname, controller.url.port), 20)
-    head = f"POST /v1/federation:diff HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {token}\r\nContent-Length: {length}\r\n\r\n"
+    head = f"{request} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {token}\r\nContent-Length: {length}\r\n\r\n"
     with contextlib.suppress(OSError):
         raw.sendall(head.encode() + b"#" * sent)
     raw.settimeout(0.2)
@@ -149,7 +149,9 @@ def test_one_person_has_a_part_of_the_room(busy):  # noqa: F811
             answers.append(answer)
         assert answers[:2] == [b"", b""]
         assert all(answer.startswith(b"HTTP/1.1 429 ") and b"SITE_BODIES_OF_ONE_MAX" in answer for answer in answers[2:]), answers
-        raw, answer = begin_body(busy, other, 4 * MIB, 100)
+        # also where agents send theirs: it is people's room that is taken
+        raw, answer = begin_body(busy, other, 4 * MIB, 100, "PUT /v1/zones/z1/report")
+        assert metric(busy, 'atoll_http_body_bytes{of="agent"}') == 0 and metric(busy, 'atoll_http_body_bytes{of="person"}') == 12 * MIB
         stack.callback(raw.close)
         assert answer == b""
 
