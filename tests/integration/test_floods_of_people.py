@@ -46,6 +46,13 @@ def asker(controller, method, path, body, tokens, **headers):  # noqa: F811
     return connect, ask
 
 
+def seconds_of(busy, text):  # noqa: F811
+    """Of one comparison, by somebody who isn't limited."""
+    begun = time.monotonic()
+    assert busy.ask("POST", "/v1/federation:diff", text).status == 422
+    return time.monotonic() - begun
+
+
 def flood(busy, crowd):  # noqa: F811
     """What the crowd got."""
     for agent in busy.agents:
@@ -66,10 +73,12 @@ def test_viewers_who_compare_large_specs_leave_agents_alone(busy, count):  # noq
     """0.8 MB are read, checked and compared in the loop that hears the agents: rates of requests alone let a viewer have all of it."""
     text = large_spec(240)
     assert 0.75 * MIB < len(text) < 0.95 * MIB
+    alone = min(seconds_of(busy, text) for _ in range(3))
     statuses = flood(busy, Crowd(48, *asker(busy, "POST", "/v1/federation:diff", text, people(busy, count))))
     assert statuses.get(429, 0) > 50
-    # Each has had a second at once, and a fifth of a second in each second after it; a comparison takes a tenth of a second or more.
-    assert 2 <= statuses[422] < count * (10 + 2 * (FLOOD_SECS + 2)), statuses
+    # a second at once and a fifth of each second after it, and all of them together two and two fifths; twice that, since machines are uneven
+    allowed = min(count * (1 + 0.2 * FLOOD_SECS), 2 + 0.4 * FLOOD_SECS)
+    assert 2 <= statuses[422] and statuses[422] * alone < 2 * allowed + 1, (statuses, alone)
 
 
 def test_one_who_has_had_enough_waits_and_others_do_not(busy, bin_dir, work_dir):  # noqa: F811
