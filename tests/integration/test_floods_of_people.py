@@ -91,7 +91,6 @@ def test_one_who_has_had_enough_waits_and_others_do_not(busy, bin_dir, work_dir)
     assert answer.status == 429 and answer.error["code"] == "too_many_requests" and int(answer.headers["Retry-After"]) >= 1
     assert "work" in answer.error["message"]
     assert busy.ask("POST", "/v1/federation:diff", text, bearer(modest)).status == 422
-    assert busy.ask("GET", "/v1/federation", headers=bearer(greedy)).status == 429
     token = work_dir / "token"
     token.write_text(greedy)
     token.chmod(0o600)
