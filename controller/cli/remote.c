@@ -161,6 +161,7 @@ static void on_done(void *context, const struct http_answer *answer, const struc
         return;
     }
     waiting->reply->status = answer->status;
+    waiting->reply->retry_after_ms = answer->retry_after_ms;
     snprintf(waiting->reply->etag, sizeof waiting->reply->etag, "%s", answer->etag);
     if (answer->length && buffer_append(&waiting->reply->body, answer->body, answer->length)) {
         waiting->failed = true;
@@ -222,7 +223,8 @@ static const char *const *with_ours(const struct remote *remote, const char *con
     return out;
 }
 
-int remote_call(struct remote *remote, const struct request *request, struct reply *reply, struct error *err)
+static int call_once(struct remote *remote, const struct request *request, struct reply *reply,
+                     struct error *err)
 {
     char url[REMOTE_URL_MAX + REMOTE_PATH_MAX];
     const char *headers[REMOTE_HEADERS_MAX + 3];
@@ -245,6 +247,21 @@ int remote_call(struct remote *remote, const struct request *request, struct rep
         .context = &waiting,
     };
     return run(remote, &options, &waiting);
+}
+
+/* Who is told to ask again does so, as long as there is patience left: nothing was done meanwhile. */
+int remote_call(struct remote *remote, const struct request *request, struct reply *reply, struct error *err)
+{
+    int64_t patience_ms = request->timeout_ms ? request->timeout_ms : REMOTE_TIMEOUT_MS;
+    for (;;) {
+        int result = call_once(remote, request, reply, err);
+        if (result || reply->status != 429 || reply->retry_after_ms < 0 ||
+            reply->retry_after_ms >= patience_ms)
+            return result;
+        uv_sleep((unsigned)reply->retry_after_ms);
+        patience_ms -= reply->retry_after_ms > 0 ? reply->retry_after_ms : 1;
+        reply_finish(reply);
+    }
 }
 
 void reply_finish(struct reply *reply)

@@ -38,6 +38,7 @@ struct reply {
     int status;
     struct buffer body;
     char etag[128];
+    int64_t retry_after_ms; /* -1 when not said */
 };
 
 struct request {

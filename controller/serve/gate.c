@@ -6,17 +6,14 @@
 #include <string.h>
 #include <strings.h>
 
+#include "controller/serve/limits.h"
 #include "controller/serve/site.h"
 #include "controller/trust/trust.h"
 #include "proto/base/log.h"
 
-/* Requests in a second, in the long run, and at once. An agent sends a heartbeat every two seconds and a
- * report when something changed; dashboards poll once a second; the reading listener is for a proxy or a
- * Prometheus on this machine. */
-static const struct rate_limit rate_of_agent = {100, 1000}, rate_of_person = {50, 300},
-                               rate_of_stranger = {20, 100}, rate_of_local_reader = {1000, 3000},
-                               rate_of_bad_logins = {1, 60}, rate_of_written_refusals = {1, 20},
-                               rate_of_all_written_refusals = {5, 100};
+enum { HEADER_MAX = 48 };
+
+static const struct rate_limit rate_of_written_refusals = {1, 20}, rate_of_all_written_refusals = {5, 100};
 
 int gate_init(struct gate *gate, struct store *store, struct error *err)
 {
@@ -105,53 +102,25 @@ static void find_caller(struct exchange *exchange)
 
 /* ---- how often ---- */
 
-static const struct rate_limit *limit_of(const struct exchange *exchange, char key[RATE_KEY_MAX])
+static void say_wait(const struct exchange *exchange, const struct limits_wait *wait, char *message,
+                     size_t size, char header[HEADER_MAX])
 {
-    const struct caller *caller = &exchange->caller;
-    if (caller->proof == PROOF_LOOPBACK)
-        return NULL;
-    if (caller->kind == CALLER_AGENT) {
-        snprintf(key, RATE_KEY_MAX, "zone %s", caller->zone);
-        return &rate_of_agent;
-    }
-    if (caller->kind != CALLER_NOBODY) {
-        snprintf(key, RATE_KEY_MAX, "%d %.*s", caller->proof, CALLER_NAME_MAX, caller->name);
-        return &rate_of_person;
-    }
-    rate_address_key("", exchange->request->remote, key);
-    return exchange->listener->reading_only ? &rate_of_local_reader : &rate_of_stranger;
-}
-
-uint64_t gate_caller_hash(const struct exchange *exchange)
-{
-    char key[RATE_KEY_MAX];
-    return limit_of(exchange, key) ? rate_key_hash(key) : 0;
-}
-
-static int64_t time_to_wait(struct exchange *exchange)
-{
-    struct rates *rates = &exchange->site->gate.rates;
-    int64_t now_ms = clock_monotonic_ms(exchange->site->clock), wait_ms = 0;
-    char key[RATE_KEY_MAX];
-    const struct rate_limit *limit = limit_of(exchange, key);
-    if (limit)
-        wait_ms = rates_take(rates, key, limit, now_ms);
-    if (exchange->caller.flaw == FLAW_NONE)
-        return wait_ms;
-    /* Who tries tokens out is slower still, and doesn't make the others of their address so. */
-    int64_t login_ms = rates_take(rates, rate_address_key("login ", exchange->request->remote, key),
-                                  &rate_of_bad_logins, now_ms);
-    return login_ms > wait_ms ? login_ms : wait_ms;
-}
-
-static void refuse_too_many(struct exchange *exchange, int64_t wait_ms)
-{
-    char header[48], message[160];
-    long long seconds = (long long)((wait_ms + 999) / 1000);
+    long long seconds = (long long)((wait->ms + 999) / 1000);
+    const char *who = exchange->caller.kind == CALLER_NOBODY ? "this address" : "this caller";
     exchange->site->gate.limited++;
-    snprintf(header, sizeof header, "Retry-After: %lld", seconds);
-    snprintf(message, sizeof message, "too many requests from %s: ask again in %lld s",
-             exchange->caller.kind == CALLER_NOBODY ? "this address" : "this caller", seconds);
+    snprintf(header, HEADER_MAX, "Retry-After: %lld", seconds);
+    if (wait->for_work)
+        snprintf(message, size,
+                 "answering %s was more work than is done in so short a time: ask again in %lld s",
+                 wait->of_all ? "people" : who, seconds);
+    else
+        snprintf(message, size, "too many requests from %s: ask again in %lld s", who, seconds);
+}
+
+static void refuse_too_many(struct exchange *exchange, const struct limits_wait *wait)
+{
+    char header[HEADER_MAX], message[160];
+    say_wait(exchange, wait, message, sizeof message, header);
     http_respond_error_with(exchange->listener->server, exchange->request->id, 429, "too_many_requests",
                             message, (const char *const[]){header, NULL});
 }
@@ -359,9 +328,9 @@ bool gate_admits(struct exchange *exchange, enum access_rule rule)
 {
     struct access_answer answer;
     find_caller(exchange);
-    int64_t wait_ms = time_to_wait(exchange);
-    if (wait_ms) {
-        refuse_too_many(exchange, wait_ms);
+    struct limits_wait wait = limits_take(exchange);
+    if (wait.ms) {
+        refuse_too_many(exchange, &wait);
         return false;
     }
     decide(exchange, rule, &answer);
@@ -375,9 +344,29 @@ bool gate_admits(struct exchange *exchange, enum access_rule rule)
     return vouch(exchange, rule) && (!changing || begin_change(exchange));
 }
 
-size_t gate_body_max(struct listener *listener, const struct http_request *head)
+bool gate_takes_body(struct listener *listener, const struct http_request *head, bool for_agent,
+                     struct http_body_terms *terms)
 {
     struct exchange exchange = {.site = listener->site, .listener = listener, .request = head};
     find_caller(&exchange);
-    return exchange.caller.kind == CALLER_NOBODY ? HTTP_BODY_SMALL : REPORT_BYTES_MAX;
+    /* Without TLS an agent is known by what it asks for; with it nobody else takes of their room. */
+    bool is_agent =
+        exchange.caller.kind == CALLER_AGENT || (for_agent && exchange.caller.proof == PROOF_LOOPBACK);
+    terms->of = is_agent ? HTTP_AGENT : HTTP_PERSON;
+    terms->owner = limits_caller_hash(&exchange);
+    if (exchange.caller.kind == CALLER_NOBODY) {
+        terms->status = 413;
+        terms->code = "too_large";
+        snprintf(terms->message, sizeof terms->message,
+                 "a body may have at most %d bytes from somebody who hasn't shown who they are",
+                 HTTP_BODY_SMALL);
+        return false;
+    }
+    struct limits_wait wait = limits_look(&exchange);
+    if (wait.ms == 0)
+        return true;
+    terms->status = 429;
+    terms->code = "too_many_requests";
+    say_wait(&exchange, &wait, terms->message, sizeof terms->message, terms->header);
+    return false;
 }

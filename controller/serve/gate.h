@@ -46,11 +46,9 @@ void gate_answered(struct gate *gate, const struct listener *listener, uint64_t 
 /* What an audited change did, or why it did nothing, for its entry; the last word counts. */
 void gate_note(struct exchange *exchange, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* A number for whoever asks, the same for all requests of one caller (or, of nobody, of one address). */
-uint64_t gate_caller_hash(const struct exchange *exchange);
-
-/* The largest body that is taken for this request, from its head alone: those who haven't shown who they are
- * get room for a join, no more. */
-size_t gate_body_max(struct listener *listener, const struct http_request *head);
+/* Whether a large body is taken for this request, by its head alone: those who haven't shown who they are get
+ * room for a join, no more. `for_agent`: it is what an agent sends. */
+bool gate_takes_body(struct listener *listener, const struct http_request *head, bool for_agent,
+                     struct http_body_terms *terms);
 
 #endif

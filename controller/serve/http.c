@@ -24,6 +24,7 @@
 
 enum {
     BODY_DEFAULT = 4 * 1024 * 1024,
+    BODIES_DEFAULT = 64 * 1024 * 1024,
     STREAM_QUEUE_DEFAULT = 4 * 1024 * 1024,
     CONNECTIONS_DEFAULT = 1024,
     CONNECTIONS_MOST = 65535,   /* an id's lower 16 bits */
@@ -219,6 +220,12 @@ static void fill_defaults(struct http_server_options *options)
 {
     if (!options->body_max)
         options->body_max = BODY_DEFAULT;
+    if (!options->bodies_max)
+        options->bodies_max = BODIES_DEFAULT;
+    if (!options->agent_bodies_max)
+        options->agent_bodies_max = BODIES_DEFAULT;
+    if (!options->owner_bodies_max)
+        options->owner_bodies_max = SIZE_MAX;
     if (!options->connections_max)
         options->connections_max = CONNECTIONS_DEFAULT;
     if (!options->strangers_max)

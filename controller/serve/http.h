@@ -27,14 +27,21 @@ struct http_fields; /* the parsed head: see http_request.h */
 struct caller;      /* who a client's certificate names: see controller/trust/access.h */
 struct tls_context; /* what is shown and trusted: see controller/trust/tls.h */
 
+/* How a client stands with those who serve. A connection begins as a stranger's. When there are as many of a
+ * standing as may be, room is made by hanging up on the one of them that can best be spared: of strangers who
+ * never sent a whole request the oldest, then whoever has been idle longest. So a flood of connections pushes
+ * itself out, and never those of another standing: agents have the room that the maxima of the two others
+ * leave. */
+enum http_standing { HTTP_STRANGER, HTTP_PERSON, HTTP_AGENT, HTTP_STANDINGS };
+
 /* A request. Everything in it is valid during the handler's call alone. */
 struct http_request {
     uint64_t id;
-    const char *method; /* "GET", "PUT" …; a HEAD is shown as GET */
-    const char *path;   /* percent-decoded; no NUL, no control characters, no ".." segment */
-    const char *remote; /* "127.0.0.1:40000", "[::1]:40000" */
-    const char *body;   /* followed by a zero byte; "" when there is none */
-    size_t length;
+    const char *method;        /* "GET", "PUT" …; a HEAD is shown as GET */
+    const char *path;          /* percent-decoded; no NUL, no control characters, no ".." segment */
+    const char *remote;        /* "127.0.0.1:40000", "[::1]:40000" */
+    const char *body;          /* followed by a zero byte; "" when there is none */
+    size_t length;             /* of the body; of a head alone what it says of its body */
     const struct caller *peer; /* NULL when the client has shown no certificate */
     const struct http_fields *fields;
 };
@@ -54,6 +61,15 @@ struct http_response {
     size_t length;
 };
 
+/* What a handler says of a body before it comes: whose it is, or why it isn't taken. */
+struct http_body_terms {
+    enum http_standing of; /* whose share of the room it takes: HTTP_AGENT, or people's */
+    uint64_t owner;        /* one number for all bodies of whoever sends it; 0: nobody in particular */
+    int status;            /* of the refusal; with what follows */
+    const char *code;
+    char message[160], header[48]; /* "Name: value", or "" */
+};
+
 struct http_handler {
     /* Answers, or remembers request->id and answers later. A handler that never answers holds a connection.
      */
@@ -65,9 +81,12 @@ struct http_handler {
     /* A request that the handler got is being answered with this status, by whomever. May be NULL; may not
      * answer anything. */
     void (*answered)(void *context, uint64_t id, int status);
-    /* The bytes that this request's body may have, by its head (id 0, no body), when they aren't there yet:
-     * at most body_max of the options, which is what NULL means. */
-    size_t (*body_max)(void *context, const struct http_request *head);
+    /* Whether a body of more than HTTP_BODY_SMALL is taken, by its head (id 0, no body) and once for each;
+     * when not, the terms say why. NULL: all are. */
+    bool (*takes_body)(void *context, const struct http_request *head, struct http_body_terms *terms);
+    /* Whether a client from there may shake hands now, which costs us something; when not, it is hung up on.
+     * NULL: all may. */
+    bool (*takes_handshake)(void *context, const char *remote);
     void *context;
 };
 
@@ -78,7 +97,11 @@ struct http_server_options {
     struct tls_context *tls; /* TLS with what is loaded there at the time of each connection; it outlives the
                                 server. NULL: plain HTTP */
     /* Zero takes the value in brackets. */
-    size_t body_max;          /* bytes of a request's body [4 MiB] */
+    size_t body_max; /* bytes of a request's body [4 MiB] */
+    /* Bytes of larger bodies than HTTP_BODY_SMALL that haven't come whole, or wait for their turn: of
+     * strangers and people together, of agents together [64 MiB each], of one owner [as many as all]; on top
+     * of it 503 (429 for one owner's) */
+    size_t bodies_max, agent_bodies_max, owner_bodies_max;
     unsigned connections_max; /* further ones are hung up on [1024], at most 65535 */
     unsigned strangers_max;   /* of these, of clients that nobody has vouched for; see http_vouch()
                                  [connections_max] */
@@ -107,16 +130,18 @@ void http_server_destroy(struct http_server *server, void (*closed)(void *contex
 /* Answers. -1 when the client has gone or memory is out (then it is hung up on). */
 int http_respond(struct http_server *server, uint64_t id, const struct http_response *response);
 
-/* How a client stands with those who serve. A connection begins as a stranger's. When there are as many of a
- * standing as may be, room is made by hanging up on the one of them that can best be spared: of strangers who
- * never sent a whole request the oldest, then whoever has been idle longest. So a flood of connections pushes
- * itself out, and never those of another standing: agents have the room that the maxima of the two others
- * leave. */
-enum http_standing { HTTP_STRANGER, HTTP_PERSON, HTTP_AGENT, HTTP_STANDINGS };
-
 /* Says of the client of a request that isn't answered yet who it is, once and for all that it sends. -1 when
  * it has gone, or there is no room for more of these: then the caller answers 503. */
 int http_vouch(struct http_server *server, uint64_t id, enum http_standing standing);
+
+/* What a server has to tell of its bounds. */
+struct http_server_counts {
+    size_t body_bytes[HTTP_STANDINGS]; /* of large bodies that are on their way: of agents, and all others' as
+                                          people's */
+    uint64_t bodies_refused;           /* because of their sum */
+    uint64_t handshakes_refused;       /* by takes_handshake() */
+};
+struct http_server_counts http_server_counts(const struct http_server *server);
 
 /* How many connections there are of this standing. */
 unsigned http_server_count(const struct http_server *server, enum http_standing standing);

@@ -176,11 +176,18 @@ int http_connection_on_writable(struct http_connection *connection)
 
 /* Answers a request that the handler never sees, and ends the connection, since where the next one begins is
  * not known. */
-static void refuse(struct http_connection *connection, int status, const char *code, const char *message)
+static void refuse_with(struct http_connection *connection, int status, const char *code, const char *message,
+                        const char *header)
 {
+    const char *const headers[] = {header, NULL};
     connection->keep_alive = false;
     connection->request_length = connection->in.length;
-    http_connection_respond_error(connection, status, code, message, NULL);
+    http_connection_respond_error(connection, status, code, message, *header ? headers : NULL);
+}
+
+static void refuse(struct http_connection *connection, int status, const char *code, const char *message)
+{
+    refuse_with(connection, status, code, message, "");
 }
 
 static void note_head(struct http_connection *connection, const struct http_fields *fields)
@@ -202,17 +209,15 @@ static struct http_request head_of(const struct http_connection *connection)
                                  .fields = fields};
 }
 
-/* A large body is room in our memory, so that the handler may have to know first whose it is. */
-static size_t body_max_of(const struct http_connection *connection)
+/* False when it isn't; then that was answered. */
+static bool takes_body(struct http_connection *connection)
 {
-    const struct http_server *server = connection->server;
-    const struct http_handler *handler = &server->handler;
-    size_t most = server->options.body_max, least = HTTP_BODY_SMALL;
-    if (!handler->body_max || server->fields->content_length <= least)
-        return most;
     struct http_request head = head_of(connection);
-    size_t wanted = handler->body_max(handler->context, &head);
-    return wanted < most ? wanted : most;
+    struct http_body_terms terms = {.of = HTTP_PERSON};
+    if (http_body_take(connection, &head, &terms))
+        return true;
+    refuse_with(connection, terms.status, terms.code, terms.message, terms.header);
+    return false;
 }
 
 /* 1 when a whole request is in the buffer, 0 when more must come, -1 when it was refused. */
@@ -221,6 +226,8 @@ static int look_for_request(struct http_connection *connection)
     struct http_server *server = connection->server;
     struct http_fields *fields = server->fields;
     const char *why;
+    if (connection->request_length > connection->in.length)
+        return 0; /* the head was looked at when it came */
     int found = http_fields_parse(fields, buffer_text(&connection->in), connection->in.length, &why);
     if (found < 0) {
         connection->head_alone = connection->gzip = false;
@@ -230,14 +237,8 @@ static int look_for_request(struct http_connection *connection)
     if (found == 0)
         return 0;
     note_head(connection, fields);
-    size_t body_max = body_max_of(connection);
-    if (fields->content_length > body_max) {
-        char message[96];
-        snprintf(message, sizeof message, "a body may have at most %zu bytes%s", body_max,
-                 body_max < server->options.body_max ? " from somebody who hasn't shown who they are" : "");
-        refuse(connection, 413, "too_large", message);
+    if (!takes_body(connection))
         return -1;
-    }
     connection->request_length = fields->head_length + (size_t)fields->content_length;
     if (connection->in.length >= connection->request_length)
         return 1;
@@ -287,6 +288,7 @@ static void drop_request(struct http_connection *connection)
     wipe(&connection->in, connection->request_length);
     buffer_consume(&connection->in, connection->request_length);
     connection->request_length = 0;
+    http_body_free(connection);
     if (connection->in.length == 0 && connection->in.capacity > KEEP_BUFFER_MAX)
         buffer_finish(&connection->in);
 }
@@ -354,6 +356,7 @@ void http_connection_free(struct http_connection *connection)
     struct http_server *server = connection->server;
     tell_gone(connection);
     http_pool_leave(connection);
+    http_body_free(connection);
     server->slots[connection->slot] = NULL;
     server->count--;
     http_tls_close(connection);

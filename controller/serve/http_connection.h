@@ -1,6 +1,6 @@
 /* What the parts of the HTTP server share: http.c (sockets, with the library), http_connection.c (a
- * connection's states), http_answer.c (answers and streams), http_tls.c (TLS between the two), http_pool.c
- * (who may stay when there are many). Nobody else includes it. */
+ * connection's states), http_answer.c (answers and streams), http_body.c (room for bodies), http_tls.c (TLS
+ * between the two), http_pool.c (who may stay when there are many). Nobody else includes it. */
 #ifndef ATOLL_CONTROLLER_SERVE_HTTP_CONNECTION_H
 #define ATOLL_CONTROLLER_SERVE_HTTP_CONNECTION_H
 
@@ -40,8 +40,11 @@ struct http_connection {
     enum http_connection_state state;
     struct buffer in, out;
     size_t sent;           /* bytes of `out` */
-    size_t request_length; /* bytes of `in` that are the request under way */
-    uint64_t deadline_ms;  /* on the loop's clock; 0 for none */
+    size_t request_length; /* bytes of `in` that are the request under way, as soon as its head is known */
+    size_t body_room;      /* that is kept for its body, when that is a large one */
+    uint64_t body_owner;
+    bool body_of_agent;
+    uint64_t deadline_ms; /* on the loop's clock; 0 for none */
     enum http_standing standing;
     struct http_connection *older, *newer; /* of the same standing, by when they were last of use */
     uint64_t came_ms;                      /* on the loop's clock */
@@ -50,6 +53,7 @@ struct http_connection {
     bool http_1_0, keep_alive, head_alone, gzip, continued;
     char remote[INET6_ADDRSTRLEN + 16];
     struct tls_session *tls; /* NULL: plain */
+    bool turned_away;        /* from the handshake, by the handler */
     bool has_peer;           /* the client has shown a certificate */
     struct caller peer;      /* whom it names */
 };
@@ -69,6 +73,8 @@ struct http_server {
         struct http_connection *oldest, *newest;
         unsigned count;
     } pools[HTTP_STANDINGS];
+    size_t bodies, agent_bodies; /* the sums of body_room */
+    uint64_t bodies_refused, handshakes_refused;
     uint64_t serial;
     struct http_packed packed;
     struct buffer opened;       /* what TLS gave, while it is looked at */
@@ -115,6 +121,12 @@ void http_connection_set_deadline(struct http_connection *connection, int64_t af
 /* The living connection whose request has the id, in that state; or NULL. */
 struct http_connection *http_connection_find(struct http_server *server, uint64_t id,
                                              enum http_connection_state state);
+
+/* Bodies, in http_body.c. Keeps room for the one that server->fields tell of, as long as its request is under
+ * way; false: the terms say what to answer. */
+bool http_body_take(struct http_connection *connection, struct http_request *head,
+                    struct http_body_terms *terms);
+void http_body_free(struct http_connection *connection);
 
 /* Who may stay, in http_pool.c. */
 void http_pool_enter(struct http_connection *connection); /* as a stranger; may hang up on another one */

@@ -9,6 +9,17 @@
 
 enum { ALERT_MS = 1000 };
 
+static bool may_shake_hands(void *context)
+{
+    struct http_connection *connection = context;
+    const struct http_handler *handler = &connection->server->handler;
+    if (!handler->takes_handshake || handler->takes_handshake(handler->context, connection->remote))
+        return true;
+    connection->server->handshakes_refused++;
+    connection->turned_away = true;
+    return false;
+}
+
 int http_tls_open(struct http_connection *connection)
 {
     if (!connection->server->options.tls)
@@ -16,6 +27,7 @@ int http_tls_open(struct http_connection *connection)
     connection->tls = tls_session_open(connection->server->options.tls);
     if (!connection->tls)
         return -1;
+    tls_session_ask(connection->tls, may_shake_hands, connection);
     http_connection_set_deadline(connection, connection->server->options.handshake_timeout_ms);
     return 0;
 }
@@ -56,7 +68,7 @@ void http_tls_end(struct http_connection *connection)
 /* The client is told why (an alert), and has a moment to read it; what it still sends is dropped. */
 static int give_up(struct http_connection *connection)
 {
-    if (connection->state != STATE_READING)
+    if (connection->state != STATE_READING || connection->turned_away)
         return -1;
     connection->state = STATE_LINGERING;
     if (http_tls_flush(connection))

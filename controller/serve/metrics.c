@@ -47,6 +47,26 @@ static void write_sets(struct buffer *out, const struct federation_view *view)
                           (long long)view->sets[i].plan->config.version);
 }
 
+static void write_bounds(struct buffer *out, const struct site *site)
+{
+    struct http_server_counts sum = {.bodies_refused = 0};
+    for (size_t i = 0; i < site->listener_count; i++) {
+        struct http_server_counts one = http_server_counts(site->listeners[i].server);
+        sum.bodies_refused += one.bodies_refused;
+        sum.handshakes_refused += one.handshakes_refused;
+        sum.body_bytes[HTTP_PERSON] += one.body_bytes[HTTP_PERSON];
+        sum.body_bytes[HTTP_AGENT] += one.body_bytes[HTTP_AGENT];
+    }
+    number(out, "atoll_http_bodies_refused_total", "counter",
+           "Large bodies that weren't taken because of those on their way.", sum.bodies_refused);
+    number(out, "atoll_http_handshakes_refused_total", "counter",
+           "TLS handshakes that came too often from their address.", sum.handshakes_refused);
+    head(out, "atoll_http_body_bytes", "gauge",
+         "Bytes of large bodies that are on their way, by whose they are.");
+    buffer_printf(out, "atoll_http_body_bytes{of=\"person\"} %zu\natoll_http_body_bytes{of=\"agent\"} %zu\n",
+                  sum.body_bytes[HTTP_PERSON], sum.body_bytes[HTTP_AGENT]);
+}
+
 static void write_connections(struct buffer *out, const struct site *site)
 {
     static const char *const standings[HTTP_STANDINGS] = {"stranger", "person", "agent"};
@@ -124,7 +144,9 @@ static void write_counts(struct buffer *out, const struct federation_view *view,
     number(out, "atoll_http_streams", "gauge", "Streams that are open.", site->stream_count);
     number(out, "atoll_http_refused_total", "counter",
            "Requests of callers who may not do what they asked for.", site->gate.refused);
-    number(out, "atoll_http_limited_total", "counter", "Requests that came too often.", site->gate.limited);
+    number(out, "atoll_http_limited_total", "counter",
+           "Requests that came too often, or whose answers were too much work.", site->gate.limited);
+    write_bounds(out, site);
     write_connections(out, site);
     write_actions(out, "atoll_actions_total", "Actions on MongoDB that were begun.", counts->actions_started);
     write_actions(out, "atoll_action_failures_total", "Actions on MongoDB that failed.",

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "controller/serve/limits.h"
+
 static const struct route {
     void (*function)(struct exchange *exchange);
     const char *method, *pattern;
@@ -123,31 +125,47 @@ static bool is_reading(const struct http_request *request)
     return strcmp(request->method, "GET") == 0 || strcmp(request->method, "HEAD") == 0;
 }
 
+/* NULL when there is none for this method. */
+static const struct route *route_of(const struct http_request *request, char name[NAME_LENGTH_MAX + 1])
+{
+    for (size_t i = 0; i < ROUTE_COUNT; i++)
+        if (matches(routes[i].pattern, request->path, name) && strcmp(request->method, routes[i].method) == 0)
+            return &routes[i];
+    return NULL;
+}
+
+static void answer_without_route(struct exchange *exchange)
+{
+    const struct http_request *request = exchange->request;
+    char allowed[64] = "";
+    bool reads_only = true;
+    for (size_t i = 0; i < ROUTE_COUNT; i++) {
+        if (!matches(routes[i].pattern, request->path, exchange->name))
+            continue;
+        add_method(allowed, sizeof allowed, routes[i].method);
+        reads_only &= access_rule_reads(routes[i].rule);
+    }
+    if (!gate_admits(exchange,
+                     !is_reading(request) && (!*allowed || !reads_only) ? ACCESS_VIEW : ACCESS_PUBLIC))
+        return;
+    if (*allowed)
+        http_respond_method_not_allowed(exchange->listener->server, request->id, allowed);
+    else
+        answer_unknown_path(exchange);
+}
+
 static void dispatch(void *context, const struct http_request *request)
 {
     struct exchange exchange = {.listener = context, .request = request};
     exchange.site = exchange.listener->site;
+    int64_t begun_ms = clock_monotonic_ms(exchange.site->clock);
     exchange.site->requests++;
-    char allowed[64] = "";
-    bool reads_only = true;
-    for (size_t i = 0; i < ROUTE_COUNT; i++) {
-        if (!matches(routes[i].pattern, request->path, exchange.name))
-            continue;
-        if (strcmp(request->method, routes[i].method) == 0) {
-            if (gate_admits(&exchange, routes[i].rule))
-                routes[i].function(&exchange);
-            return;
-        }
-        add_method(allowed, sizeof allowed, routes[i].method);
-        reads_only &= access_rule_reads(routes[i].rule);
-    }
-    if (!gate_admits(&exchange,
-                     !is_reading(request) && (!*allowed || !reads_only) ? ACCESS_VIEW : ACCESS_PUBLIC))
-        return;
-    if (*allowed)
-        http_respond_method_not_allowed(exchange.listener->server, request->id, allowed);
-    else
-        answer_unknown_path(&exchange);
+    const struct route *route = route_of(request, exchange.name);
+    if (!route)
+        answer_without_route(&exchange);
+    else if (gate_admits(&exchange, route->rule))
+        route->function(&exchange);
+    limits_charge(&exchange, clock_monotonic_ms(exchange.site->clock) - begun_ms);
 }
 
 /* ---- streams ---- */
@@ -172,7 +190,7 @@ static size_t streams_of_caller(const struct site *site, uint64_t caller)
 struct stream *stream_open(struct exchange *exchange, enum stream_kind kind, const char *content_type)
 {
     struct site *site = exchange->site;
-    uint64_t caller = gate_caller_hash(exchange);
+    uint64_t caller = limits_caller_hash(exchange);
     bool full = site->stream_count == SITE_STREAMS_MAX ||
                 (kind == STREAM_EVENTS && stream_count_of(site, kind, NULL) >= SITE_READER_STREAMS_MAX);
     if (kind == STREAM_EVENTS && !full && streams_of_caller(site, caller) >= SITE_CALLER_STREAMS_MAX) {
@@ -216,9 +234,16 @@ static void answered(void *context, uint64_t id, int status)
     gate_answered(&listener->site->gate, listener, id, status);
 }
 
-static size_t body_max(void *context, const struct http_request *head)
+static bool takes_body(void *context, const struct http_request *head, struct http_body_terms *terms)
 {
-    return gate_body_max(context, head);
+    char name[NAME_LENGTH_MAX + 1];
+    const struct route *route = route_of(head, name);
+    return gate_takes_body(context, head, route && route->rule == ACCESS_AGENT, terms);
+}
+
+static bool takes_handshake(void *context, const char *remote)
+{
+    return limits_take_handshake(context, remote);
 }
 
 void stream_end(struct site *site, struct stream *stream)
@@ -332,12 +357,15 @@ int site_listen(struct site *site, uv_loop_t *loop, const char *address, int por
     if (site->listener_count == SITE_LISTENERS_MAX)
         return error_set(err, ERROR_TOO_LARGE, "there are %d listeners already", SITE_LISTENERS_MAX);
     struct listener *listener = &site->listeners[site->listener_count];
-    struct http_handler handler = {dispatch, gone, answered, body_max, listener};
+    struct http_handler handler = {dispatch, gone, answered, takes_body, takes_handshake, listener};
     struct http_server_options options = {.address = address,
                                           .port = port,
                                           .name = "atoll-controller/" ATOLL_VERSION,
                                           .tls = tls,
                                           .body_max = REPORT_BYTES_MAX,
+                                          .bodies_max = SITE_BODIES_MAX,
+                                          .agent_bodies_max = SITE_BODIES_MAX,
+                                          .owner_bodies_max = SITE_BODIES_OF_ONE_MAX,
                                           .strangers_max = share(site, SITE_STRANGERS_MAX),
                                           .strangers_slack = share(site, SITE_SLACK) * 4 / 5,
                                           .strangers_per_address_max =

@@ -20,7 +20,10 @@ enum {
     SITE_PERSONS_MAX = 512,
     SITE_AGENTS_MAX = 4000, /* a thousand zones with a stream and a connection for the rest each, and as many
                                again while they change over */
-    SITE_SLACK = 500,       /* connections that were pushed out and aren't closed yet */
+    SITE_BODIES_MAX =
+        64 << 20, /* bytes of large bodies that haven't come whole: of people, and again of agents */
+    SITE_BODIES_OF_ONE_MAX = 8 << 20, /* of one person or agent */
+    SITE_SLACK = 500,                 /* connections that were pushed out and aren't closed yet */
     SITE_DESCRIPTORS = 2 * (SITE_STRANGERS_MAX + SITE_SLACK) + SITE_PERSONS_MAX +
                        SITE_AGENTS_MAX, /* files that all of these may be */
     SITE_ZONE_STREAMS_MAX = 4, /* of one zone: an agent's new one beside its old, and somebody who looks */

@@ -83,6 +83,14 @@ int64_t rates_take(struct rates *rates, const char *key, const struct rate_limit
     return wait_ms;
 }
 
+void rates_charge(struct rates *rates, const char *key, const struct rate_limit *limit, double cost,
+                  int64_t now_ms)
+{
+    uint64_t hash = hash_of(rates->salt, key);
+    struct rate *place = find(rates, hash);
+    *place = (struct rate){hash, level_now(place, hash, limit, now_ms) - cost, now_ms};
+}
+
 int64_t rates_look(struct rates *rates, const char *key, const struct rate_limit *limit, int64_t now_ms)
 {
     if (limit->per_second <= 0)

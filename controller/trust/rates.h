@@ -30,6 +30,11 @@ void rates_finish(struct rates *rates);
 /* Takes one. 0 when it is allowed, else the milliseconds until it would be. */
 int64_t rates_take(struct rates *rates, const char *key, const struct rate_limit *limit, int64_t now_ms);
 
+/* Takes so much of what has been used already, also more than there is left: then all wait until that is made
+ * up for. */
+void rates_charge(struct rates *rates, const char *key, const struct rate_limit *limit, double cost,
+                  int64_t now_ms);
+
 /* Without taking one. */
 int64_t rates_look(struct rates *rates, const char *key, const struct rate_limit *limit, int64_t now_ms);
 

@@ -25,6 +25,8 @@ struct tls_session {
     BIO *from_peer, *to_peer; /* owned by `library` */
     bool has_peer, expired;   /* `expired` is set while the chain is verified, before there is a peer */
     struct tls_peer peer;
+    bool (*may)(void *context); /* go on with the handshake; NULL: all may */
+    void *may_context;
 };
 
 /* The library's last reason, and its queue of errors emptied: it is the thread's, so that a leftover would be
@@ -67,6 +69,17 @@ static int on_verify(int good, X509_STORE_CTX *chain)
     struct tls_session *session = SSL_get_app_data(library);
     session->expired = true;
     return 1;
+}
+
+/* Half a hello doesn't come here. */
+static int on_hello(SSL *library, int *alert, void *context)
+{
+    const struct tls_session *session = SSL_get_app_data(library);
+    (void)context;
+    if (!session->may || session->may(session->may_context))
+        return SSL_CLIENT_HELLO_SUCCESS;
+    *alert = SSL_AD_INTERNAL_ERROR;
+    return SSL_CLIENT_HELLO_ERROR;
 }
 
 /* HTTP/1.1 is all that is spoken. Who offers other protocols alone is told so; who offers none may speak it
@@ -130,6 +143,7 @@ static int configure(SSL_CTX *library, struct error *err)
     SSL_CTX_set_verify(library, SSL_VERIFY_PEER, on_verify);
     SSL_CTX_set_verify_depth(library, CHAIN_DEPTH_MOST);
     SSL_CTX_set_alpn_select_cb(library, on_protocols, NULL);
+    SSL_CTX_set_client_hello_cb(library, on_hello, NULL);
     if (SSL_CTX_set_min_proto_version(library, TLS1_2_VERSION) != 1 ||
         SSL_CTX_set_cipher_list(library, ciphers_1_2) != 1 ||
         SSL_CTX_set1_groups_list(library, "X25519:P-256:P-384") != 1)
@@ -174,6 +188,12 @@ struct tls_session *tls_session_open(struct tls_context *context)
     SSL_set_app_data(session->library, session);
     SSL_set_accept_state(session->library);
     return session;
+}
+
+void tls_session_ask(struct tls_session *session, bool (*may)(void *context), void *context)
+{
+    session->may = may;
+    session->may_context = context;
 }
 
 void tls_session_free(struct tls_session *session)

@@ -28,6 +28,9 @@ int tls_context_load(struct tls_context *context, const char *certificate_pem, c
 
 /* NULL when memory is out, or nothing was loaded yet. */
 struct tls_session *tls_session_open(struct tls_context *context);
+/* Asks before a client's whole hello is answered, which is what costs: when `may` says no, the handshake
+ * fails. */
+void tls_session_ask(struct tls_session *session, bool (*may)(void *context), void *context);
 void tls_session_free(struct tls_session *session); /* NULL is tolerated */
 
 /* Takes bytes from the peer and appends what they say to `plain` (nothing while hands are shaken). -1: the

@@ -10,24 +10,16 @@ import time
 import pytest
 
 from controller_daemon import Agent
+from floods import FLOOD_SECS, HALF_A_HELLO, HALF_A_REQUEST, SlowClients, files_for_many, is_open, nobody_notices
 from sandboxes import wait_until
 from test_access import bearer, controller, make_token  # noqa: F401  (a fixture among them)
-
-SLOW_CLIENTS = 5000
-# A TLS ClientHello that goes on and on: 508 bytes are promised.
-HALF_A_HELLO = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(32)
-HALF_A_REQUEST = b"GET /status HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Slow: "
-FLOOD_SECS = 5
 
 
 @pytest.fixture
 def many_files():
-    before = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if before[1] < SLOW_CLIENTS + 200:
-        pytest.skip(f"only {before[1]} files may be open here, and {SLOW_CLIENTS} connections are wanted")
-    resource.setrlimit(resource.RLIMIT_NOFILE, (max(before[0], SLOW_CLIENTS + 200), before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    """How many slow clients there can be."""
+    with files_for_many() as count:
+        yield count
 
 
 def connect(url):
@@ -47,17 +39,6 @@ def answers(controller, url):
         return False
 
 
-def is_open(raw):
-    """Whether the server hasn't hung up."""
-    raw.setblocking(False)
-    try:
-        return raw.recv(1, socket.MSG_PEEK) != b""
-    except BlockingIOError:
-        return True
-    except OSError:
-        return False
-
-
 def heartbeat(agent):
     """Each over a connection of its own, which may be hung up on once, as long as it is a stranger's."""
     try:
@@ -66,80 +47,63 @@ def heartbeat(agent):
         return agent.heartbeat()
 
 
+HEARTBEAT_SECS = 2  # as real agents do; a zone that isn't heard for seven is Unknown
+
+
+class Beating:
+    """An agent that is heard until this is over: it watches its intent, and sends heartbeats."""
+
+    def __init__(self, controller, zone):  # noqa: F811
+        self.agent, self.over = Agent(controller, zone), threading.Event()
+        self.stream, self.failures, self.slowest = self.agent.watch(), [], 0.0
+        assert self.agent.report().status == 200
+        self.thread = threading.Thread(target=self.run)
+        self.thread.start()
+
+    def run(self):
+        while not self.over.wait(HEARTBEAT_SECS):
+            begun = time.monotonic()
+            try:
+                answer = heartbeat(self.agent)
+                if answer.status != 200:
+                    self.failures.append(answer.status)
+            except OSError as problem:
+                self.failures.append(problem)
+            self.slowest = max(self.slowest, time.monotonic() - begun)
+
+    def stop(self):
+        self.over.set()
+        self.thread.join()
+        ended = self.stream.ended.is_set()
+        self.stream.close()
+        assert not self.failures and not ended, self.failures
+
+
 @pytest.fixture
 def busy(controller):  # noqa: F811
-    """A controller with three zones whose agents watch and send heartbeats until the test is over."""
+    """A controller with three zones whose agents are heard, and stay connected whatever a test does."""
     assert controller.apply().status == 200
-    agents = [Agent(controller, zone) for zone in ("z1", "z2", "z3")]
-    streams = [agent.watch() for agent in agents]
-    for agent in agents:
-        assert agent.report().status == 200
-    over, failures, slowest = threading.Event(), [], [0.0]
-
-    def beat():
-        while not over.wait(0.25):
-            for agent in agents:
-                begun = time.monotonic()
-                try:
-                    answer = heartbeat(agent)
-                    if answer.status != 200:
-                        failures.append(answer.status)
-                except OSError as problem:
-                    failures.append(problem)
-                slowest[0] = max(slowest[0], time.monotonic() - begun)
-
-    thread = threading.Thread(target=beat)
-    thread.start()
-    controller.failures, controller.slowest = failures, slowest
-    yield controller
-    over.set()
-    thread.join()
-    ended = [stream.ended.is_set() for stream in streams]
-    for stream in streams:
-        stream.close()
-    assert not failures and not any(ended)
-    assert slowest[0] < 20, slowest
-
-
-class SlowClients:
-    """So many connections that begin a request and never end it; those that are hung up on are opened again."""
-
-    def __init__(self, url, count, greeting=HALF_A_REQUEST):
-        self.url, self.count, self.sockets, self.opened, self.greeting = url, count, [], 0, greeting
-
-    def open_missing(self):
-        self.sockets = [raw for raw in self.sockets if is_open(raw) or raw.close()]
-        while len(self.sockets) < self.count:
-            raw = connect(self.url)
-            if self.greeting:
-                raw.sendall(self.greeting + b"a" * (self.opened % 50))
-            self.sockets.append(raw)
-            self.opened += 1
-            if self.opened % 500 == 0:
-                yield
-
-    def drip(self):
-        for raw in self.sockets[-300:]:
-            with contextlib.suppress(OSError):
-                raw.sendall(b"b" if self.greeting else b"")
-
-    def close(self):
-        for raw in self.sockets:
-            raw.close()
+    controller.agents = [Beating(controller, zone) for zone in ("z1", "z2", "z3")]
+    try:
+        with nobody_notices(lambda path: controller.get(path).json(), ("z1", "z2", "z3")):
+            yield controller
+    finally:
+        for agent in controller.agents:
+            agent.stop()
 
 
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("listener", ["main", "reading"])
 def test_five_thousand_slow_clients_leave_status_and_agents_alone(busy, many_files, listener):
     url = busy.url if listener == "main" else busy.read_url
-    with contextlib.closing(SlowClients(url, SLOW_CLIENTS)) as slow:
+    with contextlib.closing(SlowClients(url, many_files)) as slow:
         until = time.monotonic() + FLOOD_SECS
         while time.monotonic() < until:
             for _ in slow.open_missing():
                 assert busy.ask("GET", "/status", url=url).status == 200
                 assert busy.status()["summary"]["connectedZones"] == 3
             slow.drip()
-        assert slow.opened >= SLOW_CLIENTS
+        assert slow.opened >= many_files
         # the newest of them live on, as many as strangers of one address may be, and those that have just come
         wait_until(lambda: sum(map(is_open, slow.sockets)) <= 256 + 400, 30, "all but 256 of them are hung up on")
         assert metric(busy, 'atoll_http_connections{of="stranger"}') <= 256 + 402
@@ -152,7 +116,7 @@ def test_a_sandbox_under_slow_clients_stays_healthy(sandbox, many_files):
     import urllib.parse
     before = {zone["name"]: zone["state"] for zone in sandbox.status()["zones"]}
     url = urllib.parse.urlsplit(sandbox.control_url)
-    with contextlib.closing(SlowClients(url, SLOW_CLIENTS, HALF_A_HELLO if url.scheme == "https" else HALF_A_REQUEST)) as slow:
+    with contextlib.closing(SlowClients(url, many_files, HALF_A_HELLO if url.scheme == "https" else HALF_A_REQUEST)) as slow:
         until = time.monotonic() + 3 * FLOOD_SECS
         while time.monotonic() < until:
             for _ in slow.open_missing():

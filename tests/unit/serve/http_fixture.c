@@ -82,6 +82,22 @@ static void on_gone(void *context, uint64_t id)
     fixture->gone_id = id;
 }
 
+static bool takes_body(void *context, const struct http_request *head, struct http_body_terms *terms)
+{
+    struct fixture *fixture = context;
+    assert_true(head->length > HTTP_BODY_SMALL && !*head->body);
+    fixture->bodies_asked++;
+    *terms = fixture->terms;
+    return terms->status == 0;
+}
+
+static bool takes_handshake(void *context, const char *remote)
+{
+    const struct fixture *fixture = context;
+    assert_true(strncmp(remote, "127.0.0.1:", 10) == 0);
+    return !fixture->shut;
+}
+
 static void on_closed(void *context)
 {
     *(bool *)context = true;
@@ -117,7 +133,11 @@ static void stop_server(struct fixture *fixture)
 void fixture_restart_server(struct fixture *fixture, const struct http_server_options *options)
 {
     struct error err;
-    const struct http_handler handler = {.request = on_request, .gone = on_gone, .context = fixture};
+    const struct http_handler handler = {.request = on_request,
+                                         .gone = on_gone,
+                                         .takes_body = takes_body,
+                                         .takes_handshake = takes_handshake,
+                                         .context = fixture};
     if (fixture->server)
         stop_server(fixture);
     fixture->server = http_server_create(&fixture->loop, options, &handler, &err);

@@ -30,6 +30,9 @@ struct fixture {
     size_t last_body_length;
     bool server_closed, expect_seen, had_peer;
     struct caller last_peer;
+    struct http_body_terms terms; /* of large bodies: status 0, they are taken */
+    size_t bodies_asked;
+    bool shut; /* hands are not shaken */
 };
 
 /* The server's bounds are small, so that tests are quick: bodies 100,000 bytes, streams 200,000, timeouts 300

@@ -256,6 +256,24 @@ static void large_bodies_pass_both_ways(void **state)
 }
 
 /* Plain HTTP, nonsense and silence get no further than the handshake; each is hung up on. */
+/* Those who are connected notice nothing of it. */
+static void who_may_not_shake_hands_is_hung_up_on(void **state)
+{
+    (void)state;
+    struct outcome stream = {0};
+    start(&stream, "/stream", NULL, true, ca_bundle(scene.ca), NULL);
+    fixture_wait(scene.fixture, stream.open);
+    scene.fixture->shut = true;
+    assert_int_not_equal(fetch("/echo", NULL, ca_bundle(scene.ca), NULL).code, ERROR_NONE);
+    assert_int_equal(http_server_counts(scene.fixture->server).handshakes_refused, 1);
+    assert_int_equal(http_server_count(scene.fixture->server, HTTP_STRANGER), 1);
+    assert_false(stream.done);
+    scene.fixture->shut = false;
+    assert_int_equal(fetch("/echo", NULL, ca_bundle(scene.ca), NULL).status, 200);
+    http_stream_end(scene.fixture->server, scene.fixture->streams[0]);
+    fixture_wait(scene.fixture, stream.done);
+}
+
 static void what_is_no_tls_is_hung_up_on(void **state)
 {
     static const char *const openings[] = {"GET /status HTTP/1.1\r\nHost: localhost\r\n\r\n",
@@ -326,15 +344,11 @@ int main(void)
 {
 #define test(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        test(a_client_is_whom_its_certificate_names),
-        test(who_shows_no_certificate_is_nobody),
-        test(an_expired_certificate_is_said_to_be_expired),
-        test(another_cas_certificate_is_shut_out),
-        test(a_client_shuts_out_another_cas_server),
-        test(large_bodies_pass_both_ways),
-        test(what_is_no_tls_is_hung_up_on),
-        test(an_exchange_of_the_ca_cuts_no_stream),
-        test(what_can_not_be_used_changes_nothing),
+        test(a_client_is_whom_its_certificate_names),       test(who_shows_no_certificate_is_nobody),
+        test(an_expired_certificate_is_said_to_be_expired), test(another_cas_certificate_is_shut_out),
+        test(a_client_shuts_out_another_cas_server),        test(large_bodies_pass_both_ways),
+        test(who_may_not_shake_hands_is_hung_up_on),        test(what_is_no_tls_is_hung_up_on),
+        test(an_exchange_of_the_ca_cuts_no_stream),         test(what_can_not_be_used_changes_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

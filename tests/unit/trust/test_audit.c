@@ -141,6 +141,27 @@ static void a_burst_passes_and_then_so_many_a_second(void **state)
     rates_finish(&rates);
 }
 
+static void what_was_used_already_is_charged_and_made_up_for(void **state)
+{
+    (void)state;
+    struct rates rates;
+    struct error err;
+    const struct rate_limit limit = {200, 1000};
+    assert_int_equal(rates_init(&rates, 1, &err), 0);
+    assert_int_equal(rates_look(&rates, "a", &limit, 1000), 0);
+    rates_charge(&rates, "a", &limit, 999, 1000);
+    assert_int_equal(rates_look(&rates, "a", &limit, 1000), 0);
+    rates_charge(&rates, "a", &limit, 2000, 1000);
+    assert_int_equal(rates_look(&rates, "a", &limit, 1000), 10000);
+    assert_int_equal(rates_look(&rates, "b", &limit, 1000), 0);
+    assert_int_equal(rates_look(&rates, "a", &limit, 6000), 5000);
+    assert_int_equal(rates_look(&rates, "a", &limit, 11000), 0);
+    rates_charge(&rates, "a", &limit, 1, 1000000); /* no more than the burst was saved up */
+    rates_charge(&rates, "a", &limit, 1199, 1000000);
+    assert_int_equal(rates_look(&rates, "a", &limit, 1000000), 1005);
+    rates_finish(&rates);
+}
+
 static void many_keys_push_out_only_those_that_asked_longest_ago(void **state)
 {
     (void)state;
@@ -180,6 +201,7 @@ int main(void)
         cmocka_unit_test_setup(what_cannot_be_written_down_is_an_error, set_up),
         cmocka_unit_test(outcomes_follow_the_status),
         cmocka_unit_test(a_burst_passes_and_then_so_many_a_second),
+        cmocka_unit_test(what_was_used_already_is_charged_and_made_up_for),
         cmocka_unit_test(many_keys_push_out_only_those_that_asked_longest_ago),
         cmocka_unit_test(addresses_are_counted_without_ports_and_by_networks),
     };
