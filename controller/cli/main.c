@@ -26,7 +26,7 @@ int main(int argc, char **argv)
 {
     struct error err;
     struct invocation invocation;
-    core_dump_forbid(); /* it reads keys and tokens, and makes some */
+    core_dump_forbid();       /* it reads keys and tokens, and makes some */
     signal(SIGPIPE, SIG_IGN); /* a closed pipe is an error that is said, not a silent death */
     if (invocation_parse(argc, argv, &invocation, &err))
         return console_fail(&err, NULL);

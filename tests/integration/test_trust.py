@@ -278,7 +278,8 @@ def test_an_agent_whose_certificate_ended_while_it_was_off_takes_a_token(federat
     federation.join("a", "z1")
     federation.until(lambda: "connected to the controller" in federation.log("a"), "it is connected")
     federation.stop("a")
-    identity, old = federation.folder / "a" / "identity.pem", test_access_tls.expired_certificate(federation, "z1").read_text()
+    identity = federation.folder / "a" / "identity.pem"
+    old = test_access_tls.Forger(federation).sign("ended", "/O=atoll:agents/CN=z1", federation.zone("z1")["certificateSerial"], *test_access_tls.PAST).read_text()
     identity.write_text(old)
     federation.agent("a", "z1", federation.token("z1", "--pre-approved"))
     federation.until(lambda: identity.read_text() != old, "it has another certificate")
