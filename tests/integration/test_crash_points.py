@@ -160,7 +160,7 @@ def store_is_true(sandbox):
     assert (ledger["birth"], ledger["replicaSetId"]) == ("done", str(config["settings"]["replicaSetId"]))
     assert {each["id"] for each in ledger["members"] if not each["removed"]} == {entry["_id"] for entry in config["members"]}
     assert ledger["nextId"] > max(each["id"] for each in ledger["members"])
-    assert keys["adminMade"] and len(keys["keys"]) == 1 and keys["keys"][0] in keyfiles(sandbox)[0].read_text()
+    assert keys["adminMade"] and len(keys["keys"]) == 2 and all(key in keyfiles(sandbox)[0].read_text() for key in keys["keys"])
 
 
 def birth(sandbox):
@@ -318,7 +318,7 @@ def keyfile(sandbox):
 @contextlib.contextmanager
 def keyfile_exchanged(sandbox):
     with whole.nothing_is_lost(sandbox):
-        old = keyfiles(sandbox)[0].read_text()
+        first = keyfiles(sandbox)[0].read_text().split()[1]  # "- KEY\n- KEY\n"
         yield
 
         def ask():
@@ -332,8 +332,8 @@ def keyfile_exchanged(sandbox):
 
         def is_over():
             now = {path.read_text() for path in keyfiles(sandbox)}
-            return len(now) == 1 and old not in now and not now.pop().startswith("- ")
-        sandboxes.wait_until(is_over, 120 * sandbox.slowness, "one new key everywhere")
+            return len(now) == 1 and first not in now.pop()
+        sandboxes.wait_until(is_over, 120 * sandbox.slowness, "the first key to be gone everywhere")
 
 
 def ca_stage(sandbox):
