@@ -115,7 +115,7 @@ struct limits_wait limits_take(struct exchange *exchange)
     return work.ms > wait.ms ? work : wait;
 }
 
-void limits_charge(struct exchange *exchange, int64_t took_ms)
+void limits_charge(struct exchange *exchange, double took_ms)
 {
     struct rates *rates = &exchange->site->gate.rates;
     int64_t now_ms = clock_monotonic_ms(exchange->site->clock);
@@ -124,9 +124,9 @@ void limits_charge(struct exchange *exchange, int64_t took_ms)
     if (!limits_of(exchange, &limits) || !limits.work)
         return;
     work_key(&limits, key);
-    rates_charge(rates, key, limits.work, (double)took_ms, now_ms);
+    rates_charge(rates, key, limits.work, took_ms, now_ms);
     if (limits.work == &work_of_person)
-        rates_charge(rates, all_people, &work_of_people, (double)took_ms, now_ms);
+        rates_charge(rates, all_people, &work_of_people, took_ms, now_ms);
 }
 
 bool limits_take_handshake(struct listener *listener, const char *remote)

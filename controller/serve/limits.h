@@ -1,7 +1,7 @@
 /* How often somebody may ask, and how much of the loop's time the answers may take. One loop hears the agents
  * and answers people: whatever people ask for, agents must be heard. Requests are counted; but what one costs
  * differs a thousandfold (a sign of life; a spec of megabytes that is compared with the one in force), so the
- * time for which somebody's request had the loop is measured, and charged afterwards. */
+ * processor time that somebody's request took is measured, and charged afterwards. */
 #ifndef ATOLL_CONTROLLER_SERVE_LIMITS_H
 #define ATOLL_CONTROLLER_SERVE_LIMITS_H
 
@@ -23,8 +23,8 @@ struct limits_wait limits_take(struct exchange *exchange);
 /* The same without taking one: for what has only begun. */
 struct limits_wait limits_look(const struct exchange *exchange);
 
-/* The caller's request has had the loop for so long; agents are not charged. */
-void limits_charge(struct exchange *exchange, int64_t took_ms);
+/* The caller's request took so much of the loop's time; agents are not charged. */
+void limits_charge(struct exchange *exchange, double took_ms);
 
 /* Whether a client from there may shake hands. */
 bool limits_take_handshake(struct listener *listener, const char *remote);
