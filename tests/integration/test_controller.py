@@ -442,7 +442,7 @@ def test_a_second_controller_on_the_same_folder_is_refused(applied):
     (["--dir", "x", "--tls", "off", "--listen", "0.0.0.0:7411"], "loopback"),
     (["--dir", "x", "--tls", "off", "--name", "a"], "--tls off"),
     (["--dir", "x", "--read-listen", "0.0.0.0:7410"], "loopback"),
-    (["--dir", "x", "--listen", "7411"], "127.0.0.1:7411"),
+    (["--dir", "x", "--listen", "7411"], "ADDRESS:PORT"),
     (["--dir", "x", "--listen", "127.0.0.1:99999"], "65535"),
     (["--dir", "x", "--log-level", "loud"], "debug, info, warning or error"),
     (["--dir", "x", "more"], "more"),
