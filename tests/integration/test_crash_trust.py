@@ -309,7 +309,8 @@ class Applied:
         revision = self.revision()
         assert revision in (self.before, self.before + 1) and (revision > self.before or not answered)
         self.federation.atoll("apply", "-f", self.file)
-        assert self.revision() == self.before + 1, "applied once more it is no other revision"
+        # The status may be a moment older than the answer; and applied once more it is no other revision.
+        self.federation.until(lambda: self.revision() == self.before + 1, "the next revision, and no other")
         assert str(self.wanted) in self.federation.text("/v1/federation")[1]
         return revision > self.before
 
