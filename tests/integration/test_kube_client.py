@@ -459,7 +459,7 @@ def test_a_stopped_watch_says_nothing_more(server, start):
     assert len(probe.seen) == count + 1
 
 
-EVENTS, BATCH, ROUNDS, SAMPLES = 100, 10, 12, 10
+EVENTS, BATCH, ROUNDS, SAMPLES = 100, 10, 12, 30
 
 
 def test_a_long_watch_does_not_grow(server, start):
