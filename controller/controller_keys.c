@@ -207,14 +207,6 @@ void controller_keys_advance(struct controller *controller, struct set_state *se
         controller_tell(controller, EVENT_KEYFILE_ROTATED, &(struct event_words){.set = set->name});
 }
 
-static struct set_state *find(struct controller *controller, const char *name)
-{
-    for (size_t i = 0; i < controller->set_count; i++)
-        if (strcmp(controller->sets[i]->name, name) == 0)
-            return controller->sets[i];
-    return NULL;
-}
-
 static int check_versions(const struct set_state *set, struct error *err)
 {
     const struct plan_slot *slot = &set->slots[set->current];
@@ -270,7 +262,7 @@ static int check_rotation(struct controller *controller, const struct set_state 
 
 int controller_rotate_keyfile(struct controller *controller, const char *name, struct error *err)
 {
-    struct set_state *set = find(controller, name);
+    struct set_state *set = controller_set(controller, name);
     if (!set)
         return error_set(err, ERROR_NOT_FOUND, "there is no set %.*s", NAME_LENGTH_MAX, name);
     if (check_rotation(controller, set, err))
@@ -291,7 +283,7 @@ int controller_rotate_keyfile(struct controller *controller, const char *name, s
 int controller_admin(struct controller *controller, const char *name, char password[KEYFILE_KEY_MAX],
                      struct error *err)
 {
-    struct set_state *set = find(controller, name);
+    struct set_state *set = controller_set(controller, name);
     if (!set)
         return error_set(err, ERROR_NOT_FOUND, "there is no set %.*s", NAME_LENGTH_MAX, name);
     if (!controller_authenticates(controller, set))

@@ -93,15 +93,13 @@ static int read_token(const struct enrolment *self, struct buffer *out, const ch
 /* 1: the CA that the token names is trusted already; 0: not yet; -1: there is no token. */
 static int trusts_token(const struct enrolment *self, struct error *err)
 {
-    struct buffer token, picked;
+    struct buffer token;
     const char *hash;
     buffer_init(&token, 0);
-    buffer_init(&picked, 0);
     int result = read_token(self, &token, &hash, err);
     if (result == 0 && self->identity->ca.length)
-        result = pki_bundle_pick(self->identity->ca.data, hash, &picked, NULL) == 0;
+        result = pki_bundle_pick(self->identity->ca.data, hash, NULL, NULL) == 0;
     pki_forget(&token);
-    buffer_finish(&picked);
     return result;
 }
 

@@ -26,8 +26,6 @@ enum {
 #define STORE_TOKEN_PREFIX "token/"
 enum { STORE_PROBE_BYTES = 64 << 10 };
 
-#define STORE_TRUST_PREFIX "trust/"
-
 struct store_record {
     const char *key;
     const void *data; /* NULL in a write: the record is removed */

@@ -150,19 +150,17 @@ bool supervisor_may_start(struct child *child)
 static bool names_ca(const struct child *child)
 {
     char path[PATH_MAX];
-    struct buffer token, ca, picked;
+    struct buffer token, ca;
     buffer_init(&token, 0);
     buffer_init(&ca, 0);
-    buffer_init(&picked, 0);
     const char *hash = supervisor_zone_path(child, SANDBOX_JOIN_TOKEN_FILE, path, NULL) == 0 &&
                                file_read(path, REMOTE_TOKEN_MAX, &token, NULL) == 0
                            ? strrchr(buffer_text(&token), '.')
                            : NULL;
     bool names =
-        hash && read_ca(child, &ca) == 0 && pki_bundle_pick(buffer_text(&ca), hash + 1, &picked, NULL) == 0;
+        hash && read_ca(child, &ca) == 0 && pki_bundle_pick(buffer_text(&ca), hash + 1, NULL, NULL) == 0;
     pki_forget(&token);
     buffer_finish(&ca);
-    buffer_finish(&picked);
     return names;
 }
 

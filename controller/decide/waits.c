@@ -4,8 +4,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "proto/base/plant.h"
-
 enum { LIST_LENGTH_MAX = 400 };
 
 /* What the row can say in detail about a member: the zone's problem, how its pod ended, why its mongod is

@@ -1,10 +1,11 @@
 /* Token buckets in a table of groups: see rates.h. */
 #include "controller/trust/rates.h"
 
-#include "proto/base/hash.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "proto/base/hash.h"
 
 struct rate {
     uint64_t key; /* a hash; 0: free. Two callers with one hash share a bucket, which hurts nobody much */

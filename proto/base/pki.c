@@ -311,7 +311,7 @@ int pki_bundle_pick(const char *bundle_pem, const char *hash, struct buffer *out
     while (bio && !found && (certificate = PEM_read_bio_X509(bio, NULL, NULL, NULL))) {
         struct pki_facts facts;
         found = facts_of(certificate, &facts, NULL) == 0 && strcmp(facts.hash, hash) == 0;
-        if (found)
+        if (found && out)
             result = append_certificate(certificate, out, err);
         X509_free(certificate);
     }
@@ -327,11 +327,8 @@ bool pki_bundles_share(const char *bundle_pem, const char *other_pem)
     bool found = false;
     while (bio && !found && (certificate = PEM_read_bio_X509(bio, NULL, NULL, NULL))) {
         struct pki_facts facts;
-        struct buffer same;
-        buffer_init(&same, PKI_PEM_MAX);
         found = facts_of(certificate, &facts, NULL) == 0 &&
-                pki_bundle_pick(bundle_pem, facts.hash, &same, NULL) == 0;
-        buffer_finish(&same);
+                pki_bundle_pick(bundle_pem, facts.hash, NULL, NULL) == 0;
         X509_free(certificate);
     }
     BIO_free(bio);

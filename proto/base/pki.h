@@ -50,7 +50,8 @@ int pki_request_facts(const char *pem, struct pki_facts *out, struct error *err)
 /* ERROR_INVALID unless the key is the certificate's. */
 int pki_check_pair(const char *certificate_pem, const char *key_pem, struct error *err);
 
-/* Appends the one certificate of the bundle whose hash it is. ERROR_NOT_FOUND when none is. */
+/* Appends the one certificate of the bundle whose hash it is; `out` NULL: only looks. ERROR_NOT_FOUND when
+ * none is. */
 int pki_bundle_pick(const char *bundle_pem, const char *hash, struct buffer *out, struct error *err);
 
 /* Whether one certificate is in both. */

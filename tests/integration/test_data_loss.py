@@ -171,8 +171,7 @@ def test_two_emptied_at_once_are_named_and_nothing_is_made_up(well):
 def lose_store(sandbox):
     with whole.stopped(whole.supervisor(sandbox)):
         whole.kill(whole.controller(sandbox))
-        for path in (sandbox.dir / "controller").glob("controller.db*"):
-            path.unlink()
+        whole.lose_store(sandbox)
     sandbox.wait_for(lambda status: status["sets"] == [], what="a controller that knows nothing")
 
 
@@ -194,8 +193,7 @@ def test_without_its_store_and_with_all_members_down_it_waits_for_the_set_that_e
     ids = ["before the store was lost"]
     whole.insert(well, ids)
     whole.kill_all(well)
-    for path in (well.dir / "controller").glob("controller.db*"):
-        path.unlink()
+    whole.lose_store(well)
     whole.start_without_waiting(well)
     well.wait_for(lambda status: status["sets"] == [], what="a controller that knows nothing")
     well.atoll("apply", "-f", well.spec_file, "--wait")
@@ -212,8 +210,7 @@ def test_without_its_store_agents_that_still_have_a_token_of_before_enrol_all_th
     before = whole.healthy(well)
     tokens = {zone["name"]: well.atoll("zone", "join-token", zone["name"], "--pre-approved").stdout for zone in before["zones"]}
     whole.kill_all(well)
-    for path in (well.dir / "controller").glob("controller.db*"):
-        path.unlink()
+    whole.lose_store(well)
     for zone, token in tokens.items():
         (well.dir / "zones" / zone / "join-token").write_text(token)
     whole.start_without_waiting(well)
@@ -230,8 +227,7 @@ def test_without_its_store_an_emptied_member_still_loses_its_vote_first(well):
         with whole.stopped(whole.supervisor(well)):
             whole.kill(whole.controller(well), whole.agent(well, victim["zone"]), whole.mongod(well, victim))
             shutil.rmtree(disk_folder(well, victim))
-            for path in (well.dir / "controller").glob("controller.db*"):
-                path.unlink()
+            whole.lose_store(well)
         well.wait_for(lambda status: status["sets"] == [], what="a controller that knows nothing")
         well.atoll("apply", "-f", well.spec_file)
         vote_taken(well, victim, 0)  # the new controller's own first events
@@ -255,8 +251,7 @@ def test_without_its_store_a_member_whose_address_changed_meanwhile_is_not_added
     victim = whole.secondaries_of(before)[0]
     host, port = victim["host"].split(":")
     whole.kill_all(sandbox)
-    for path in (sandbox.dir / "controller").glob("controller.db*"):
-        path.unlink()
+    whole.lose_store(sandbox)
     with socket.create_server((host, int(port))):  # somebody else has its address now
         whole.start_without_waiting(sandbox)
         sandbox.wait_for(lambda status: status["sets"] == [], what="a controller that knows nothing")
@@ -288,8 +283,7 @@ def test_an_old_image_of_the_store_is_overtaken_by_what_is_true(well):
         whole.healthy(well)
         with whole.stopped(whole.supervisor(well)):
             whole.kill(whole.controller(well))
-            for path in (well.dir / "controller").glob("controller.db*"):
-                path.unlink()
+            whole.lose_store(well)
             for path in kept.glob("controller.db*"):
                 shutil.copy(path, well.dir / "controller")
         whole.healthy(well)

@@ -68,6 +68,14 @@ class Federation:
         process.send_signal(how)
         return process.wait(DEADLINE)
 
+    def lose_store(self):
+        """And all that is in it, the CA too; another controller is told the spec."""
+        self.stop("controller")
+        for file in self.dir.glob("controller.db*"):
+            file.unlink()
+        self.start()
+        self.atoll("apply", "-f", self.folder / "spec.yaml")
+
     def until(self, condition, what):
         return wait_until(condition, DEADLINE * self.slowness, what)
 
@@ -250,11 +258,7 @@ def test_a_removed_agent_and_one_of_a_lost_ca_enrol_again_with_another_token(fed
     federation.until(lambda: federation.zone("z1")["state"] == "joined", "another token lets it in")
     second = (federation.folder / "a" / "identity.pem").read_text()
     assert second != first
-    federation.stop("controller")
-    for file in federation.dir.glob("controller.db*"):
-        file.unlink()
-    federation.start()
-    federation.atoll("apply", "-f", federation.folder / "spec.yaml")
+    federation.lose_store()
     (federation.folder / "a.token").write_text(federation.token("z1", "--pre-approved"))
     federation.until(lambda: federation.zone("z1")["state"] == "joined", "it believes the CA that the token names")
     assert (federation.folder / "a" / "identity.pem").read_text() != second
@@ -264,11 +268,7 @@ def test_an_agent_that_waits_for_a_controller_whose_store_was_lost_takes_another
     """It trusts the old CA alone meanwhile, and the new controller's certificate is of another."""
     federation.agent("a", "z1", federation.token("z1"))
     federation.until(lambda: federation.zone("z1")["state"] == "waiting", "the agent waits")
-    federation.stop("controller")
-    for file in federation.dir.glob("controller.db*"):
-        file.unlink()
-    federation.start()
-    federation.atoll("apply", "-f", federation.folder / "spec.yaml")
+    federation.lose_store()
     (federation.folder / "a.token").write_text(federation.token("z1", "--pre-approved"))
     federation.until(lambda: federation.zone("z1")["state"] == "joined", "it believes the CA that the token names")
 

@@ -62,6 +62,12 @@ def kill_all(sandbox):
             kill(*found)
 
 
+def lose_store(sandbox):
+    """Of a controller that doesn't run."""
+    for path in (sandbox.dir / "controller").glob("controller.db*"):
+        path.unlink()
+
+
 def is_living(process):
     """One whose parent has not looked yet is dead all the same; but its locks are held until the last of its threads has ended, and a
     zombie may still have some."""

@@ -44,23 +44,18 @@ uint32_t papers_authorities(const char *text)
     return bits;
 }
 
-static uint64_t hash(const char *text)
-{
-    return hash_bytes(HASH_START, text, strcspn(text, " \r\n"));
-}
-
 static void read_keyfile(const char *text, uint64_t keys[KEYFILE_KEYS_MAX])
 {
-    const char *second = strncmp(text, "- ", 2) == 0 ? strstr(text, "\n- ") : NULL;
-    keys[0] = papers_key(text);
-    keys[1] = second ? hash(second + 3) : 0;
+    char read[KEYFILE_KEYS_MAX][KEYFILE_KEY_MAX];
+    size_t count = keyfile_read(text, read);
+    for (size_t i = 0; i < KEYFILE_KEYS_MAX; i++)
+        keys[i] = i < count ? hash_text(HASH_START, read[i]) : 0;
 }
 
 uint64_t papers_key(const char *keyfile)
 {
-    if (!keyfile || !*keyfile)
-        return 0;
-    return hash(strncmp(keyfile, "- ", 2) == 0 ? keyfile + 2 : keyfile);
+    char key[KEYFILE_KEY_MAX];
+    return keyfile_password(keyfile, key) ? hash_text(HASH_START, key) : 0;
 }
 
 /* ---- what a member has ---- */

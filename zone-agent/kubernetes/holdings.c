@@ -1,10 +1,11 @@
 /* What the zone holds of each member: see holdings.h. */
 #include "zone-agent/kubernetes/holdings.h"
 
-#include "proto/base/hash.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "proto/base/hash.h"
 
 static const struct json *metadata_of(const struct json *object)
 {

@@ -1,10 +1,11 @@
 /* The templates: see objects.h. */
 #include "zone-agent/kubernetes/objects_internal.h"
 
-#include "proto/base/hash.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "proto/base/hash.h"
 
 static const struct {
     const char *kind, *group, *plural;

@@ -450,18 +450,8 @@ static void a_controller_is_stale_until_its_certificate_was_brought(void **state
         bool stale;
     } rows[] = {{"5e1f", "5e1f", false}, {"5e1f", "7a3c", true}, {"", "5e1f", true}, {"5e1f", "", false}};
     (void)state;
-    struct intent_member member = {.set = "mongo",
-                                   .ordinal = 1,
-                                   .run = RUN_UP,
-                                   .node = "mongo-node1",
-                                   .controller = "mongo-rc1",
-                                   .service = "mongo-svc-a",
-                                   .volume = "mongo-persistent-storage1",
-                                   .disk = "mongodb-disk1",
-                                   .image = "mongo:7.0",
-                                   .port = 27017,
-                                   .storage_bytes = 1 << 30,
-                                   .tls = true};
+    struct intent_member member = disk_member(1);
+    member.tls = true;
     const struct intent intent = {.federation = "prod", .zone = "z", .members = &member, .member_count = 1};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct world world;
